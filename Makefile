@@ -1,0 +1,37 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+#
+#   make run ARGS="duration:=60 d0:=0.5"   drive the drift car (sets everything up first)
+#   make test                              all tests (ARGS go to pytest)
+#   make check                             format, lint, types, package metadata
+#   make .venv                             the set-up alone
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run test check .venv .venv-dev clean
+ARGS ?=
+
+help:
+	@sed -n '4,7s/^# *//p' Makefile
+
+.venv:
+	@requirements/install.sh run
+
+.venv-dev:
+	@requirements/install.sh dev
+
+run: .venv
+	@echo 'While it drives, in a second terminal:  . .venv/bin/activate && ros2 param set /planner d0 0.5'
+	@. .venv/bin/activate && exec ros2 launch loop_ros drift_car.launch.py $(ARGS)
+
+test: .venv-dev
+	@. .venv/bin/activate && exec python -m pytest $(ARGS)
+
+check: .venv-dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	. .venv/bin/activate && python -m pytest -q test/test_package.py
+
+clean:
+	rm -rf .venv build install log

@@ -1,0 +1,8 @@
+
+# loop_ros: ROS 2 looks for packages in this environment too, and stays on this machine unless told otherwise.
+case ":${AMENT_PREFIX_PATH:-}:" in
+  *":$VIRTUAL_ENV:"*) ;;
+  *) export AMENT_PREFIX_PATH="$VIRTUAL_ENV${AMENT_PREFIX_PATH:+:$AMENT_PREFIX_PATH}" ;;
+esac
+export ROS_AUTOMATIC_DISCOVERY_RANGE="${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}"
+unset _ROS_WHEELS_BOOTSTRAP_COMPLETE

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+# Brings .venv up to date: `install.sh run` for driving, `install.sh dev` for tests and linters too.
+# Does nothing when a stamp says that the same requirements were installed before.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tree=$PWD
+level=${1:?usage: requirements/install.sh run|dev}
+unset _ROS_WHEELS_BOOTSTRAP_COMPLETE # set by the ROS wheels; it belongs to one environment only
+
+fail() { printf 'loop_ros set-up: %s\n' "$*" >&2; exit 1; }
+
+# The prefix of a sourced ROS 2 installation, or nothing. The wheels have no ros2launch.
+ros_prefix() {
+  local prefix
+  local -a prefixes
+  IFS=: read -ra prefixes <<< "${AMENT_PREFIX_PATH:-}"
+  for prefix in "${prefixes[@]}"; do
+    if [ -e "$prefix/share/ros2launch/package.xml" ]; then printf '%s' "$prefix"; return; fi
+  done
+}
+
+# The first CPython 3.11 or 3.12 that runs and can make an environment with pip in it.
+find_python() {
+  local candidate check='import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 12); import venv'
+  # A sourced ROS 2 was built for one Python: take that one.
+  [ -z "$ros" ] || check="$check; import rclpy"
+  for candidate in ${PYTHON:-python3.11 python3.12 python3}; do
+    "$candidate" -c "$check" 2> /dev/null || continue
+    if "$candidate" -c 'import ensurepip' 2> /dev/null || "$candidate" -m pip --version > /dev/null 2>&1
+    then printf '%s' "$candidate"; return; fi
+  done
+  fail "no usable Python found (tried: ${PYTHON:-python3.11 python3.12 python3}). It needs CPython 3.11" \
+    "or 3.12 with venv${ros:+ and the rclpy of $ros}: sudo apt install python3 python3-venv" \
+    "(or name one: make .venv PYTHON=/path/to/python3.12)"
+}
+
+create_venv() {
+  local python options=()
+  python=$(find_python)
+  [ -z "$ros" ] || options+=(--system-site-packages)
+  echo "loop_ros set-up: creating .venv with $("$python" --version)${ros:+, using ROS 2 from $ros}"
+  if "$python" -c 'import ensurepip' 2> /dev/null; then
+    "$python" -m venv --clear "${options[@]}" .venv
+  else # Debian without python3-venv: lend the new environment the pip of the old one
+    "$python" -m venv --clear --without-pip "${options[@]}" .venv
+    "$python" -m pip --python .venv/bin/python --disable-pip-version-check install --quiet pip
+  fi
+  cat requirements/activate.sh >> .venv/bin/activate
+  # The wheels bring one middleware; an installation may have been set up for another.
+  [ -n "$ros" ] || echo 'export RMW_IMPLEMENTATION=rmw_fastrtps_cpp' >> .venv/bin/activate
+  printf '%s' "$base" > .venv/.base
+}
+
+pip_install() {
+  .venv/bin/python -m pip --disable-pip-version-check --no-input install "$@"
+}
+
+# Without an NVIDIA driver the CPU build of torch saves gigabytes: a wheel at hand, or PyTorch's own
+# index. Where neither answers, the plain install that follows takes the default build.
+install_cpu_torch() {
+  local torch
+  [ ! -e /proc/driver/nvidia/version ] || return 0
+  ! .venv/bin/python -c 'import torch' 2> /dev/null || return 0
+  torch=$(grep '^torch==' requirements/base.txt)
+  echo 'loop_ros set-up: no NVIDIA driver here, looking for the CPU build of torch'
+  pip_install --no-deps --no-index "$torch" 2> /dev/null \
+    || pip_install --no-deps --retries 0 --timeout 10 \
+      --index-url https://download.pytorch.org/whl/cpu "$torch" \
+    || true
+}
+
+install_packages() {
+  local files=(-r requirements/base.txt)
+  [ -n "$ros" ] || files+=(-r requirements/ros.txt)
+  [ "$level" = run ] || files+=(-r requirements/dev.txt)
+  install_cpu_torch
+  pip_install "${files[@]}"
+  pip_install --quiet --no-deps --no-build-isolation --editable .
+  [ -n "$ros" ] || pip_install --quiet --no-deps --no-build-isolation --editable standalone
+}
+
+# An editable install leaves the ROS side of the package out: link it, so that edits take effect at once.
+link_share() {
+  local node share=.venv/share/loop_ros index=.venv/share/ament_index/resource_index/packages
+  rm -rf "$share" .venv/lib/loop_ros
+  mkdir -p "$share" "$index" .venv/lib/loop_ros
+  ln -s "$tree/package.xml" "$tree/launch" "$tree/config" "$share/"
+  ln -sf "$tree/resource/loop_ros" "$index/"
+  for node in planner_node learner_node bridge_node loop-ros; do
+    ln -s "../../bin/$node" .venv/lib/loop_ros/
+  done
+}
+
+ros=$(ros_prefix)
+key=$(cat requirements/* setup.py setup.cfg pyproject.toml standalone/pyproject.toml \
+  <(printf '%s\n' "$tree" "$ros") | sha256sum | cut -d ' ' -f 1)
+for done_level in "$level" dev; do
+  [ ! -e ".venv/.$done_level-$key" ] || exit 0
+done
+# An environment does not survive a moved tree, another ROS 2 or a vanished Python: start again then.
+base="$tree|$ros"
+if [ "$(cat .venv/.base 2> /dev/null)" != "$base" ] || ! .venv/bin/python -m pip --version > /dev/null 2>&1
+then create_venv; fi
+install_packages
+link_share
+rm -f .venv/.run-* .venv/.dev-*
+touch ".venv/.$level-$key"
+echo "loop_ros set-up: .venv is ready"

@@ -1,0 +1,51 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Package metadata; colcon and pip read the same file."""
+
+from glob import glob
+
+from setuptools import find_packages, setup
+
+NAME = 'loop_ros'
+CHECKPOINTS = [f'checkpoints/**/*.{kind}' for kind in ('safetensors', 'json', 'csv', 'png')]
+
+setup(
+    name=NAME,
+    version='0.1.0',
+    description='Safe model-based reinforcement learning (LOOP, safeLOOP) for ROS 2 robots',
+    author='The loop_ros authors',
+    maintainer='The loop_ros authors',
+    maintainer_email='maintainers@loop-ros.invalid',
+    license='Apache-2.0',
+    python_requires='>=3.11',
+    # loop_ros/sim and loop_ros/config are links to sim/ and config/: they install with the package.
+    packages=find_packages(include=[NAME, f'{NAME}.*']),
+    package_data={NAME: ['py.typed', 'config/*.yaml', *CHECKPOINTS]},
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
+        (f'share/{NAME}', ['package.xml']),
+        (f'share/{NAME}/launch', sorted(glob('launch/*.launch.*'))),
+        (f'share/{NAME}/config', sorted(glob('config/*.yaml'))),
+    ],
+    install_requires=[
+        'gymnasium>=1.0',
+        'matplotlib',
+        'mcap',
+        'numpy>=1.26,<2',
+        'PyYAML',
+        'rich',
+        'rosbags',
+        'safetensors',
+        'setuptools',
+        'torch>=2.2',
+    ],
+    zip_safe=False,
+    entry_points={
+        'console_scripts': [
+            'loop-ros = loop_ros.cli.main:main',
+            'planner_node = loop_ros.nodes.planner_node:main',
+            'learner_node = loop_ros.nodes.learner_node:main',
+            'bridge_node = loop_ros.nodes.bridge_node:main',
+        ],
+    },
+)
