@@ -1,0 +1,251 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""LOOP without ROS: act, observe, update, weights. Reads as Alg. 1 of the paper:
+
+    plan = agent.act(observation, explore=True)     # line 3, ARC or safeARC
+    ... = env.step(plan.action)                     # line 4
+    agent.observe(transition)                       # line 5
+    agent.update()                                  # lines 6 and 7, SAC and the ensemble
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from loop_ros.learning import checkpoint
+from loop_ros.learning.learner import Learner
+from loop_ros.models.ensemble import Ensemble
+from loop_ros.models.networks import Actor, TwinCritic
+from loop_ros.planning.planner import Planner, Solution
+from loop_ros.planning.rollout import Rollout
+from loop_ros.settings import PlannerSettings, Settings
+from loop_ros.sim.task import Task
+from loop_ros.types import Array, Batch, Plan, Transition
+
+
+class Agent:
+    """A planner, its models and their learner for one task."""
+
+    def __init__(self, task: Task, settings: Settings, device: str = 'cpu', seed: int = 0) -> None:
+        self.task, self.settings = task, settings
+        self.device = torch.device(device)
+        action_dim = len(task.action_labels)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.ensemble = Ensemble(task.state_dim, action_dim, settings.ensemble)
+            self.actor = Actor(task.state_dim, action_dim, settings.sac.width)
+            self.critic = TwinCritic(
+                task.state_dim, action_dim, settings.sac.width, settings.sac.layer_norm
+            )
+        for network in (self.ensemble, self.actor, self.critic):
+            network.to(self.device)
+        self._plan_generator = torch.Generator(self.device).manual_seed(seed)
+        rollout = Rollout(self.ensemble, self.actor, self.critic, task.cost)
+        self.planner = Planner(rollout, action_dim, self.device, self._plan_generator)
+        learn_generator = torch.Generator(self.device).manual_seed(seed + 1)
+        self.learner = Learner(
+            self.ensemble, self.actor, self.critic, action_dim, settings, learn_generator
+        )
+        self.version = 0  # of the weights; 0 is untrained
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a trained model to plan in."""
+        return self.version > 0
+
+    @property
+    def num_steps(self) -> int:
+        """Transitions observed."""
+        return self.learner.num_steps
+
+    def act(self, observation: Array, explore: bool = False) -> Plan:
+        """The plan from an observation [O]; before there is a model, a random action.
+
+        `explore` adds the exploration noise of the settings to the executed action.
+        """
+        start = time.perf_counter()
+        settings = self.settings.planner
+        state = self._encode(observation)
+        with torch.inference_mode():
+            solution = self._solve(state, settings)
+            executed = solution.sequence[0]
+            if explore and self.ready and settings.exploration_std > 0:
+                noise = self._random(torch.randn, len(executed))
+                executed = (executed + settings.exploration_std * noise).clamp(-1, 1)
+            divergence = (executed - self.actor.mean(state)).norm()
+            states = self.planner.rollout.trace(state, solution.sequence)
+            sequence = solution.sequence.clone()
+            sequence[0] = executed
+            numbers = torch.stack(
+                (solution.predicted_return, solution.worst_cost, solution.safe_fraction, divergence)
+            ).tolist()
+        physical = self.task.denormalize_action(sequence.double().cpu().numpy())
+        return Plan(
+            action=physical[0],
+            sequence=physical,
+            predicted_return=numbers[0],
+            worst_cost=numbers[1],
+            safe_fraction=numbers[2],
+            d0=settings.d0,
+            actor_divergence=numbers[3],
+            states=states.double().cpu().numpy(),
+            plan_s=time.perf_counter() - start,
+        )
+
+    def act_without_planning(self, observation: Array) -> Array:
+        """The actor's mean action [A], physical units."""
+        with torch.inference_mode():
+            action = self.actor.mean(self._encode(observation))
+        return self.task.denormalize_action(action.double().cpu().numpy())
+
+    def reset(self) -> None:
+        """Forget the last plan, as at the start of an episode."""
+        self.planner.reset()
+
+    def configure(self, planner: PlannerSettings) -> None:
+        """Planner settings for the next plan on."""
+        self.settings = dataclasses.replace(self.settings, planner=planner)
+
+    def observe(self, transition: Transition) -> None:
+        """Put a transition into the replay buffer; ValueError where it is not usable."""
+        self._check(transition)
+        self.learner.add(self._batch(transition))
+
+    def update(self, stop: Callable[[], bool] = lambda: False) -> dict[str, float]:
+        """Learn what is due after one observed step; returns losses and errors by name.
+
+        An ensemble training takes seconds; it ends early, with the best weights so far, once
+        `stop` says yes.
+        """
+        report = self.learner.update(stop)
+        if 'model_loss' in report:
+            self.version += 1
+        return report
+
+    def weights(self) -> bytes:
+        """What a planner needs: one safetensors file with its version, task and sizes."""
+        metadata = {
+            'version': str(self.version),
+            'task': self.task.name,
+            'settings': json.dumps(self.settings.to_dict()),
+        }
+        return checkpoint.pack(self._tensors(), metadata)
+
+    def load_weights(self, data: bytes, source: str = 'weights') -> int:
+        """Take weights over and return their version; ValueError leaves the agent as it was."""
+        tensors, metadata = checkpoint.unpack(data, source)
+        if metadata.get('task') != self.task.name:
+            raise ValueError(f'{source}: for task {metadata.get("task")!r}, not {self.task.name!r}')
+        own = self._tensors()
+        for name, value in own.items():
+            if name not in tensors or tensors[name].shape != value.shape:
+                found = tuple(tensors[name].shape) if name in tensors else 'nothing'
+                raise ValueError(
+                    f'{source}: {name} is {found}, expected {tuple(value.shape)}; the profile '
+                    'that trained them must be the one that plans with them'
+                )
+            if not bool(torch.isfinite(tensors[name]).all()):
+                raise ValueError(f'{source}: {name} is not finite')
+        with torch.no_grad():
+            for name, value in own.items():
+                value.copy_(tensors[name])
+        self.version = int(metadata['version'])
+        return self.version
+
+    def save(self, path: Path, buffer: bool = False) -> None:
+        """Write a checkpoint folder; with `buffer`, everything that resuming needs."""
+        files = {'agent': self.weights()}
+        if buffer:
+            files['training'] = checkpoint.pack(self.learner.tensors(), {})
+        metadata = {
+            'task': self.task.name,
+            'version': self.version,
+            'settings': self.settings.to_dict(),
+            **self.learner.counters(),
+        }
+        checkpoint.write(Path(path), files, metadata)
+
+    @classmethod
+    def load(
+        cls, path: Path, task: Task, device: str = 'cpu', seed: int = 0,
+        settings: Settings | None = None,
+    ) -> Self:
+        """An agent from a checkpoint folder, resumed where it holds a training state.
+
+        `settings` replace the saved ones, but for the sizes of the networks.
+        """
+        files, metadata = checkpoint.read(Path(path))
+        saved = Settings.from_dict(metadata['settings'], f'{path}: settings')
+        if settings is None:
+            settings = saved
+        else:
+            settings = dataclasses.replace(settings, ensemble=saved.ensemble, sac=saved.sac)
+        agent = cls(task, settings, device, seed)
+        agent.load_weights(files['agent'], f'{path}')
+        if 'training' in files:
+            tensors, _ = checkpoint.unpack(files['training'], f'{path}')
+            agent.learner.restore(tensors, metadata)
+        return agent
+
+    def _solve(self, state: Tensor, settings: PlannerSettings) -> Solution:
+        if self.ready and settings.algorithm != 'actor':
+            return self.planner.plan(state, settings)
+        zero = torch.zeros((), device=self.device)
+        if self.ready:
+            action = self.actor.mean(state)
+        else:
+            action = 2.0 * self._random(torch.rand, len(self.task.action_labels)) - 1.0
+        return Solution(action.expand(settings.horizon, -1), zero, zero, zero)
+
+    def _encode(self, observation: Array) -> Tensor:
+        encoded = self.task.encode(torch.as_tensor(observation, dtype=torch.float64))
+        return encoded.to(self.device, torch.float32)
+
+    def _batch(self, t: Transition) -> Batch:
+        def row(value: Any) -> Tensor:
+            return torch.as_tensor(np.atleast_2d(value), dtype=torch.float32)
+
+        def number(value: float) -> Tensor:
+            return torch.tensor([value], dtype=torch.float32)
+
+        return Batch(
+            self._encode(t.observation).unsqueeze(0),
+            row(self.task.normalize_action(t.action)),
+            number(t.reward),
+            number(t.cost),
+            self._encode(t.next_observation).unsqueeze(0),
+            number(float(t.terminated)),
+        )
+
+    def _check(self, t: Transition) -> None:
+        observations, actions = len(self.task.observation_labels), len(self.task.action_labels)
+        where = f'transition {t.episode}/{t.step}'
+        for name, value, size in (
+            ('observation', t.observation, observations),
+            ('action', t.action, actions),
+            ('next_observation', t.next_observation, observations),
+        ):
+            if np.shape(value) != (size,):
+                raise ValueError(f'{where}: {name} has shape {np.shape(value)}, expected ({size},)')
+        if not t.is_finite():
+            raise ValueError(f'{where}: a number in it is not finite')
+
+    def _tensors(self) -> dict[str, Tensor]:
+        parts = {'ensemble': self.ensemble, 'actor': self.actor, 'critic': self.critic}
+        return {
+            f'{part}.{name}': tensor
+            for part, network in parts.items()
+            for name, tensor in network.state_dict().items()
+        }
+
+    def _random(self, draw: Any, size: int) -> Tensor:
+        return draw(size, generator=self._plan_generator, device=self.device)

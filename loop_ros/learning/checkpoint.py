@@ -1,0 +1,116 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Weights as safetensors bytes, checkpoints as folders; every write is atomic, nothing is pickled.
+
+A checkpoint is a folder with `agent.safetensors`, `agent.json` and, to resume from,
+`training.safetensors`. The JSON is written last and names the digests of the other files, so a
+checkpoint is either whole or refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load as _load_tensors
+from safetensors.torch import save as _save_tensors
+from torch import Tensor
+
+FORMAT = 1
+METADATA_FILE = 'agent.json'
+
+
+def pack(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
+    """Tensors and metadata as one safetensors file."""
+    plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    return _save_tensors(plain, metadata=metadata)
+
+
+def unpack(data: bytes, source: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file; ValueError where it is broken."""
+    try:
+        tensors = _load_tensors(data)
+        (length,) = struct.unpack('<Q', data[:8])
+        metadata = json.loads(data[8 : 8 + length]).get('__metadata__', {})
+    except (SafetensorError, struct.error, ValueError) as error:
+        raise ValueError(f'{source}: not a readable safetensors file: {error}') from None
+    return tensors, metadata
+
+
+def write(folder: Path, files: dict[str, bytes], metadata: dict[str, Any]) -> None:
+    """Write a checkpoint so that a crash at any moment leaves the old one or the new one.
+
+    File names carry their digest; the JSON switches to them in one rename, then the files that
+    it no longer names are removed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    names = {}
+    for name, data in files.items():
+        digest = hashlib.sha256(data).hexdigest()
+        names[name] = f'{name}-{digest[:16]}.safetensors'
+        if not (folder / names[name]).is_file():
+            _replace(folder / names[name], data)
+    content = {'format': FORMAT, 'files': names, **metadata}
+    _replace(folder / METADATA_FILE, (json.dumps(content, indent=2) + '\n').encode())
+    for old in folder.glob('*.safetensors'):
+        if old.name not in names.values():
+            old.unlink(missing_ok=True)
+
+
+def read(folder: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """Files and metadata of a checkpoint; ValueError says what is missing or broken."""
+    path = folder / METADATA_FILE
+    if not path.is_file():
+        raise ValueError(f'{folder}: no checkpoint here (no {METADATA_FILE})')
+    try:
+        metadata = json.loads(path.read_text(encoding='utf-8'))
+        version, names = metadata['format'], dict(metadata['files'])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{path}: broken metadata: {error!r}') from None
+    if version != FORMAT:
+        raise ValueError(f'{path}: format {version}; this release reads format {FORMAT}')
+    files = {}
+    for name, file in names.items():
+        found = folder / Path(str(file)).name
+        if not found.is_file():
+            raise ValueError(f'{folder}: {found.name} is missing; copy the whole folder again')
+        files[name] = found.read_bytes()
+        digest = hashlib.sha256(files[name]).hexdigest()
+        if not found.stem.endswith(digest[:16]):
+            raise ValueError(f'{found}: content does not match its digest; copy it again')
+    return files, metadata
+
+
+def resolve(name: str, task: str) -> Path | None:
+    """'none' -> None, 'shipped' -> the folder in the package, else a path to a checkpoint folder."""
+    if name == 'none':
+        return None
+    if name == 'shipped':
+        path = Path(__file__).resolve().parent.parent / 'checkpoints' / task
+        if not (path / METADATA_FILE).is_file():
+            raise ValueError(
+                f"no shipped weights for '{task}'; use checkpoint none, or the path of a checkpoint"
+            )
+        return path
+    path = Path(name).expanduser()
+    if not (path / METADATA_FILE).is_file():
+        raise ValueError(
+            f"checkpoint '{name}': no {METADATA_FILE} there; use shipped, none, or the path of a "
+            'checkpoint folder'
+        )
+    return path
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write durably under another name, then rename."""
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
+    with temporary.open('wb') as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

@@ -1,0 +1,99 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Trains all K models together until their holdout errors stop falling (Alg. 1, line 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from loop_ros.models.ensemble import Ensemble
+from loop_ros.settings import EnsembleSettings
+from loop_ros.types import Batch
+
+
+class EnsembleTrainer:
+    """Goes on from the present weights at each call; every model keeps its own best weights."""
+
+    def __init__(
+        self, ensemble: Ensemble, settings: EnsembleSettings, generator: torch.Generator
+    ) -> None:
+        self.ensemble, self.settings, self.generator = ensemble, settings, generator
+        self.optimizer = torch.optim.AdamW(
+            [p for p in ensemble.parameters() if p.requires_grad],
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+
+    def train(self, data: Batch, stop: Callable[[], bool] = lambda: False) -> dict[str, float]:
+        """Fit to data until convergence; returns the holdout loss and error and the epochs used.
+
+        `stop` is asked after each epoch; a yes ends the training with the best weights so far.
+        """
+        self.ensemble.fit_normalizers(data)
+        with torch.no_grad():
+            x = self.ensemble.inputs.normalize(torch.cat((data.state, data.action), dim=-1))
+            target = self.ensemble.targets.normalize(self.ensemble.raw_targets(data))
+        held_out = self._held_out(len(x), x.device)
+        train = [part[~held_out] for part in (x, target, data.cost)]
+        test = [part[held_out] for part in (x, target, data.cost)]
+        best = self._holdout_loss(test)
+        best_weights = [p.detach().clone() for p in self.ensemble.network.parameters()]
+        waited, epoch = 0, 0
+        while waited < self.settings.patience and epoch < self.settings.max_epochs and not stop():
+            self._epoch(train)
+            epoch += 1
+            loss = self._holdout_loss(test)
+            # A gain must be felt: 1% of the spread of the loss, or waiting never ends.
+            improved = loss < best - 0.01
+            waited = 0 if bool(improved.any()) else waited + 1
+            best = self._keep(best, best_weights, loss)
+        with torch.no_grad():
+            for p, kept in zip(self.ensemble.network.parameters(), best_weights, strict=True):
+                p.copy_(kept)
+        return {
+            'model_loss': float(best.mean()),
+            'model_error': self._relative_error(test),
+            'model_epochs': float(epoch),
+        }
+
+    def _held_out(self, size: int, device: torch.device) -> Tensor:
+        """Every n-th transition, always the same ones, so that best weights never saw them."""
+        every = max(2, round(1.0 / self.settings.holdout_fraction))
+        return torch.arange(size, device=device) % every == every - 1
+
+    def _epoch(self, data: list[Tensor]) -> None:
+        """One pass; each model sees the data in an order of its own."""
+        x, target, cost = data
+        models, size = self.ensemble.num_models, self.settings.batch_size
+        keys = torch.rand(models, len(x), generator=self.generator, device=x.device)
+        for index in keys.argsort(dim=1).split(size, dim=1):
+            loss = self.ensemble.negative_log_likelihood(x[index], target[index], cost[index])
+            self.optimizer.zero_grad(set_to_none=True)
+            (loss.sum() + self.ensemble.bound_penalty()).backward()
+            self.optimizer.step()
+
+    @torch.no_grad()
+    def _holdout_loss(self, data: list[Tensor]) -> Tensor:
+        """Negative log-likelihood of each model [K] on the holdout."""
+        models = self.ensemble.num_models
+        x, target, cost = (part.expand(models, *part.shape) for part in data)
+        return self.ensemble.negative_log_likelihood(x, target, cost)
+
+    @torch.no_grad()
+    def _keep(self, best: Tensor, weights: list[Tensor], loss: Tensor) -> Tensor:
+        """Copy the weights of the models that are better than ever; returns the best losses."""
+        better = loss < best
+        for kept, p in zip(weights, self.ensemble.network.parameters(), strict=True):
+            kept.copy_(torch.where(better[:, None, None], p, kept))
+        return torch.where(better, loss, best)
+
+    @torch.no_grad()
+    def _relative_error(self, data: list[Tensor]) -> float:
+        """Root mean squared holdout error in units of the targets' standard deviation."""
+        x, target, _ = data
+        mean, _, _ = self.ensemble(x.expand(self.ensemble.num_models, *x.shape))
+        return float((mean - target).square().mean().sqrt())

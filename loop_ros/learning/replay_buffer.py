@@ -1,0 +1,74 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Experience in a ring of tensors on the learner's device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from loop_ros.types import Batch
+
+
+class ReplayBuffer:
+    """The newest `capacity` transitions; storage grows by doubling, so that 1e6 costs nothing early."""
+
+    def __init__(self, capacity: int, state_dim: int, action_dim: int, device: str = 'cpu') -> None:
+        self.capacity = capacity
+        self.device = device
+        self._state_dim, self._action_dim = state_dim, action_dim
+        self._rows = torch.empty(0, 2 * state_dim + action_dim + 3, device=device)
+        self._next = 0
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def add(self, batch: Batch) -> None:
+        """Append transitions; the oldest go when the ring is full."""
+        rows = torch.cat([part.reshape(len(batch.reward), -1) for part in batch], dim=-1)
+        rows = rows[-self.capacity :].to(self.device)
+        needed = min(self._next + len(rows), self.capacity)
+        if needed > len(self._rows):
+            grown = min(max(1024, 2 * needed), self.capacity)
+            old = self._rows
+            self._rows = torch.empty(grown, rows.shape[1], device=self.device)
+            self._rows[: len(old)] = old
+        index = (self._next + torch.arange(len(rows), device=self.device)) % self.capacity
+        self._rows[index] = rows
+        self._next = (self._next + len(rows)) % self.capacity
+        self._size = min(self._size + len(rows), self.capacity)
+
+    def all(self) -> Batch:
+        """Every transition, in storage order."""
+        return self._split(self._rows[: self._size])
+
+    def sample(self, size: int, generator: torch.Generator) -> Batch:
+        """`size` transitions drawn uniformly, with replacement."""
+        index = torch.randint(self._size, (size,), generator=generator, device=self.device)
+        return self._split(self._rows[index])
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The contents for a checkpoint, oldest first."""
+        order = (torch.arange(self._size, device=self.device) - self._size + self._next) % max(
+            self.capacity, 1
+        )
+        return {'rows': self._rows[order]}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Replace the contents by those of `tensors()`; ValueError where they do not fit."""
+        rows = tensors['rows']
+        if rows.ndim != 2 or rows.shape[1] != self._rows.shape[1]:
+            raise ValueError(
+                f'replay buffer of {tuple(rows.shape)} numbers; this task has '
+                f'{self._rows.shape[1]} a transition'
+            )
+        rows = rows[-self.capacity :].to(self.device)
+        self._rows = rows.clone()
+        self._size = len(rows)
+        self._next = self._size % self.capacity
+
+    def _split(self, rows: Tensor) -> Batch:
+        s, a = self._state_dim, self._action_dim
+        state, action, reward, cost, next_state, terminated = rows.split((s, a, 1, 1, s, 1), dim=-1)
+        return Batch(state, action, reward[:, 0], cost[:, 0], next_state, terminated[:, 0])

@@ -1,0 +1,91 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The probabilistic ensemble: K Gaussian models of delta-state, reward and cost (appendix C.1)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from loop_ros.models.networks import BatchedMLP
+from loop_ros.models.normalizer import Normalizer
+from loop_ros.settings import EnsembleSettings
+from loop_ros.types import Batch
+
+
+class Prediction(NamedTuple):
+    """Of K models for B states each."""
+
+    next_state: Tensor  # [K, B, S]
+    reward: Tensor  # [K, B]
+    cost: Tensor  # [K, B], mean only
+
+
+class Ensemble(nn.Module):
+    """K networks as one batched program; inputs and targets are normalised inside."""
+
+    def __init__(self, state_dim: int, action_dim: int, settings: EnsembleSettings) -> None:
+        super().__init__()
+        self.num_models = settings.num_models
+        self.state_dim = state_dim
+        self.noisy_dim = state_dim + 1  # delta-state and reward have a variance, the cost has none
+        hidden = [settings.width] * settings.num_layers
+        outputs = 2 * self.noisy_dim + 1
+        self.network = BatchedMLP(
+            settings.num_models, [state_dim + action_dim, *hidden, outputs], activation='silu'
+        )
+        self.inputs = Normalizer(state_dim + action_dim)
+        self.targets = Normalizer(self.noisy_dim)
+        # Soft bounds of the log-variance, learned with a pull towards each other (PETS).
+        self.max_log_var = nn.Parameter(torch.full((self.noisy_dim,), 0.5))
+        self.min_log_var = nn.Parameter(torch.full((self.noisy_dim,), -10.0))
+        if not settings.learn_variance_bounds:
+            self.max_log_var.requires_grad_(False)
+            self.min_log_var.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Normalised inputs [K, B, S+A] -> normalised mean and log-variance [K, B, S+1], cost [K, B]."""
+        out = self.network(x)
+        mean, log_var = out[..., : self.noisy_dim], out[..., self.noisy_dim : -1]
+        log_var = self.max_log_var - functional.softplus(self.max_log_var - log_var)
+        log_var = self.min_log_var + functional.softplus(log_var - self.min_log_var)
+        return mean, log_var, out[..., -1]
+
+    def predict(self, state: Tensor, action: Tensor, noise: Tensor | None = None) -> Prediction:
+        """One step of each model from states [K, B, S] under actions [K, B, A].
+
+        `noise` [K, B, S+1], standard normal, samples the aleatoric uncertainty; None gives means.
+        """
+        x = self.inputs.normalize(torch.cat((state, action), dim=-1))
+        mean, log_var, cost = self(x)
+        if noise is not None:
+            mean = mean + torch.exp(0.5 * log_var) * noise
+        target = self.targets.denormalize(mean)
+        return Prediction(state + target[..., :-1], target[..., -1], cost)
+
+    def fit_normalizers(self, batch: Batch) -> None:
+        """Set the scales of inputs and targets from data."""
+        self.inputs.fit(torch.cat((batch.state, batch.action), dim=-1))
+        self.targets.fit(self.raw_targets(batch))
+
+    @staticmethod
+    def raw_targets(batch: Batch) -> Tensor:
+        """Delta-state and reward [B, S+1]."""
+        return torch.cat((batch.next_state - batch.state, batch.reward.unsqueeze(-1)), dim=-1)
+
+    def negative_log_likelihood(self, x: Tensor, target: Tensor, cost: Tensor) -> Tensor:
+        """Gaussian loss of each model [K] on normalised inputs, targets [K, B, .] and costs [K, B].
+
+        The cost is regressed by its squared error.
+        """
+        mean, log_var, predicted_cost = self(x)
+        error = (mean - target) ** 2
+        likelihood = (error * torch.exp(-log_var) + log_var).mean(dim=(1, 2))
+        return likelihood + ((predicted_cost - cost) ** 2).mean(dim=1)
+
+    def bound_penalty(self) -> Tensor:
+        """The pull of the log-variance bounds towards each other."""
+        return 0.01 * (self.max_log_var.sum() - self.min_log_var.sum())

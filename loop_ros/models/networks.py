@@ -1,0 +1,103 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Several networks as one batched program, and SAC's actor and twin critic built from them."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class BatchedLinear(nn.Module):
+    """`num` linear layers side by side: [num, B, inputs] -> [num, B, outputs]."""
+
+    def __init__(self, num: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        bound = 1.0 / math.sqrt(inputs)
+        self.weight = nn.Parameter(torch.empty(num, inputs, outputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(num, 1, outputs).uniform_(-bound, bound))
+
+    def forward(self, x: Tensor, num: int | None = None) -> Tensor:
+        return torch.baddbmm(self.bias[:num], x, self.weight[:num])
+
+
+class BatchedMLP(nn.Module):
+    """`num` multilayer perceptrons side by side; `activation` is 'relu' or 'silu'."""
+
+    def __init__(
+        self,
+        num: int,
+        sizes: list[int],
+        activation: str = 'relu',
+        layer_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            BatchedLinear(num, a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
+        )
+        self.activation = getattr(functional, activation)
+        self.layer_norm = layer_norm
+
+    def forward(self, x: Tensor, num: int | None = None) -> Tensor:
+        """Outputs [num, B, .] of inputs [num, B, .]; `num` limits it to the first networks."""
+        for layer in self.layers[:-1]:
+            x = layer(x, num)
+            if self.layer_norm:
+                x = functional.layer_norm(x, x.shape[-1:])
+            x = self.activation(x)
+        return self.layers[-1](x, num)
+
+
+class Actor(nn.Module):
+    """tanh-Gaussian policy over actions in [-1, 1] (SAC)."""
+
+    LOG_STD_BOUNDS = (-10.0, 2.0)
+
+    def __init__(self, state_dim: int, action_dim: int, width: int) -> None:
+        super().__init__()
+        self.network = BatchedMLP(1, [state_dim, width, width, 2 * action_dim])
+
+    def _gaussian(self, state: Tensor) -> tuple[Tensor, Tensor]:
+        flat = self.network(state.reshape(1, -1, state.shape[-1]))
+        mean, log_std = flat.reshape(*state.shape[:-1], -1).chunk(2, dim=-1)
+        return mean, log_std.clamp(*self.LOG_STD_BOUNDS)
+
+    def mean(self, state: Tensor) -> Tensor:
+        """The deterministic action, [..., S] -> [..., A]."""
+        return torch.tanh(self._gaussian(state)[0])
+
+    def act(self, state: Tensor, noise: Tensor) -> Tensor:
+        """The action for standard normal `noise` [..., A]; zeros give `mean`."""
+        mean, log_std = self._gaussian(state)
+        return torch.tanh(mean + log_std.exp() * noise)
+
+    def sample(self, state: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Action [..., A] for standard normal `noise` and its log-probability [...]."""
+        mean, log_std = self._gaussian(state)
+        raw = mean + log_std.exp() * noise
+        log_normal = -0.5 * noise**2 - log_std - 0.5 * math.log(2 * math.pi)
+        # log(1 - tanh(u)^2) without cancellation
+        log_slope = 2.0 * (math.log(2.0) - raw - functional.softplus(-2.0 * raw))
+        return torch.tanh(raw), (log_normal - log_slope).sum(-1)
+
+
+class TwinCritic(nn.Module):
+    """Two Q-functions, evaluated together."""
+
+    def __init__(self, state_dim: int, action_dim: int, width: int, layer_norm: bool) -> None:
+        super().__init__()
+        sizes = [state_dim + action_dim, width, width, 1]
+        self.network = BatchedMLP(2, sizes, layer_norm=layer_norm)
+
+    def forward(self, state: Tensor, action: Tensor) -> Tensor:
+        """Q-values [2, B] of states [B, S] and actions [B, A]."""
+        x = torch.cat((state, action), dim=-1)
+        return self.network(x.expand(2, *x.shape)).squeeze(-1)
+
+    def first(self, state: Tensor, action: Tensor) -> Tensor:
+        """Q-values [B] of the first critic alone, at half the work."""
+        x = torch.cat((state, action), dim=-1)
+        return self.network(x.unsqueeze(0), num=1).squeeze(-1)[0]

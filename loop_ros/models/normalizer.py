@@ -1,0 +1,32 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Zero mean and unit variance, dimension by dimension."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Normalizer(nn.Module):
+    """An affine map fitted to data and saved with the weights."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer('mean', torch.zeros(size))
+        self.register_buffer('std', torch.ones(size))
+
+    def fit(self, data: Tensor) -> None:
+        """Take mean and standard deviation of data [B, size]; a constant dimension keeps scale 1."""
+        std = data.std(dim=0, correction=0)
+        self.mean.copy_(data.mean(dim=0))
+        self.std.copy_(torch.where(std > 1e-6, std, torch.ones_like(std)))
+
+    def normalize(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.std
+
+    def denormalize(self, x: Tensor) -> Tensor:
+        return x * self.std + self.mean

@@ -1,0 +1,120 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Iterative importance sampling of action sequences: the body that ARC, safeARC and CEM share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from loop_ros.planning import weighting
+from loop_ros.planning.rollout import Rollout
+from loop_ros.settings import PlannerSettings
+from loop_ros.types import Scores
+
+
+class Solution(NamedTuple):
+    """The planned mean sequence and what the ensemble says of it; all on the device."""
+
+    sequence: Tensor  # [H, A] in [-1, 1]
+    predicted_return: Tensor  # []
+    worst_cost: Tensor  # []
+    safe_fraction: Tensor  # [], of the last iteration's candidates
+
+
+class Planner:
+    """Plans in the ensemble; remembers the last mean for the next plan's start."""
+
+    def __init__(
+        self, rollout: Rollout, action_dim: int, device: torch.device, generator: torch.Generator
+    ) -> None:
+        self.rollout = rollout
+        self.action_dim, self.device, self.generator = action_dim, device, generator
+        self._last: Tensor | None = None
+
+    def reset(self) -> None:
+        """Forget the last plan: the next one starts from the middle of the action range."""
+        self._last = None
+
+    @torch.inference_mode()
+    def plan(self, state: Tensor, settings: PlannerSettings) -> Solution:
+        """The best action sequence from `state` [S] (Alg. 3 and 4)."""
+        rule = weighting.RULES[settings.algorithm]
+        mean = self.initial_mean(settings.horizon)
+        variance = torch.full_like(mean, settings.initial_std**2)
+        noise = self._particle_noise(settings)
+        proposals: Tensor | None = None
+        for _ in range(settings.num_iterations):
+            if proposals is None or settings.resample_actor:
+                proposals = self._proposals(state, settings)
+            candidates = torch.cat((proposals, self._samples(mean, variance, proposals, settings)))
+            scores = self.rollout(state, candidates, noise, settings)
+            mean, variance = self._update(mean, variance, candidates, rule(scores, settings), settings)
+        self._last = mean
+        final = self.rollout(state, mean.unsqueeze(0), noise, settings)
+        return Solution(
+            mean, final.returns[0], final.costs[0], self._safe_fraction(scores, settings)
+        )
+
+    def initial_mean(self, horizon: int) -> Tensor:
+        """The last plan shifted by one step, its last action repeated; zeros without a last plan."""
+        last = self._last
+        if last is None or len(last) != horizon:
+            return torch.zeros(horizon, self.action_dim, device=self.device)
+        return torch.cat((last[1:], last[-1:]))
+
+    def _proposals(self, state: Tensor, settings: PlannerSettings) -> Tensor:
+        """The actor's share of the candidates, [beta N, H, A]."""
+        num = round(settings.actor_fraction * settings.num_samples)
+        if num == 0:
+            return state.new_empty(0, settings.horizon, self.action_dim)
+        noise = self._normal(num, settings.horizon, self.action_dim)
+        return self.rollout.actor_sequences(state, noise, settings)
+
+    def _samples(
+        self, mean: Tensor, variance: Tensor, proposals: Tensor, settings: PlannerSettings
+    ) -> Tensor:
+        """The Gaussian share of the candidates, clipped to the action range."""
+        num = settings.num_samples - len(proposals)
+        noise = self._normal(num, *mean.shape)
+        if settings.truncate_samples:
+            # Inverse transform of the uniform image of the normal sample: exact, no rejection.
+            edge = 0.9772498680518208  # standard normal distribution at 2 sigma
+            uniform = torch.special.ndtr(noise)
+            noise = torch.special.ndtri((1.0 - edge) + uniform * (2.0 * edge - 1.0))
+        return (mean + variance.sqrt() * noise).clamp(-1.0, 1.0)
+
+    @staticmethod
+    def _update(
+        mean: Tensor,
+        variance: Tensor,
+        candidates: Tensor,
+        weights: Tensor,
+        settings: PlannerSettings,
+    ) -> tuple[Tensor, Tensor]:
+        """Weighted mean and variance (Eq. 8), mixed into the old ones (Alg. 3, lines 27 to 30)."""
+        weights = weights[:, None, None]
+        new_mean = (weights * candidates).sum(dim=0)
+        new_variance = (weights * (candidates - new_mean) ** 2).sum(dim=0)
+        return (
+            torch.lerp(mean, new_mean, settings.mean_update),
+            torch.lerp(variance, new_variance, settings.variance_update),
+        )
+
+    @staticmethod
+    def _safe_fraction(scores: Scores, settings: PlannerSettings) -> Tensor:
+        return (scores.costs <= settings.d0).float().mean()
+
+    def _particle_noise(self, settings: PlannerSettings) -> Tensor | None:
+        """The models' aleatoric noise [H, K, P, S+1], one draw a plan."""
+        if not settings.propagate_noise:
+            return None
+        ensemble = self.rollout.ensemble
+        return self._normal(
+            settings.horizon, ensemble.num_models, settings.num_particles, ensemble.noisy_dim
+        )
+
+    def _normal(self, *shape: int) -> Tensor:
+        return torch.randn(shape, generator=self.generator, device=self.device)

@@ -1,0 +1,117 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The one scoring function of every planner: (state, action sequences) -> returns, costs.
+
+All sequences, models and particles move together; the only loop is the one over time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from loop_ros.models.ensemble import Ensemble, Prediction
+from loop_ros.models.networks import Actor, TwinCritic
+from loop_ros.settings import PlannerSettings
+from loop_ros.types import Scores
+
+Cost = Callable[[Tensor], Tensor]
+
+
+class Rollout:
+    """Rolls action sequences through the ensemble and scores them (Alg. 3 and 4, lines 12 to 27)."""
+
+    def __init__(
+        self, ensemble: Ensemble, actor: Actor, critic: TwinCritic, cost: Cost | None
+    ) -> None:
+        self.ensemble, self.actor, self.critic, self.cost = ensemble, actor, critic, cost
+
+    def __call__(
+        self, state: Tensor, sequences: Tensor, noise: Tensor | None, settings: PlannerSettings
+    ) -> Scores:
+        """Score sequences [N, H, A] from state [S].
+
+        `noise` [H, K, P, S+1] drives the particles; every sequence meets the same noise, so that
+        sequences differ by their actions alone. None makes the particles follow the means.
+        """
+        models, particles = self.ensemble.num_models, settings.num_particles if noise is not None else 1
+        num, horizon, _ = sequences.shape
+        actions = sequences.transpose(0, 1).repeat_interleave(particles, dim=1)  # [H, N*P, A]
+        actions = actions.unsqueeze(1).expand(-1, models, -1, -1)
+        states = state.expand(models, num * particles, -1)
+        returns = state.new_zeros(models, num * particles)
+        costs = torch.zeros_like(returns)
+        weight = 1.0
+        for t in range(horizon):
+            last = t == horizon - 1
+            if last and settings.terminal_value == 'q':
+                returns = returns + weight * self._value(states, actions[t], settings)
+            step = self.ensemble.predict(states, actions[t], self._noise_at(noise, t, num))
+            if not (last and settings.terminal_value == 'q'):
+                returns = returns + weight * step.reward
+            states = step.next_state
+            costs = costs + weight * self._cost(step, settings)
+            weight *= settings.discount
+        if settings.terminal_value == 'v':
+            returns = returns + weight * self._value(states, self.actor.mean(states), settings)
+        by_model = returns.view(models, num, particles).mean(dim=2)
+        return Scores(
+            by_model.mean(dim=0) - settings.pessimism * by_model.std(dim=0, correction=0),
+            costs.view(models, num, particles).amax(dim=(0, 2)),
+        )
+
+    def actor_sequences(
+        self, state: Tensor, noise: Tensor, settings: PlannerSettings
+    ) -> Tensor:
+        """Whole action sequences [n, H, A] of the actor, each through one model's mean.
+
+        `noise` [n, H, A], standard normal, is scaled by `actor_noise`; the first sequence is the
+        actor's mean.
+        """
+        num, horizon, _ = noise.shape
+        noise = noise * settings.actor_noise
+        noise[0] = 0.0
+        models = self.ensemble.num_models
+        each = torch.arange(num, device=state.device)
+        states, actions = state.expand(num, -1), []
+        for t in range(horizon):
+            actions.append(self.actor.act(states, noise[:, t]))
+            if t < horizon - 1:
+                predicted = self.ensemble.predict(
+                    states.expand(models, -1, -1), actions[-1].expand(models, -1, -1)
+                )
+                states = predicted.next_state[each % models, each]
+        return torch.stack(actions, dim=1)
+
+    def trace(self, state: Tensor, sequence: Tensor) -> Tensor:
+        """States [H+1, S] along the mean over models of a sequence [H, A]."""
+        models = self.ensemble.num_models
+        states = [state]
+        for action in sequence:
+            predicted = self.ensemble.predict(
+                states[-1].expand(models, 1, -1), action.expand(models, 1, -1)
+            )
+            states.append(predicted.next_state.mean(dim=(0, 1)))
+        return torch.stack(states)
+
+    def _value(self, states: Tensor, action: Tensor, settings: PlannerSettings) -> Tensor:
+        """Terminal value [K, B] of states [K, B, S] and actions [K, B, A]."""
+        models, batch, _ = states.shape
+        flat = states.reshape(models * batch, -1), action.reshape(models * batch, -1)
+        if settings.critic == 'q1':
+            return self.critic.first(*flat).view(models, batch)
+        values = self.critic(*flat)
+        value = values.amin(dim=0) if settings.critic == 'min' else values.mean(dim=0)
+        return value.view(models, batch)
+
+    def _cost(self, step: Prediction, settings: PlannerSettings) -> Tensor:
+        """Cost [K, B] of the step: c(s_t, a_t) is the cost of the state it leads to, as the task pays it."""
+        if settings.cost_source == 'known' and self.cost is not None:
+            return self.cost(step.next_state)
+        return step.cost.clamp(min=0.0)
+
+    @staticmethod
+    def _noise_at(noise: Tensor | None, t: int, num: int) -> Tensor | None:
+        return None if noise is None else noise[t].repeat(1, num, 1)

@@ -1,0 +1,60 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What makes a planner ARC, safeARC or CEM: how scores become the weights of a new mean.
+
+Each rule maps scores of N sequences to N weights that sum to one, without leaving the device.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from loop_ros.settings import PlannerSettings
+from loop_ros.types import Scores
+
+
+def arc(scores: Scores, settings: PlannerSettings) -> Tensor:
+    """exp(R / eta), normalised (Eq. 8; Alg. 3, line 27)."""
+    return torch.softmax(scores.returns / settings.temperature, dim=0)
+
+
+def safe_arc(scores: Scores, settings: PlannerSettings) -> Tensor:
+    """exp(R / eta) over the safe sequences; with fewer than m safe ones, exp(-C / eta) over all.
+
+    Alg. 4, lines 29 to 38. Safe is C <= d0 as Eq. 10 has it, so that d0 = 0 asks for no cost
+    rather than for the impossible.
+    """
+    safe = scores.costs <= settings.d0
+    rewarding = torch.where(safe, scores.returns, -torch.inf) / settings.temperature
+    cautious = -scores.costs / settings.temperature
+    enough = safe.sum() >= settings.min_safe
+    return torch.softmax(torch.where(enough, rewarding, cautious), dim=0)
+
+
+def cem(scores: Scores, settings: PlannerSettings) -> Tensor:
+    """Equal weights for the sequences of highest return (PETS)."""
+    return _elites(scores.returns, settings)
+
+
+def safe_cem(scores: Scores, settings: PlannerSettings) -> Tensor:
+    """Elites among the safe sequences by return; too few safe ones are filled up by lowest cost.
+
+    The constrained cross-entropy method (Wen and Topcu 2018), for safePETS.
+    """
+    safe = scores.costs <= settings.d0
+    spread = scores.returns.max() - scores.returns.min() + 1.0
+    merit = torch.where(
+        safe, scores.returns - scores.returns.max(), -spread - (scores.costs - settings.d0)
+    )
+    return _elites(merit, settings)
+
+
+def _elites(merit: Tensor, settings: PlannerSettings) -> Tensor:
+    count = max(1, round(settings.elite_fraction * len(merit)))
+    weights = torch.zeros_like(merit)
+    weights[merit.topk(count).indices] = 1.0 / count
+    return weights
+
+
+RULES = {'arc': arc, 'safe_arc': safe_arc, 'cem': cem, 'safe_cem': safe_cem}

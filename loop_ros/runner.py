@@ -1,0 +1,81 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""An agent and an environment in one process, without ROS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from loop_ros.agent import Agent
+from loop_ros.types import Array, Plan, Transition
+
+
+@dataclass
+class Episode:
+    """What one episode was like."""
+
+    index: int
+    observations: list[Array] = field(default_factory=list)  # [T+1] of [O]
+    plans: list[Plan] = field(default_factory=list)  # [T]
+    rewards: list[float] = field(default_factory=list)
+    costs: list[float] = field(default_factory=list)
+
+    def row(self, metrics: Callable[[Array], dict[str, float]]) -> dict[str, float]:
+        """Its figures by name; `metrics` are averaged over the states reached."""
+        reached = [metrics(observation) for observation in self.observations[1:]]
+        return {
+            'episode': self.index,
+            'steps': len(self.rewards),
+            'return': float(sum(self.rewards)),
+            'cost': float(sum(self.costs)),
+            **{f'mean_{name}': float(np.mean([m[name] for m in reached])) for name in reached[0]},
+            'plan_ms': 1e3 * float(np.median([plan.plan_s for plan in self.plans])),
+            'worst_cost': float(np.mean([plan.worst_cost for plan in self.plans])),
+            'safe_fraction': float(np.mean([plan.safe_fraction for plan in self.plans])),
+            'predicted_return': float(np.mean([plan.predicted_return for plan in self.plans])),
+            'actor_divergence': float(np.mean([plan.actor_divergence for plan in self.plans])),
+        }
+
+
+def run_episode(
+    env: gymnasium.Env[Any, Any],
+    agent: Agent,
+    index: int,
+    seed: int | None = None,
+    explore: bool = False,
+    on_transition: Callable[[Transition], None] = lambda transition: None,
+) -> Episode:
+    """One episode; `on_transition` sees each step as it happens."""
+    episode = Episode(index)
+    observation, _ = env.reset(seed=seed)
+    agent.reset()
+    episode.observations.append(observation)
+    ended = False
+    while not ended:
+        plan = agent.act(observation, explore)
+        reached, reward, terminated, truncated, info = env.step(plan.action)
+        step = len(episode.rewards)
+        transition = Transition(
+            stamp=step * agent.task.control_period,
+            episode=index,
+            step=step,
+            observation=observation,
+            action=plan.action,
+            reward=float(reward),
+            cost=float(info.get('cost', 0.0)),
+            next_observation=reached,
+            terminated=terminated,
+            truncated=truncated,
+        )
+        on_transition(transition)
+        episode.observations.append(reached)
+        episode.plans.append(plan)
+        episode.rewards.append(transition.reward)
+        episode.costs.append(transition.cost)
+        observation, ended = reached, terminated or truncated
+    return episode

@@ -1,0 +1,259 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every setting of the core: frozen, validated, documented; the only reader of profiles.
+
+The defaults are the paper's Tables 2 and 3 with the horizon and iterations of its safe tasks
+(appendix C.4). A profile is a YAML file with the sections below that overrides some of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self, cast
+
+import yaml
+
+
+def setting(
+    default: Any,
+    description: str,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    unit: str = '',
+    choices: tuple[str, ...] = (),
+    live: bool = False,
+) -> Any:
+    """A dataclass field with what a person and a ROS parameter descriptor need to know."""
+    return field(
+        default=default,
+        metadata={
+            'description': description,
+            'minimum': minimum,
+            'maximum': maximum,
+            'unit': unit,
+            'choices': choices,
+            'live': live,
+        },
+    )
+
+
+class _Validated:
+    """Checks each field against its type and metadata; integers are welcome for floats."""
+
+    def __post_init__(self) -> None:
+        for item in dataclasses.fields(cast(Any, self)):
+            value = check(item.name, item.type, item.metadata, getattr(self, item.name))
+            object.__setattr__(self, item.name, value)
+
+
+def check(name: str, type_name: Any, metadata: Any, value: Any) -> Any:
+    """The value in its field's type; ValueError names the setting, the value and what is allowed."""
+    if metadata['choices']:
+        if value not in metadata['choices']:
+            raise ValueError(f'{name}: {value!r} is not one of {", ".join(metadata["choices"])}')
+        return value
+    if type_name == 'bool':
+        if not isinstance(value, bool):
+            raise ValueError(f'{name}: {value!r} is not true or false')
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f'{name}: {value!r} is not a finite number')
+    if type_name == 'int':
+        if value != int(value):
+            raise ValueError(f'{name}: {value!r} is not a whole number')
+        value = int(value)
+    else:
+        value = float(value)
+    low, high = metadata['minimum'], metadata['maximum']
+    if (low is not None and value < low) or (high is not None and value > high):
+        raise ValueError(f'{name}: {value} is outside [{low}, {high}]')
+    return value
+
+
+@dataclass(frozen=True)
+class PlannerSettings(_Validated):
+    """ARC, safeARC, CEM (Alg. 3 and 4, Table 3); `live` ones may change while the robot drives."""
+
+    algorithm: str = setting(
+        'safe_arc',
+        'optimizer of the action sequence',
+        choices=('safe_arc', 'arc', 'safe_cem', 'cem', 'actor'),
+        live=True,
+    )
+    d0: float = setting(0.2, 'safety threshold: largest predicted cost allowed', 0, 1e6, live=True)
+    horizon: int = setting(8, 'planning horizon H', 1, 200, 'steps')
+    num_samples: int = setting(100, 'action sequences per iteration N', 2, 100_000)
+    num_particles: int = setting(4, 'rollouts of each sequence in each model P', 1, 1000)
+    num_iterations: int = setting(8, 'iterations of importance sampling', 1, 100, live=True)
+    temperature: float = setting(
+        1.0, 'eta of the weights exp(R/eta), in units of return', 1e-6, 1e6, live=True
+    )
+    actor_fraction: float = setting(
+        0.05, 'beta: share of the sequences that the actor proposes', 0, 1, live=True
+    )
+    actor_noise: float = setting(
+        1.0, "scale of the actor's own noise in its proposals (0: its mean)", 0, 10, live=True
+    )
+    resample_actor: bool = setting(
+        True, 'roll the actor anew each iteration (paper) or once per plan (released code)'
+    )
+    initial_std: float = setting(
+        0.5, 'standard deviation around the shifted last plan, of actions in [-1, 1]', 0, 10,
+        live=True,
+    )
+    truncate_samples: bool = setting(
+        False, 'truncate the Gaussian at 2 sigma (released code) instead of plain samples (paper)'
+    )
+    mean_update: float = setting(
+        0.1, 'alpha: share of the new mean (paper 0.1, released code 1)', 0, 1, live=True
+    )
+    variance_update: float = setting(
+        0.1, 'alpha: share of the new variance (paper 0.1, released code 0.9)', 0, 1, live=True
+    )
+    min_safe: int = setting(10, 'm: safe sequences needed to maximise return', 1, 100_000, live=True)
+    elite_fraction: float = setting(0.1, 'share of sequences that CEM keeps', 0, 1, live=True)
+    discount: float = setting(
+        0.99, 'discount inside the horizon (paper gamma; released code 1)', 0, 1, live=True
+    )
+    terminal_value: str = setting(
+        'q',
+        "q: Q(s_H, a_H) after H-1 rewards (Alg. 3); v: the actor's value of s_H+1 after H rewards "
+        '(Eq. 3); none: H rewards (PETS)',
+        choices=('q', 'v', 'none'),
+    )
+    critic: str = setting(
+        'q1', 'which critic values the end: q1 (released code), min or mean of the twins',
+        choices=('q1', 'min', 'mean'),
+    )
+    pessimism: float = setting(
+        0.0, 'beta_pess: standard deviations over models taken off the return (Eq. 9)', 0, 100,
+        live=True,
+    )
+    cost_source: str = setting(
+        'known', "known: the task's cost of predicted states; learned: the ensemble's cost head",
+        choices=('known', 'learned'),
+    )
+    propagate_noise: bool = setting(
+        True, 'particles sample the aleatoric noise (else they follow the mean)'
+    )
+    exploration_std: float = setting(
+        0.0, 'noise added to the executed action while exploring, of actions in [-1, 1]', 0, 1,
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
+class EnsembleSettings(_Validated):
+    """The probabilistic ensemble (Table 2, appendix C.1)."""
+
+    num_models: int = setting(5, 'networks K', 1, 100)
+    num_layers: int = setting(4, 'hidden layers', 1, 20)
+    width: int = setting(200, 'units of a hidden layer', 1, 10_000)
+    learning_rate: float = setting(1e-3, 'Adam step size', 0, 1)
+    weight_decay: float = setting(1e-5, 'L2 penalty, decoupled', 0, 1)
+    batch_size: int = setting(256, 'transitions per network and step', 1, 1_000_000)
+    train_every: int = setting(250, 'K_m: environment steps between trainings', 1, 10_000_000)
+    max_epochs: int = setting(100, 'largest number of passes in one training', 1, 100_000)
+    patience: int = setting(5, 'epochs without a better holdout before stopping', 1, 10_000)
+    holdout_fraction: float = setting(0.1, 'share of the data kept for early stopping', 0.01, 0.5)
+    learn_variance_bounds: bool = setting(
+        True, 'learn the bounds of the log-variance (PETS) or keep them (released code)'
+    )
+
+
+@dataclass(frozen=True)
+class SacSettings(_Validated):
+    """Soft actor-critic (appendix C.2)."""
+
+    width: int = setting(256, 'units of each of the two hidden layers', 1, 10_000)
+    learning_rate: float = setting(3e-4, 'Adam step size', 0, 1)
+    discount: float = setting(0.99, 'gamma', 0, 1)
+    tau: float = setting(0.005, 'Polyak rate of the target critics', 0, 1)
+    batch_size: int = setting(256, 'transitions per update', 1, 1_000_000)
+    updates_per_step: int = setting(1, 'SAC updates per environment step', 0, 1000)
+    layer_norm: bool = setting(False, 'normalise the hidden layers of the critics')
+    target_entropy: float = setting(-1.0, 'entropy aimed at, per action dimension', -20, 20)
+    initial_entropy_coef: float = setting(1.0, 'temperature alpha at the start', 0, 1000)
+    entropy_in_target: bool = setting(
+        True, "count the entropy bonus in Q (soft value) or not (value of the rewards alone)"
+    )
+    model_fraction: float = setting(
+        0.0, 'share of each batch branched from the ensemble instead of the buffer (MBPO)', 0, 1
+    )
+
+
+@dataclass(frozen=True)
+class LearningSettings(_Validated):
+    """Experience and schedule (Alg. 1)."""
+
+    random_steps: int = setting(1000, 'steps of uniform random actions at the start', 1, 10_000_000)
+    buffer_size: int = setting(1_000_000, 'transitions kept', 1, 100_000_000)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All of it."""
+
+    planner: PlannerSettings = field(default_factory=PlannerSettings)
+    ensemble: EnsembleSettings = field(default_factory=EnsembleSettings)
+    sac: SacSettings = field(default_factory=SacSettings)
+    learning: LearningSettings = field(default_factory=LearningSettings)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], source: str = 'settings') -> Self:
+        """Sections of values; ValueError names an unknown section, setting or a bad value."""
+        sections = {item.name: item.default_factory for item in dataclasses.fields(cls)}
+        built: dict[str, Any] = {}
+        for name, entries in (values or {}).items():
+            if name not in sections:
+                raise ValueError(f"{source}: unknown section '{name}'; use {', '.join(sections)}")
+            section = cast(Any, sections[name])
+            known = {item.name for item in dataclasses.fields(section)}
+            for entry in entries or {}:
+                if entry not in known:
+                    raise ValueError(f"{source}: unknown setting '{name}.{entry}'")
+            try:
+                built[name] = section(**(entries or {}))
+            except ValueError as error:
+                raise ValueError(f'{source}: {name}.{error}') from None
+        return cls(**built)
+
+    @classmethod
+    def load(cls, profile: str) -> Self:
+        """A shipped profile by name, or a YAML file by path; ValueError where it is not usable."""
+        path = profile_path(profile)
+        try:
+            values = yaml.safe_load(path.read_text(encoding='utf-8'))
+        except yaml.YAMLError as error:
+            raise ValueError(f'{path}: not YAML: {error}') from None
+        return cls.from_dict(values or {}, str(path))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Sections of plain values, as YAML and JSON hold them."""
+        return dataclasses.asdict(self)
+
+    def replace(self, overrides: dict[str, Any]) -> Self:
+        """A copy with {'planner.d0': 0.5, ...} applied and checked."""
+        values = self.to_dict()
+        for name, value in overrides.items():
+            section, _, entry = name.partition('.')
+            values.setdefault(section, {})[entry] = value
+        return self.from_dict(values)
+
+
+def profile_path(profile: str) -> Path:
+    """Where a profile is: a path to a YAML file, or a name among the shipped ones."""
+    if profile.endswith(('.yaml', '.yml')):
+        path = Path(profile).expanduser()
+        if path.is_file():
+            return path
+        raise ValueError(f'profile {path}: no such file')
+    folder = Path(__file__).resolve().parent / 'config'
+    path = folder / f'{profile}.yaml'
+    if path.is_file():
+        return path
+    shipped = ', '.join(sorted(found.stem for found in folder.glob('*.yaml')))
+    raise ValueError(f"unknown profile '{profile}'; use {shipped} or the path of a YAML file")

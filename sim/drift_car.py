@@ -1,0 +1,151 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The RC car that drifts round a circle (paper, section 6.3 and Fig. 6), as a gymnasium environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from torch import Tensor
+
+from loop_ros.sim import bicycle
+from loop_ros.sim.task import Array, Task
+
+RADIUS = 1.0  # m, the line to follow
+LIMIT_RADIUS = 1.2  # m, outside costs 1 a step
+TARGET_VELOCITY = 3.5  # m/s; beyond what grip driving can hold on this radius
+CONTROL_PERIOD = 0.035  # s
+EPISODE_STEPS = 100
+ACTION_LOW = np.array([0.0, -np.pi / 6])
+ACTION_HIGH = np.array([10.0, np.pi / 6])
+
+
+class DriftCar(gymnasium.Env[Array, Array]):
+    """Follow the circle counter-clockwise at `target_velocity` m/s without leaving 1.2 m.
+
+    Observation [6]: x, y (m), yaw (rad), v_x, v_y (m/s, body frame), yaw rate (rad/s).
+    Action [2]: wheel speed 0..10 m/s, steering -pi/6..pi/6 rad.
+    Reward -|R-1| - 0.25 (v - v*)^2 - 0.25 max(0, |theta| - pi/2)^2, theta the heading error;
+    info['cost'] is 1 where R > 1.2 m, else 0. Episodes are truncated after 100 steps of 35 ms.
+    """
+
+    metadata = {'render_modes': []}
+    observation_space: gymnasium.Space[Array]
+    action_space: gymnasium.Space[Array]
+
+    def __init__(self, target_velocity: float = TARGET_VELOCITY) -> None:
+        self.target_velocity = target_velocity
+        self.car = bicycle.CarParameters()
+        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (6,), np.float64)
+        self.action_space = gymnasium.spaces.Box(ACTION_LOW, ACTION_HIGH, dtype=np.float64)
+        self._state = np.zeros(6)
+        self._steps = 0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Array, dict[str, Any]]:
+        """Place the car near the line; options {'state': [6]} places it exactly."""
+        super().reset(seed=seed)
+        rng = self.np_random
+        angle = rng.uniform(-np.pi, np.pi)
+        radius = RADIUS + rng.uniform(-0.1, 0.1)
+        heading = angle + np.pi / 2 + rng.uniform(-0.4, 0.4)
+        velocity = rng.uniform((0.0, -0.3, -1.0), (2.0, 0.3, 1.0))
+        self._state = np.array(
+            [radius * np.cos(angle), radius * np.sin(angle), heading, *velocity]
+        )
+        if options and 'state' in options:
+            self._state = np.array(options['state'], dtype=np.float64)
+        self._steps = 0
+        return self._state.copy(), {}
+
+    def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        """Hold `action` (clipped to its limits) for one control period."""
+        action = np.clip(np.asarray(action, dtype=np.float64), ACTION_LOW, ACTION_HIGH)
+        self._state = bicycle.step(self._state, action, CONTROL_PERIOD, self.car)
+        self._steps += 1
+        truncated = self._steps >= EPISODE_STEPS
+        return (
+            self._state.copy(),
+            float(reward(self._state, self.target_velocity)),
+            False,
+            truncated,
+            {'cost': float(np.hypot(self._state[0], self._state[1]) > LIMIT_RADIUS)},
+        )
+
+
+def heading_error(observation: Array) -> Array:
+    """Yaw relative to the circle's counter-clockwise tangent, in [-pi, pi); [..., 6] -> [...]."""
+    x, y, yaw = observation[..., 0], observation[..., 1], observation[..., 2]
+    error = yaw - np.arctan2(y, x) - np.pi / 2
+    return (error + np.pi) % (2 * np.pi) - np.pi
+
+
+def reward(observation: Array, target_velocity: float = TARGET_VELOCITY) -> Array:
+    """The task's reward of the state reached, [..., 6] -> [...]."""
+    deviation = np.abs(np.hypot(observation[..., 0], observation[..., 1]) - RADIUS)
+    speed = np.hypot(observation[..., 3], observation[..., 4])
+    backwards = np.maximum(0.0, np.abs(heading_error(observation)) - np.pi / 2)
+    return -deviation - 0.25 * (speed - target_velocity) ** 2 - 0.25 * backwards**2
+
+
+def encode(observation: Tensor) -> Tensor:
+    """Path coordinates: radial deviation, sin and cos of heading error, v_x, v_y, yaw rate.
+
+    The circle looks the same from everywhere on it, so where on it the car is carries nothing.
+    """
+    x, y, yaw, v_x, v_y, yaw_rate = observation.unbind(-1)
+    error = yaw - torch.atan2(y, x) - torch.pi / 2
+    deviation = torch.hypot(x, y) - RADIUS
+    return torch.stack((deviation, torch.sin(error), torch.cos(error), v_x, v_y, yaw_rate), -1)
+
+
+def cost(state: Tensor) -> Tensor:
+    """1 where the car is outside the limit circle, else 0; [..., 6] -> [...]."""
+    return (state[..., 0] > LIMIT_RADIUS - RADIUS).to(state.dtype)
+
+
+def path(observation: Array, states: Array) -> Array:
+    """Predicted states [H+1, 6] as poses (x, y, yaw) [H+1, 3] in the odom frame."""
+    radius = RADIUS + states[:, 0]
+    error = np.arctan2(states[:, 1], states[:, 2])
+    tangential = states[:, 3] * np.cos(error) - states[:, 4] * np.sin(error)
+    rate = tangential / np.maximum(radius, 0.1)
+    steps = 0.5 * CONTROL_PERIOD * (rate[1:] + rate[:-1])
+    angle = np.arctan2(observation[1], observation[0]) + np.concatenate(([0.0], np.cumsum(steps)))
+    return np.stack(
+        (radius * np.cos(angle), radius * np.sin(angle), angle + np.pi / 2 + error), axis=-1
+    )
+
+
+def metrics(observation: Array) -> dict[str, float]:
+    """Speed (m/s), slip angle (rad) and radius (m), for people."""
+    x, y, _, v_x, v_y, _ = observation.tolist()
+    return {
+        'speed': float(np.hypot(v_x, v_y)),
+        'slip': float(abs(np.arctan2(v_y, v_x))),
+        'radius': float(np.hypot(x, y)),
+    }
+
+
+TASK = Task(
+    name='drift_car',
+    observation_labels=('x', 'y', 'yaw', 'v_x', 'v_y', 'yaw_rate'),
+    action_labels=('wheel_speed', 'steering'),
+    action_interfaces=('velocity', 'position'),
+    action_low=tuple(ACTION_LOW.tolist()),
+    action_high=tuple(ACTION_HIGH.tolist()),
+    control_period=CONTROL_PERIOD,
+    max_episode_steps=EPISODE_STEPS,
+    safe_command=(0.0, 0.0),
+    default_d0=0.2,
+    state_dim=6,
+    encode=encode,
+    metrics=metrics,
+    cost=cost,
+    path=path,
+    odometry=True,
+)

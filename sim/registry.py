@@ -1,0 +1,32 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every task by its name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+
+from loop_ros.sim import drift_car
+from loop_ros.sim.task import Task
+
+_TASKS = {'drift_car': (drift_car.TASK, drift_car.DriftCar)}
+
+
+def names() -> list[str]:
+    """Names that `make` and `task` accept."""
+    return sorted(_TASKS)
+
+
+def task(name: str) -> Task:
+    """The interface and objective of a task; ValueError for an unknown name."""
+    if name not in _TASKS:
+        raise ValueError(f"unknown task '{name}'; choose one of: {', '.join(names())}")
+    return _TASKS[name][0]
+
+
+def make(name: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
+    """A fresh environment of a task; keyword arguments go to the environment."""
+    task(name)
+    return _TASKS[name][1](**kwargs)

@@ -1,0 +1,52 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What an agent and a bridge must know of a robot and its job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A robot's interface and objective; shapes: O observation, S model state, A action, H horizon.
+
+    Limits and commands are in physical units (SI, REP 103); inside the planner actions are
+    scaled to [-1, 1]. `encode` maps the robot's observation to the state that the networks see;
+    `cost` is the known safety cost of such states where there is one, else None; `path` draws
+    predicted states as (x, y, yaw) in the `odom` frame.
+    """
+
+    name: str
+    observation_labels: tuple[str, ...]
+    action_labels: tuple[str, ...]
+    action_interfaces: tuple[str, ...]  # 'velocity', 'position' or 'effort', one per action
+    action_low: tuple[float, ...]
+    action_high: tuple[float, ...]
+    control_period: float  # s
+    max_episode_steps: int
+    safe_command: tuple[float, ...]
+    default_d0: float
+    state_dim: int
+    encode: Callable[[Tensor], Tensor]  # [..., O] -> [..., S]
+    metrics: Callable[[Array], dict[str, float]]  # [O] -> named figures for people
+    cost: Callable[[Tensor], Tensor] | None = None  # [..., S] -> [...]
+    path: Callable[[Array, Array], Array] | None = None  # [O], [H+1, S] -> [H+1, 3]
+    odometry: bool = False  # the state travels as nav_msgs/Odometry instead of JointState
+
+    def normalize_action(self, action: Array) -> Array:
+        """Scale an action [..., A] from physical units to [-1, 1]."""
+        low, high = np.asarray(self.action_low), np.asarray(self.action_high)
+        return 2.0 * (action - low) / (high - low) - 1.0
+
+    def denormalize_action(self, action: Array) -> Array:
+        """Scale an action [..., A] from [-1, 1] to physical units, inside the limits."""
+        low, high = np.asarray(self.action_low), np.asarray(self.action_high)
+        return np.clip(low + 0.5 * (action + 1.0) * (high - low), low, high)
