@@ -1,11 +1,13 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""LOOP without ROS: act, observe, update, weights. Reads as Alg. 1 of the paper:
+"""LOOP without ROS: act, observe, update, weights.
 
-    plan = agent.act(observation, explore=True)     # line 3, ARC or safeARC
-    ... = env.step(plan.action)                     # line 4
-    agent.observe(transition)                       # line 5
-    agent.update()                                  # lines 6 and 7, SAC and the ensemble
+Reads as Alg. 1 of the paper:
+
+plan = agent.act(observation, explore=True)     # line 3, ARC or safeARC
+... = env.step(plan.action)                     # line 4
+agent.observe(transition)                       # line 5
+agent.update()                                  # lines 6 and 7, SAC and the ensemble
 """
 
 from __future__ import annotations
@@ -176,7 +178,11 @@ class Agent:
 
     @classmethod
     def load(
-        cls, path: Path, task: Task, device: str = 'cpu', seed: int = 0,
+        cls,
+        path: Path,
+        task: Task,
+        device: str = 'cpu',
+        seed: int = 0,
         settings: Settings | None = None,
     ) -> Self:
         """An agent from a checkpoint folder, resumed where it holds a training state.

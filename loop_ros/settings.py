@@ -50,7 +50,7 @@ class _Validated:
 
 
 def check(name: str, type_name: Any, metadata: Any, value: Any) -> Any:
-    """The value in its field's type; ValueError names the setting, the value and what is allowed."""
+    """The value in its field's type; ValueError names setting, value and what is allowed."""
     if metadata['choices']:
         if value not in metadata['choices']:
             raise ValueError(f'{name}: {value!r} is not one of {", ".join(metadata["choices"])}')
@@ -101,7 +101,10 @@ class PlannerSettings(_Validated):
         True, 'roll the actor anew each iteration (paper) or once per plan (released code)'
     )
     initial_std: float = setting(
-        0.5, 'standard deviation around the shifted last plan, of actions in [-1, 1]', 0, 10,
+        0.5,
+        'standard deviation around the shifted last plan, of actions in [-1, 1]',
+        0,
+        10,
         live=True,
     )
     truncate_samples: bool = setting(
@@ -113,7 +116,9 @@ class PlannerSettings(_Validated):
     variance_update: float = setting(
         0.1, 'alpha: share of the new variance (paper 0.1, released code 0.9)', 0, 1, live=True
     )
-    min_safe: int = setting(10, 'm: safe sequences needed to maximise return', 1, 100_000, live=True)
+    min_safe: int = setting(
+        10, 'm: safe sequences needed to maximise return', 1, 100_000, live=True
+    )
     elite_fraction: float = setting(0.1, 'share of sequences that CEM keeps', 0, 1, live=True)
     discount: float = setting(
         0.99, 'discount inside the horizon (paper gamma; released code 1)', 0, 1, live=True
@@ -125,22 +130,30 @@ class PlannerSettings(_Validated):
         choices=('q', 'v', 'none'),
     )
     critic: str = setting(
-        'q1', 'which critic values the end: q1 (released code), min or mean of the twins',
+        'q1',
+        'which critic values the end: q1 (released code), min or mean of the twins',
         choices=('q1', 'min', 'mean'),
     )
     pessimism: float = setting(
-        0.0, 'beta_pess: standard deviations over models taken off the return (Eq. 9)', 0, 100,
+        0.0,
+        'beta_pess: standard deviations over models taken off the return (Eq. 9)',
+        0,
+        100,
         live=True,
     )
     cost_source: str = setting(
-        'known', "known: the task's cost of predicted states; learned: the ensemble's cost head",
+        'known',
+        "known: the task's cost of predicted states; learned: the ensemble's cost head",
         choices=('known', 'learned'),
     )
     propagate_noise: bool = setting(
         True, 'particles sample the aleatoric noise (else they follow the mean)'
     )
     exploration_std: float = setting(
-        0.0, 'noise added to the executed action while exploring, of actions in [-1, 1]', 0, 1,
+        0.0,
+        'noise added to the executed action while exploring, of actions in [-1, 1]',
+        0,
+        1,
         live=True,
     )
 
@@ -178,7 +191,7 @@ class SacSettings(_Validated):
     target_entropy: float = setting(-1.0, 'entropy aimed at, per action dimension', -20, 20)
     initial_entropy_coef: float = setting(1.0, 'temperature alpha at the start', 0, 1000)
     entropy_in_target: bool = setting(
-        True, "count the entropy bonus in Q (soft value) or not (value of the rewards alone)"
+        True, 'count the entropy bonus in Q (soft value) or not (value of the rewards alone)'
     )
     model_fraction: float = setting(
         0.0, 'share of each batch branched from the ensemble instead of the buffer (MBPO)', 0, 1

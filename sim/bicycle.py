@@ -130,7 +130,7 @@ def step(
     car: CarParameters,
     substeps: int = SUBSTEPS,
 ) -> NDArray[np.float64]:
-    """Advance cars [..., 6] under held actions [..., 2] (wheel speed m/s, steering rad) by `period` s."""
+    """Advance cars [..., 6] by `period` s under held wheel speeds and steerings [..., 2]."""
     single = state.ndim == 1
     ops: Any = _Floats if single else np
     parts = state.tolist() if single else [state[..., i] for i in range(6)]

@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The RC car that drifts round a circle (paper, section 6.3 and Fig. 6), as a gymnasium environment."""
+"""The RC car that drifts round a circle (paper, section 6.3 and Fig. 6), for gymnasium."""
 
 from __future__ import annotations
 
@@ -54,9 +54,7 @@ class DriftCar(gymnasium.Env[Array, Array]):
         radius = RADIUS + rng.uniform(-0.1, 0.1)
         heading = angle + np.pi / 2 + rng.uniform(-0.4, 0.4)
         velocity = rng.uniform((0.0, -0.3, -1.0), (2.0, 0.3, 1.0))
-        self._state = np.array(
-            [radius * np.cos(angle), radius * np.sin(angle), heading, *velocity]
-        )
+        self._state = np.array([radius * np.cos(angle), radius * np.sin(angle), heading, *velocity])
         if options and 'state' in options:
             self._state = np.array(options['state'], dtype=np.float64)
         self._steps = 0

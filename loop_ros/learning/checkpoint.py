@@ -87,7 +87,7 @@ def read(folder: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
 
 
 def resolve(name: str, task: str) -> Path | None:
-    """'none' -> None, 'shipped' -> the folder in the package, else a path to a checkpoint folder."""
+    """'none' -> None, 'shipped' -> the folder in the package, else the path of a checkpoint."""
     if name == 'none':
         return None
     if name == 'shipped':

@@ -49,7 +49,7 @@ class Learner:
     def update(self, stop: Callable[[], bool]) -> dict[str, float]:
         """What is due after one step: SAC's updates, and every K_m steps the ensemble's training.
 
-        `stop` is asked between epochs: where it says yes, training ends with the best weights so far.
+        `stop` is asked between epochs: a yes ends the training with the best weights so far.
         """
         losses: dict[str, Tensor] = {}
         if len(self.buffer) >= self.settings.sac.batch_size:
@@ -78,7 +78,7 @@ class Learner:
         )
 
     def _imagine(self, state: Tensor, action_dim: int) -> Batch:
-        """The actor's own action in each state and what one model, chosen at random, makes of it."""
+        """The actor's own action in each state and what one random model makes of it."""
         count, models = len(state), self.ensemble.num_models
         action = self.sac.actor.act(state, self._normal(count, action_dim))
         noise = self._normal(1, count, self.ensemble.noisy_dim).expand(models, -1, -1)
@@ -128,7 +128,9 @@ class Learner:
             self.num_steps = int(counters['num_steps'])
             self.num_trainings = int(counters['num_trainings'])
         except (KeyError, RuntimeError) as error:
-            raise ValueError(f'training state does not fit this task and profile: {error}') from None
+            raise ValueError(
+                f'training state does not fit this task and profile: {error}'
+            ) from None
 
     def counters(self) -> dict[str, int]:
         """Steps seen and ensemble trainings done, for a checkpoint's metadata."""

@@ -11,7 +11,7 @@ from loop_ros.types import Batch
 
 
 class ReplayBuffer:
-    """The newest `capacity` transitions; storage grows by doubling, so that 1e6 costs nothing early."""
+    """The newest `capacity` transitions; storage grows by doubling up to that."""
 
     def __init__(self, capacity: int, state_dim: int, action_dim: int, device: str = 'cpu') -> None:
         self.capacity = capacity

@@ -30,6 +30,7 @@ class SAC:
         self.actor, self.critic, self.settings = actor, critic, settings
         self.critic_target = copy.deepcopy(critic).requires_grad_(False)
         self.generator = generator
+        self.action_dim = action_dim
         self.target_entropy = settings.target_entropy * action_dim
         device = next(actor.parameters()).device
         initial = math.log(max(settings.initial_entropy_coef, 1e-8))
@@ -81,7 +82,7 @@ class SAC:
 
     def _update_actor(self, state: Tensor, entropy_coef: Tensor) -> tuple[Tensor, Tensor]:
         action, log_prob = self.actor.sample(
-            state, self._noise(state.new_empty(len(state), self._action_dim))
+            state, self._noise(state.new_empty(len(state), self.action_dim))
         )
         self.critic.requires_grad_(False)  # only the actor learns from this pass
         value = self.critic(state, action).amin(dim=0)
@@ -89,10 +90,6 @@ class SAC:
         self._step(self.actor_optimizer, loss)
         self.critic.requires_grad_(True)
         return loss.detach(), log_prob.detach()
-
-    @property
-    def _action_dim(self) -> int:
-        return self.actor.network.layers[-1].bias.shape[-1] // 2
 
     def _noise(self, like: Tensor) -> Tensor:
         return torch.randn(like.shape, generator=self.generator, device=like.device)

@@ -47,7 +47,7 @@ class Ensemble(nn.Module):
             self.min_log_var.requires_grad_(False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Normalised inputs [K, B, S+A] -> normalised mean and log-variance [K, B, S+1], cost [K, B]."""
+        """Normalised [K, B, S+A] -> normalised mean and log-variance [K, B, S+1], cost [K, B]."""
         out = self.network(x)
         mean, log_var = out[..., : self.noisy_dim], out[..., self.noisy_dim : -1]
         log_var = self.max_log_var - functional.softplus(self.max_log_var - log_var)

@@ -21,6 +21,7 @@ class BatchedLinear(nn.Module):
         self.bias = nn.Parameter(torch.empty(num, 1, outputs).uniform_(-bound, bound))
 
     def forward(self, x: Tensor, num: int | None = None) -> Tensor:
+        """All layers, or the first `num` of them, each on its own inputs."""
         return torch.baddbmm(self.bias[:num], x, self.weight[:num])
 
 

@@ -20,13 +20,15 @@ class Normalizer(nn.Module):
         self.register_buffer('std', torch.ones(size))
 
     def fit(self, data: Tensor) -> None:
-        """Take mean and standard deviation of data [B, size]; a constant dimension keeps scale 1."""
+        """Take the scales of data [B, size]; a constant dimension keeps scale 1."""
         std = data.std(dim=0, correction=0)
         self.mean.copy_(data.mean(dim=0))
         self.std.copy_(torch.where(std > 1e-6, std, torch.ones_like(std)))
 
     def normalize(self, x: Tensor) -> Tensor:
+        """To zero mean and unit variance."""
         return (x - self.mean) / self.std
 
     def denormalize(self, x: Tensor) -> Tensor:
+        """Back to the data's own scale."""
         return x * self.std + self.mean

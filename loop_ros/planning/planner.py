@@ -51,7 +51,9 @@ class Planner:
                 proposals = self._proposals(state, settings)
             candidates = torch.cat((proposals, self._samples(mean, variance, proposals, settings)))
             scores = self.rollout(state, candidates, noise, settings)
-            mean, variance = self._update(mean, variance, candidates, rule(scores, settings), settings)
+            mean, variance = self._update(
+                mean, variance, candidates, rule(scores, settings), settings
+            )
         self._last = mean
         final = self.rollout(state, mean.unsqueeze(0), noise, settings)
         return Solution(
@@ -59,7 +61,7 @@ class Planner:
         )
 
     def initial_mean(self, horizon: int) -> Tensor:
-        """The last plan shifted by one step, its last action repeated; zeros without a last plan."""
+        """The last plan shifted by one step, its last action repeated; zeros without one."""
         last = self._last
         if last is None or len(last) != horizon:
             return torch.zeros(horizon, self.action_dim, device=self.device)

@@ -21,7 +21,7 @@ Cost = Callable[[Tensor], Tensor]
 
 
 class Rollout:
-    """Rolls action sequences through the ensemble and scores them (Alg. 3 and 4, lines 12 to 27)."""
+    """Rolls action sequences through the ensemble and scores them (Alg. 4, lines 12 to 27)."""
 
     def __init__(
         self, ensemble: Ensemble, actor: Actor, critic: TwinCritic, cost: Cost | None
@@ -36,7 +36,10 @@ class Rollout:
         `noise` [H, K, P, S+1] drives the particles; every sequence meets the same noise, so that
         sequences differ by their actions alone. None makes the particles follow the means.
         """
-        models, particles = self.ensemble.num_models, settings.num_particles if noise is not None else 1
+        models, particles = (
+            self.ensemble.num_models,
+            settings.num_particles if noise is not None else 1,
+        )
         num, horizon, _ = sequences.shape
         actions = sequences.transpose(0, 1).repeat_interleave(particles, dim=1)  # [H, N*P, A]
         actions = actions.unsqueeze(1).expand(-1, models, -1, -1)
@@ -62,9 +65,7 @@ class Rollout:
             costs.view(models, num, particles).amax(dim=(0, 2)),
         )
 
-    def actor_sequences(
-        self, state: Tensor, noise: Tensor, settings: PlannerSettings
-    ) -> Tensor:
+    def actor_sequences(self, state: Tensor, noise: Tensor, settings: PlannerSettings) -> Tensor:
         """Whole action sequences [n, H, A] of the actor, each through one model's mean.
 
         `noise` [n, H, A], standard normal, is scaled by `actor_noise`; the first sequence is the
@@ -107,7 +108,7 @@ class Rollout:
         return value.view(models, batch)
 
     def _cost(self, step: Prediction, settings: PlannerSettings) -> Tensor:
-        """Cost [K, B] of the step: c(s_t, a_t) is the cost of the state it leads to, as the task pays it."""
+        """Cost [K, B] of the step: that of the state it leads to, as the task counts it."""
         if settings.cost_source == 'known' and self.cost is not None:
             return self.cost(step.next_state)
         return step.cost.clamp(min=0.0)

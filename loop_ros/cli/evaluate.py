@@ -1,0 +1,120 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Episodes with a trained agent, and the same under several thresholds d0."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from loop_ros.agent import Agent
+from loop_ros.learning import checkpoint
+from loop_ros.runner import Episode, run_episode
+from loop_ros.settings import Settings
+from loop_ros.sim import registry
+
+
+def load_agent(
+    task_name: str,
+    name: str,
+    profile: str | None,
+    overrides: dict[str, Any],
+    device: str,
+    seed: int,
+) -> Agent:
+    """An agent from 'shipped' or a checkpoint folder, planning as its profile and overrides say."""
+    task = registry.task(task_name)
+    path = checkpoint.resolve(name, task_name)
+    if path is None:
+        raise ValueError('an untrained agent cannot be evaluated; name a checkpoint')
+    agent = Agent.load(path, task, device, seed, Settings.load(profile) if profile else None)
+    agent.configure(agent.settings.replace(overrides).planner)
+    return agent
+
+
+def drive(agent: Agent, episodes: int, seed: int, label: str) -> list[Episode]:
+    """Episodes of the agent's task; episode i starts from seed + i."""
+    env = registry.make(agent.task.name)
+    return [
+        run_episode(env, agent, index, seed=seed + index)
+        for index in track(
+            range(episodes), description=label, console=Console(stderr=True), transient=True
+        )
+    ]
+
+
+def evaluate(agent: Agent, episodes: int, seed: int) -> dict[str, Any]:
+    """Mean figures over episodes; costs count steps outside the limits."""
+    return summarize(agent, drive(agent, episodes, seed, 'evaluate'))
+
+
+def summarize(agent: Agent, driven: list[Episode]) -> dict[str, Any]:
+    """Mean figures of driven episodes."""
+    rows = [episode.row(agent.task.metrics) for episode in driven]
+    returns = np.array([row['return'] for row in rows])
+    plan_s = np.array([plan.plan_s for episode in driven for plan in episode.plans])
+    names = [name for name in rows[0] if name.startswith('mean_')]
+    return {
+        'task': agent.task.name,
+        'algorithm': agent.settings.planner.algorithm,
+        'd0': agent.settings.planner.d0,
+        'episodes': len(rows),
+        'mean_return': float(returns.mean()),
+        'std_return': float(returns.std()),
+        'min_return': float(returns.min()),
+        'mean_cost': float(np.mean([row['cost'] for row in rows])),
+        'max_cost': float(np.max([row['cost'] for row in rows])),
+        'worst_predicted_cost': float(np.mean([row['worst_cost'] for row in rows])),
+        'safe_fraction': float(np.mean([row['safe_fraction'] for row in rows])),
+        **{name: float(np.mean([row[name] for row in rows])) for name in names},
+        'plan_hz': float(1.0 / plan_s.mean()),
+        'plan_p99_ms': float(1e3 * np.quantile(plan_s, 0.99)),
+    }
+
+
+def sweep(agent: Agent, thresholds: list[float], episodes: int, seed: int, out: Path) -> None:
+    """The same starts under each threshold: a table, and sweep.json and sweep.png in `out`."""
+    from loop_ros.cli import plots
+
+    out.mkdir(parents=True, exist_ok=True)
+    results, lines = [], []
+    for d0 in thresholds:
+        agent.configure(dataclasses.replace(agent.settings.planner, d0=d0))
+        driven = drive(agent, episodes, seed, f'd0 {d0:g}')
+        results.append(summarize(agent, driven))
+        lines.append(driven)
+    show(results)
+    (out / 'sweep.json').write_text(json.dumps(results, indent=2) + '\n', encoding='utf-8')
+    plots.sweep(results, lines, out / 'sweep.png')
+
+
+def show(results: list[dict[str, Any]]) -> None:
+    """The figures people ask for first, as a table."""
+    columns = {
+        'algorithm': 'algorithm',
+        'd0': 'd0',
+        'mean_return': 'return',
+        'std_return': 'std',
+        'mean_cost': 'cost',
+        'max_cost': 'max cost',
+        'worst_predicted_cost': 'worst predicted cost',
+        'mean_speed': 'speed m/s',
+        'mean_slip': 'slip rad',
+        'plan_hz': 'plans/s',
+    }
+    table = Table(title=f'{results[0]["task"]}, {results[0]["episodes"]} episodes')
+    shown = [name for name in columns if name in results[0]]
+    for name in shown:
+        table.add_column(columns[name], justify='right')
+    for result in results:
+        table.add_row(
+            *(f'{v:.2f}' if isinstance(v := result[name], float) else str(v) for name in shown)
+        )
+    Console().print(table)

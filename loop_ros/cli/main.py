@@ -1,0 +1,177 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""loop-ros: train, evaluate and compare without ROS."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from loop_ros.cli.algorithms import ALGORITHMS
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; 0 on success, 2 where the user must change something."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except (ValueError, OSError) as error:
+        print(f'loop-ros: {error}', file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog='loop-ros', description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar='COMMAND')
+    _add_experiment(commands)
+    _add_evaluate(commands)
+    _add_sweep(commands)
+    _add_compare(commands)
+    return parser
+
+
+def _add_experiment(commands: Any) -> None:
+    parser = commands.add_parser('experiment', help='train from scratch and evaluate')
+    parser.add_argument('task', help='for example drift_car')
+    parser.add_argument('--algorithm', choices=sorted(ALGORITHMS), default='safeloop')
+    parser.add_argument('--steps', type=_positive, default=15_000, help='environment steps')
+    parser.add_argument('--out', type=Path, required=True, help='folder for the results')
+    _add_common(parser, profile="the task's own")
+    parser.set_defaults(run=_experiment)
+
+
+def _add_evaluate(commands: Any) -> None:
+    parser = commands.add_parser('evaluate', help='drive episodes with a trained agent')
+    _add_checkpoint(parser)
+    parser.add_argument(
+        '--algorithm', choices=sorted(ALGORITHMS), help='plan with this one instead'
+    )
+    parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
+    _add_common(parser, profile="the checkpoint's")
+    parser.set_defaults(run=_evaluate)
+
+
+def _add_sweep(commands: Any) -> None:
+    parser = commands.add_parser('sweep', help='the same agent under several safety thresholds')
+    _add_checkpoint(parser)
+    parser.add_argument('--d0', type=float, nargs='+', default=[0.0, 1.0, 2.0, 4.0, 8.0])
+    parser.add_argument('--out', type=Path, required=True, help='folder for table and picture')
+    _add_common(parser, profile="the checkpoint's")
+    parser.set_defaults(run=_sweep)
+
+
+def _add_compare(commands: Any) -> None:
+    parser = commands.add_parser('compare', help='curves and final figures of several experiments')
+    parser.add_argument('folders', type=Path, nargs='+', help='--out folders of experiments')
+    parser.add_argument('--out', type=Path, required=True, help='folder for table and picture')
+    parser.set_defaults(run=_compare)
+
+
+def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('task')
+    parser.add_argument('--checkpoint', default='shipped', help='shipped, or a checkpoint folder')
+    parser.add_argument('--episodes', type=_positive, default=20)
+
+
+def _add_common(parser: argparse.ArgumentParser, profile: str) -> None:
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--profile', help=f'name or YAML file; default {profile}')
+    parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1 ...')
+    parser.add_argument('--num-threads', type=_positive, default=1, help='CPU threads of torch')
+    parser.add_argument(
+        '--set',
+        metavar='NAME=VALUE',
+        action='append',
+        default=[],
+        help='a setting, for example planner.horizon=12',
+    )
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'{value} is not positive')
+    return value
+
+
+def _overrides(options: argparse.Namespace) -> dict[str, Any]:
+    """--set NAME=VALUE pairs, values read as YAML; ValueError where one has no '='."""
+    import yaml
+
+    found = {}
+    for pair in options.set:
+        name, equals, value = pair.partition('=')
+        if not equals or '.' not in name:
+            raise ValueError(f'--set {pair}: write SECTION.NAME=VALUE, as planner.d0=0.5')
+        found[name] = yaml.safe_load(value)
+    return found
+
+
+def _experiment(options: argparse.Namespace) -> int:
+    from loop_ros.cli.experiment import Experiment
+
+    _set_threads(options)
+    Experiment(
+        task_name=options.task,
+        algorithm=options.algorithm,
+        steps=options.steps,
+        seed=options.seed,
+        out=options.out,
+        profile=options.profile or options.task,
+        overrides=_overrides(options),
+        device=options.device,
+    ).run()
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from loop_ros.cli import evaluate
+
+    _set_threads(options)
+    agent = _load(options, ALGORITHMS[options.algorithm] if options.algorithm else {})
+    result = evaluate.evaluate(agent, options.episodes, options.seed)
+    evaluate.show([result])
+    if options.json:
+        print(json.dumps(result))
+    return 0
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from loop_ros.cli import evaluate
+
+    _set_threads(options)
+    evaluate.sweep(_load(options, {}), options.d0, options.episodes, options.seed, options.out)
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from loop_ros.cli.compare import compare
+
+    compare(options.folders, options.out)
+    return 0
+
+
+def _load(options: argparse.Namespace, algorithm: dict[str, Any]) -> Any:
+    from loop_ros.cli.evaluate import load_agent
+
+    return load_agent(
+        options.task,
+        options.checkpoint,
+        options.profile,
+        {**algorithm, **_overrides(options)},
+        options.device,
+        options.seed,
+    )
+
+
+def _set_threads(options: argparse.Namespace) -> None:
+    import torch
+
+    torch.set_num_threads(options.num_threads)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,146 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The pictures: learning curve, driven line, threshold sweep, comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+matplotlib.use('Agg')
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.patches import Circle
+
+from loop_ros.runner import Episode
+from loop_ros.sim.drift_car import LIMIT_RADIUS, RADIUS
+from loop_ros.types import Array
+
+Row = dict[str, Any]
+
+
+def smooth(values: list[float], window: int = 10) -> Array:
+    """Mean of the last `window` values at each place."""
+    sums = np.cumsum(np.concatenate(([0.0], values)))
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(0, ends - window)
+    return (sums[ends] - sums[starts]) / (ends - starts)
+
+
+def curve(rows: list[Row], path: Path) -> None:
+    """Return and cost of the training episodes over environment steps."""
+    figure, (top, bottom) = plt.subplots(2, 1, sharex=True, figsize=(8, 5), height_ratios=(2, 1))
+    steps = [row['step'] for row in rows]
+    for axes, name in ((top, 'return'), (bottom, 'cost')):
+        values = [row[name] for row in rows]
+        axes.plot(steps, values, '.', color='0.7', markersize=3)
+        axes.plot(steps, smooth(values), color='tab:blue')
+        axes.set_ylabel(f'{name} / episode')
+        axes.grid(alpha=0.3)
+    settled = [row['return'] for row in rows[len(rows) // 5 :]] or [-1.0]
+    top.set_ylim(min(settled) * 1.1, 0)
+    bottom.set_xlabel('environment steps')
+    _save(figure, path)
+
+
+def draw_lines(axes: Axes, episodes: list[Episode], colour: str = 'slip') -> LineCollection:
+    """Driven lines on the circle, coloured by slip angle, with headings every few steps."""
+    axes.add_patch(Circle((0, 0), LIMIT_RADIUS, fill=False, color='tab:red', linestyle='--'))
+    axes.add_patch(Circle((0, 0), RADIUS, fill=False, color='0.6'))
+    segments, colours = [], []
+    for episode in episodes:
+        states = np.array(episode.observations)
+        segments.extend(np.stack((states[:-1, :2], states[1:, :2]), axis=1))
+        colours.extend(np.abs(np.arctan2(states[1:, 4], states[1:, 3])))
+    lines = LineCollection(segments, cmap='viridis', array=np.array(colours), linewidth=1.0)
+    lines.set_clim(0.0, 1.2)
+    axes.add_collection(lines)
+    states = np.array(episodes[0].observations)[::4]
+    axes.quiver(
+        states[:, 0], states[:, 1], np.cos(states[:, 2]), np.sin(states[:, 2]),
+        scale=18, width=0.004, color='0.2',
+    )  # fmt: skip
+    axes.set_aspect('equal')
+    axes.set_xlim(-1.45, 1.45)
+    axes.set_ylim(-1.45, 1.45)
+    return lines
+
+
+def line(episodes: list[Episode], metrics: Callable[[Array], dict[str, float]], path: Path) -> None:
+    """The driven lines with the heading of the first, and each metric over time."""
+    figure, axes = plt.subplot_mosaic(
+        [['line', name] for name in ('speed', 'slip', 'radius')],
+        figsize=(11, 6.5), width_ratios=(1.3, 1),
+    )  # fmt: skip
+    lines = draw_lines(axes['line'], episodes)
+    axes['line'].set_title('driven lines; arrows: heading of the first')
+    figure.colorbar(lines, ax=axes['line'], label='slip angle [rad]', shrink=0.8)
+    for name, unit in (('speed', 'm/s'), ('slip', 'rad'), ('radius', 'm')):
+        for episode in episodes:
+            values = [metrics(observation)[name] for observation in episode.observations]
+            axes[name].plot(values, color='tab:blue', alpha=0.4, linewidth=0.8)
+        axes[name].set_ylabel(f'{name} [{unit}]')
+        axes[name].grid(alpha=0.3)
+    axes['radius'].axhline(LIMIT_RADIUS, color='tab:red', linestyle='--')
+    axes['radius'].set_xlabel('step')
+    _save(figure, path)
+
+
+def sweep(results: list[Row], lines: list[list[Episode]], path: Path) -> None:
+    """Return, cost and worst predicted cost over d0, with the line driven under each."""
+    names = [f'd{i}' for i in range(len(results))]
+    figure, axes = plt.subplot_mosaic(
+        [names, ['figures'] * len(names)], figsize=(2.6 * len(names), 6)
+    )
+    for name, result, driven in zip(names, results, lines, strict=True):
+        draw_lines(axes[name], driven)
+        axes[name].set_title(f'd0 = {result["d0"]:g}')
+    left = axes['figures']
+    d0 = [result['d0'] for result in results]
+    left.plot(d0, [r['mean_cost'] for r in results], 'o-', color='tab:red', label='cost steps')
+    worst = [r['worst_predicted_cost'] for r in results]
+    left.plot(d0, worst, 's--', color='tab:orange', label='worst predicted cost')
+    left.set_xlabel('safety threshold d0')
+    left.set_ylabel('cost / episode, predicted / plan')
+    right = left.twinx()
+    right.errorbar(
+        d0, [r['mean_return'] for r in results], [r['std_return'] for r in results],
+        fmt='^-', color='tab:blue', capsize=3, label='return',
+    )  # fmt: skip
+    right.set_ylabel('return / episode')
+    left.grid(alpha=0.3)
+    handles = [*left.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
+    left.legend(handles, ['cost steps', 'worst predicted cost', 'return'], loc='center right')
+    _save(figure, path)
+
+
+def comparison(curves: dict[str, list[list[Row]]], path: Path) -> None:
+    """Learning curves of several algorithms, mean and range over seeds."""
+    figure, (top, bottom) = plt.subplots(2, 1, sharex=True, figsize=(8, 6), height_ratios=(2, 1))
+    for label, seeds in curves.items():
+        for axes, name in ((top, 'return'), (bottom, 'cost')):
+            length = min(len(rows) for rows in seeds)
+            steps = [row['step'] for row in seeds[0][:length]]
+            values = np.array([smooth([row[name] for row in rows[:length]]) for rows in seeds])
+            (drawn,) = axes.plot(steps, values.mean(axis=0), label=f'{label} ({len(seeds)} seeds)')
+            axes.fill_between(
+                steps, values.min(axis=0), values.max(axis=0), alpha=0.2, color=drawn.get_color()
+            )
+            axes.set_ylabel(f'{name} / episode')
+            axes.grid(alpha=0.3)
+    top.set_ylim(-80, 0)
+    bottom.set_ylim(0, 30)
+    top.legend()
+    bottom.set_xlabel('environment steps')
+    _save(figure, path)
+
+
+def _save(figure: Any, path: Path) -> None:
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
