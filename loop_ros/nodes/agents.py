@@ -1,0 +1,66 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters that planner and learner share, and the agent that they describe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rclpy.node import Node
+
+from loop_ros.agent import Agent
+from loop_ros.learning import checkpoint
+from loop_ros.nodes.parameters import declare
+from loop_ros.settings import Settings
+from loop_ros.sim import registry
+from loop_ros.sim.task import Task
+
+
+@dataclass(frozen=True)
+class AgentParameters:
+    """What decides which agent a node makes."""
+
+    task: Task
+    settings: Settings
+    checkpoint: str
+    device: str
+    seed: int
+    num_threads: int
+
+    @classmethod
+    def declare(cls, node: Node) -> AgentParameters:
+        """Declare them on a node; ValueError for an unknown task or profile."""
+        name = declare(node, 'task', 'drift_car', 'robot and job', choices=registry.names())
+        profile = declare(
+            node, 'profile', 'drift_car', 'settings: name of a shipped profile, or a YAML file'
+        )
+        return cls(
+            task=registry.task(name),
+            settings=Settings.load(profile),
+            checkpoint=declare(
+                node, 'checkpoint', 'shipped', 'weights to start from: shipped, none or a folder'
+            ),
+            device=declare(node, 'device', 'cpu', 'torch device: cpu, cuda, cuda:0, ...'),
+            seed=declare(node, 'seed', 0, 'seed of all randomness', minimum=0),
+            num_threads=declare(
+                node, 'num_threads', 1, 'threads that torch may use', minimum=1, maximum=1024
+            ),
+        )
+
+    def make(self, folder: Path | None = None) -> Agent:
+        """The agent, from `folder` where given, else from the checkpoint; call in its thread.
+
+        ValueError where a checkpoint is unusable or the device is not there.
+        """
+        torch.set_num_threads(self.num_threads)
+        try:
+            torch.zeros(1, device=self.device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"device '{self.device}' is not usable: {reason}") from None
+        folder = folder or checkpoint.resolve(self.checkpoint, self.task.name)
+        if folder is None:
+            return Agent(self.task, self.settings, self.device, self.seed)
+        return Agent.load(folder, self.task, self.device, self.seed, self.settings)

@@ -1,0 +1,20 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The start of every executable; light, so that Ctrl-C during the heavy imports is harmless too."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+import threading
+
+
+def run(module: str, node: str) -> int:
+    """Run the class `node` of `module` until SIGINT or SIGTERM; the process's exit code."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    supervisor = importlib.import_module('loop_ros.nodes.supervisor')
+    make_node = getattr(importlib.import_module(module), node)
+    return 0 if stop.is_set() else supervisor.run(make_node, stop, sys.argv)

@@ -1,0 +1,135 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The learner thread: it alone touches the agent; knows no ROS."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from loop_ros.agent import Agent
+from loop_ros.types import Transition
+
+
+class LearnWorker:
+    """Transitions in, weights out; intake never waits for learning.
+
+    `on_weights` is called in the learner thread with a safetensors file: at the start where there
+    is a trained model, after each training of the ensemble, and every `publish_period` s between.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        save_period: float,
+        publish_period: float,
+        on_weights: Callable[[bytes], None],
+        on_error: Callable[[str], None],
+    ) -> None:
+        """Save into `folder` every `save_period` s and at the end; None: nowhere."""
+        self.learned = 0  # transitions since the start
+        self.report: dict[str, float] = {}  # last losses
+        self.version = 0
+        self.failure: Exception | None = None
+        self._folder, self._save_period = folder, save_period
+        self._publish_period = publish_period
+        self._on_weights, self._on_error = on_weights, on_error
+        self._queue: deque[Transition] = deque()
+        self._arrived = threading.Event()
+        self._ready = threading.Event()
+        self._stopping = threading.Event()
+        self._published_steps = self._saved_steps = 0
+        self._thread: threading.Thread | None = None
+
+    @property
+    def backlog(self) -> int:
+        """Transitions that wait to be learned."""
+        return len(self._queue)
+
+    def start(self, make_agent: Callable[[], Agent]) -> None:
+        """Make the agent in the learner thread; raises what `make_agent` raises."""
+        self._thread = threading.Thread(
+            target=self._run, args=(make_agent,), name='learner', daemon=True
+        )
+        self._thread.start()
+        self._ready.wait()
+        if self.failure is not None:
+            raise self.failure
+
+    def put(self, transition: Transition) -> None:
+        """Queue a transition; returns at once."""
+        self._queue.append(transition)
+        self._arrived.set()
+
+    def stop(self, timeout: float) -> bool:
+        """Take what is queued into the buffer, save, end; false where that took too long."""
+        self._stopping.set()
+        self._arrived.set()
+        if self._thread is None:
+            return True
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self, make_agent: Callable[[], Agent]) -> None:
+        try:
+            agent = make_agent()
+            self._saved_steps = agent.num_steps
+            if agent.ready:
+                self._publish(agent)
+            self._saved_at = time.monotonic()
+            self._ready.set()
+            while not self._stopping.is_set():
+                self._arrived.wait(0.5)
+                self._arrived.clear()
+                self._learn(agent)
+                self._save_if_due(agent)
+            while self._queue:
+                self._observe(agent, self._queue.popleft())
+            self._save(agent)
+        except Exception as error:  # the executor's thread looks at it
+            self.failure = error
+        finally:
+            self._ready.set()
+
+    def _learn(self, agent: Agent) -> None:
+        while self._queue and not self._stopping.is_set():
+            if not self._observe(agent, self._queue.popleft()):
+                continue
+            self.report = agent.update(self._stopping.is_set)
+            if agent.ready and (agent.version != self.version or self._publish_due()):
+                self._publish(agent)
+            self._save_if_due(agent)
+
+    def _observe(self, agent: Agent, transition: Transition) -> bool:
+        try:
+            agent.observe(transition)
+        except ValueError as error:
+            self._on_error(str(error))
+            return False
+        self.learned += 1
+        return True
+
+    def _publish_due(self) -> bool:
+        return time.monotonic() - self._published_at >= self._publish_period
+
+    def _publish(self, agent: Agent) -> None:
+        self._published_at = time.monotonic()
+        self.version = agent.version
+        self._on_weights(agent.weights())
+
+    def _save_if_due(self, agent: Agent) -> None:
+        if time.monotonic() - self._saved_at >= self._save_period:
+            self._save(agent)
+
+    def _save(self, agent: Agent) -> None:
+        self._saved_at = time.monotonic()
+        if self._folder is None or agent.num_steps == self._saved_steps:
+            return
+        try:
+            agent.save(self._folder, buffer=True)
+            self._saved_steps = agent.num_steps
+        except OSError as error:
+            self._on_error(f'not saved: {error}')

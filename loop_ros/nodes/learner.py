@@ -1,0 +1,135 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Transitions in, weights out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from diagnostic_msgs.msg import DiagnosticArray
+from std_msgs.msg import Float64MultiArray, UInt8MultiArray
+
+from loop_ros.agent import Agent
+from loop_ros.learning.checkpoint import METADATA_FILE
+from loop_ros.nodes import conversions, qos, views
+from loop_ros.nodes.agents import AgentParameters
+from loop_ros.nodes.learn_worker import LearnWorker
+from loop_ros.nodes.parameters import declare
+from loop_ros.nodes.sequence import SequenceCheck
+from loop_ros.nodes.supervisor import SupervisedNode
+
+LONG_BACKLOG = 500  # transitions
+STOP_TIMEOUT = 4.0  # s, within the 5 s that a launch gives
+
+
+class LearnerNode(SupervisedNode):
+    """Trains the agent on every transition that arrives, and shares and keeps what it learned."""
+
+    def __init__(self) -> None:
+        super().__init__('learner')
+        self.parameters = AgentParameters.declare(self)
+        folder = declare(
+            self, 'checkpoint_dir', '',
+            'folder to save into and to resume from, replay buffer included; empty: keep nothing',
+        )
+        self.folder = Path(folder).expanduser() if folder else None
+        self.save_period = declare(
+            self, 'save_period', 30.0, 'time between two saves', minimum=0.1, maximum=1e6, unit='s'
+        )
+        self.publish_period = declare(
+            self, 'publish_period', 5.0,
+            'longest time between two publications of weights while learning',
+            minimum=0.1, maximum=1e6, unit='s',
+        )
+        niceness = declare(
+            self, 'nice', 5, 'how much this process yields the processor to the planner',
+            minimum=0, maximum=19,
+        )
+        os.nice(niceness)
+        self.worker = self._make_worker()
+
+    def configure(self) -> None:
+        """Make or resume the agent in its thread, then the topics."""
+        self.task = self.parameters.task
+        self.sequence = SequenceCheck()
+        self.refused = 0
+        self.weights_publisher = self.advertise(UInt8MultiArray, 'weights', qos.WEIGHTS)
+        self.diagnostics_publisher = self.advertise(
+            DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS
+        )
+        self.worker.start(self._make_agent)
+
+    def activate(self) -> None:
+        """Listen."""
+        self.listen(Float64MultiArray, 'transition', self._on_transition, qos.TRANSITION)
+        self.every(1.0, self._diagnose)
+
+    def cleanup(self) -> None:
+        """Save, and end the learner thread."""
+        if not self.worker.stop(STOP_TIMEOUT):
+            self.get_logger().error('still training: what was learned since the last save is lost')
+        elif self.folder is not None and self.worker.failure is None:
+            self.get_logger().info(f'saved in {self.folder}')
+        self.worker = self._make_worker()
+
+    def _make_worker(self) -> LearnWorker:
+        return LearnWorker(
+            self.folder, self.save_period, self.publish_period, self._publish,
+            lambda text: self.warn('worker', text),
+        )
+
+    def _make_agent(self) -> Agent:
+        resume = self.folder is not None and (self.folder / METADATA_FILE).is_file()
+        agent = self.parameters.make(self.folder if resume else None)
+        origin = f'resumed from {self.folder}' if resume else f'from {self.parameters.checkpoint}'
+        self.get_logger().info(
+            f'{agent.task.name}: {origin}, {agent.num_steps} steps, weights version {agent.version}'
+        )
+        return agent
+
+    def _on_transition(self, message: Float64MultiArray) -> None:
+        """Check and queue; learning happens elsewhere."""
+        try:
+            transition = conversions.transition_from_msg(message, self.task)
+        except ValueError as error:
+            self.refused += 1
+            self.warn('refused', f'transition refused ({self.refused} so far): {error}')
+            return
+        gaps = self.sequence.gaps
+        if self.sequence.accept(transition):
+            self.worker.put(transition)
+        if self.sequence.gaps > gaps:
+            self.warn(
+                'gap',
+                f'gap before episode {transition.episode} step {transition.step}: '
+                f'{self.sequence.missing} transitions missing so far',
+            )
+
+    def _publish(self, weights: bytes) -> None:
+        self.weights_publisher.publish(conversions.weights_to_msg(weights))
+
+    def _diagnose(self) -> None:
+        if self.worker.failure is not None:
+            raise RuntimeError('the learner thread ended') from self.worker.failure
+        backlog = self.worker.backlog
+        if backlog > LONG_BACKLOG:
+            level, text = views.WARN, f'learning is {backlog} transitions behind'
+            self.warn('backlog', f'{text}; nothing is lost')
+        elif self.sequence.gaps:
+            level, text = views.WARN, f'{self.sequence.missing} transitions missing'
+        else:
+            level, text = views.OK, 'learning'
+        values = {
+            **self.sequence.counts(),
+            'refused': self.refused,
+            'learned': self.worker.learned,
+            'backlog': backlog,
+            'weights version': self.worker.version,
+            **self.worker.report,
+        }
+        name = f'{self.get_fully_qualified_name()}: learning'
+        stamp = int(self.get_clock().now().nanoseconds)
+        self.diagnostics_publisher.publish(
+            views.diagnostics_to_msg(name, self.parameters.task.name, level, text, values, stamp)
+        )

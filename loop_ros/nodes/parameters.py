@@ -1,0 +1,130 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""ROS parameters with descriptors; the planner's settings among them may change while it drives."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from loop_ros.settings import PlannerSettings
+
+LARGEST_INTEGER = 2**63 - 1
+
+
+def declare(
+    node: Node,
+    name: str,
+    default: Any,
+    description: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    unit: str = '',
+    choices: Sequence[str] = (),
+    read_only: bool = True,
+) -> Any:
+    """Declare a parameter with its descriptor and return its value.
+
+    A number of the other kind in a launch argument or a file (d0:=1) is converted: rclpy would
+    refuse it, so the override is read first by an untyped declaration.
+    """
+    descriptor = ParameterDescriptor(
+        description=f'{description} [{unit}]' if unit else description, read_only=read_only
+    )
+    if choices:
+        descriptor.additional_constraints = f'one of: {", ".join(choices)}'
+    elif isinstance(default, float):
+        descriptor.floating_point_range = [
+            FloatingPointRange(
+                from_value=float(-sys.float_info.max if minimum is None else minimum),
+                to_value=float(sys.float_info.max if maximum is None else maximum),
+            )
+        ]
+    elif isinstance(default, int) and not isinstance(default, bool):
+        descriptor.integer_range = [
+            IntegerRange(
+                from_value=-LARGEST_INTEGER if minimum is None else int(minimum),
+                to_value=LARGEST_INTEGER if maximum is None else int(maximum),
+            )
+        ]
+    given = node.declare_parameter(name, default, ParameterDescriptor(dynamic_typing=True)).value
+    node.undeclare_parameter(name)
+    value = convert(given, type(default))
+    if type(value) is not type(default):
+        raise ValueError(f'{name}: {given!r} is not of the type {type(default).__name__}')
+    if choices and value not in choices:
+        raise ValueError(f'{name}: {value!r} is not one of {", ".join(choices)}')
+    return node.declare_parameter(name, value, descriptor, ignore_override=True).value
+
+
+def convert(value: Any, wanted: type) -> Any:
+    """A whole number where a double is wanted and the reverse; anything else stays as it is."""
+    if wanted is float and type(value) is int:
+        return float(value)
+    if wanted is int and type(value) is float and value.is_integer():
+        return int(value)
+    if wanted is str and type(value) in (int, float):
+        return str(value)  # a path or a name that YAML took for a number
+    return value
+
+
+class PlannerParameters:
+    """Every planner setting as a parameter of the node; `on_change` hears of valid changes only."""
+
+    def __init__(
+        self, node: Node, defaults: PlannerSettings, on_change: Callable[[PlannerSettings], None]
+    ) -> None:
+        """Declare them all; ValueError where the values given at the start do not fit together."""
+        self._types: dict[str, type] = {}
+        self._on_change = on_change
+        values = {}
+        for item in dataclasses.fields(defaults):
+            default = getattr(defaults, item.name)
+            known = ('description', 'minimum', 'maximum', 'unit', 'choices')
+            details: dict[str, Any] = {key: item.metadata[key] for key in known}
+            self._types[item.name] = type(default)
+            values[item.name] = declare(
+                node, item.name, default, read_only=not item.metadata['live'], **details
+            )
+        self.settings = dataclasses.replace(defaults, **values)
+        node.add_pre_set_parameters_callback(self._convert)
+        node.add_on_set_parameters_callback(self._check)
+        node.add_post_set_parameters_callback(self._apply)
+
+    def _convert(self, parameters: list[Parameter]) -> list[Parameter]:
+        """Accept an integer for a double, before rclpy compares types."""
+        return [
+            Parameter(p.name, value=convert(p.value, self._types[p.name]))
+            if p.name in self._types and p.value is not None
+            else p
+            for p in parameters
+        ]
+
+    def _check(self, parameters: list[Parameter]) -> SetParametersResult:
+        """Refuse with the reason; changes nothing, for another callback may still refuse."""
+        try:
+            dataclasses.replace(self.settings, **self._changes(parameters))
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _apply(self, parameters: list[Parameter]) -> None:
+        changes = self._changes(parameters)
+        if changes:
+            self.settings = dataclasses.replace(self.settings, **changes)
+            self._on_change(self.settings)
+
+    def _changes(self, parameters: list[Parameter]) -> dict[str, Any]:
+        return {p.name: p.value for p in parameters if p.name in self._types}

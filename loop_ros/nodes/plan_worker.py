@@ -1,0 +1,233 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The planner thread: it alone touches the agent and its device; knows no ROS."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from loop_ros.nodes.fallback import FRESH, SAFE, FallbackLadder
+from loop_ros.settings import PlannerSettings
+from loop_ros.sim.task import Array, Task
+from loop_ros.types import Plan
+
+
+class Planning(Protocol):
+    """What the thread needs of an agent."""
+
+    def act(self, observation: Array, explore: bool = False) -> Plan:
+        """Plan."""
+
+    def act_without_planning(self, observation: Array) -> Array:
+        """Ask the actor."""
+
+    def reset(self) -> None:
+        """Forget the warm start."""
+
+    def configure(self, planner: PlannerSettings) -> None:
+        """Change the settings."""
+
+    def load_weights(self, data: bytes) -> int:
+        """Swap the weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One command and how it came about."""
+
+    stamp: int  # ns, of the state that it answers
+    observation: Array  # [O]
+    action: Array  # [A], physical units
+    level: int  # 0 fresh plan, 1 shifted last plan, 2 actor, 3 safe command
+    plan: Plan | None
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    stamp: int
+    observation: Array
+    restart: bool  # a new episode began since the last state that was planned
+
+
+def is_restart(previous: int | None, stamp: int, period: int) -> bool:
+    """Whether the gap between two stamps (ns) is not about one control period (ns)."""
+    return previous is None or not 0.5 * period <= stamp - previous <= 1.5 * period
+
+
+class PlanWorker:
+    """Newest state in, one answer per state out; weights and settings change between plans.
+
+    `publish` is called once for each state, in the planner thread for a fresh plan and in the
+    caller's thread for `expire` and for a repeated state.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        publish: Callable[[Answer], None],
+        on_weights: Callable[[int | ValueError], None],
+        explore: bool = False,
+        realtime: bool = False,
+    ) -> None:
+        """In real time the actor is asked before each plan, to have its answer if needed."""
+        self.plan_times: deque[float] = deque(maxlen=1000)  # s
+        self.plans = 0
+        self.missed = 0  # control periods without a fresh plan in time
+        self._reported = time.monotonic(), 0
+        self._task = task
+        self._period = round(task.control_period * 1e9)
+        self._ladder = FallbackLadder(self._period, np.array(task.safe_command))
+        self._publish, self._on_weights = publish, on_weights
+        self._explore, self._realtime = explore, realtime
+        self._changed = threading.Condition()
+        self._next: _State | None = None  # newest state not yet taken up
+        self._received: _State | None = None
+        self._answer: Answer | None = None
+        self._settings: PlannerSettings | None = None
+        self._weights: bytes | None = None
+        self._running = True
+        self.failure: Exception | None = None
+        self._ready = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, make_agent: Callable[[], Planning]) -> None:
+        """Make the agent in the planner thread; raises what `make_agent` raises."""
+        self._thread = threading.Thread(
+            target=self._run, args=(make_agent,), name='planner', daemon=True
+        )
+        self._thread.start()
+        self._ready.wait()
+        if self.failure is not None:
+            raise self.failure
+
+    def stop(self, timeout: float = 3.0) -> None:
+        """End the thread after the plan it works on."""
+        with self._changed:
+            self._running = False
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def configure(self, settings: PlannerSettings) -> None:
+        """Use these settings from the next plan on."""
+        with self._changed:
+            self._settings = settings
+            self._changed.notify()
+
+    def load_weights(self, data: bytes) -> None:
+        """Swap the weights before the next plan."""
+        with self._changed:
+            self._weights = data
+            self._changed.notify()
+
+    def receive(self, stamp: int, observation: Array) -> bool:
+        """Take a state up; false for a repetition, which gets the same answer again."""
+        with self._changed:
+            last = self._received
+            if last and last.stamp == stamp and np.array_equal(last.observation, observation):
+                repeated = self._answer
+            else:
+                restart = is_restart(last.stamp if last else None, stamp, self._period)
+                unplanned = self._next is not None and self._next.restart
+                if restart:
+                    self._ladder.clear()
+                elif self._realtime and self._answer is None:
+                    self.missed += 1  # the period ended before `expire` could answer
+                self._answer = None
+                self._received = _State(stamp, observation, restart)
+                self._next = _State(stamp, observation, restart or unplanned)
+                self._changed.notify()
+                return True
+        if repeated is not None:
+            self._publish(repeated)
+        return False
+
+    def expire(self) -> None:
+        """Real time: the newest state's period is over; answer it from the ladder if need be."""
+        with self._changed:
+            if self._received is None or self._answer is not None:
+                return
+            stamp, observation = self._received.stamp, self._received.observation
+            level, action, plan = self._ladder.command(stamp)
+            self._answer = answer = Answer(stamp, observation, action, level, plan)
+            self.missed += 1
+        self._publish(answer)
+
+    def safe_answer(self, stamp: int) -> Answer:
+        """The safe command, for when no state arrives; the last plan is void."""
+        with self._changed:
+            self._ladder.clear()
+        nothing = np.full(len(self._task.observation_labels), np.nan)
+        return Answer(stamp, nothing, np.array(self._task.safe_command), SAFE, None)
+
+    def statistics(self) -> dict[str, float]:
+        """Figures since the last call (rate) and of the last 1,000 plans, for diagnostics."""
+        now, plans = time.monotonic(), self.plans
+        rate = (plans - self._reported[1]) / (now - self._reported[0])
+        self._reported = now, plans
+        times = list(self.plan_times) or [float('nan')]
+        p50, p99 = np.percentile(times, (50, 99)).tolist()
+        return {
+            'plan rate (Hz)': rate,
+            'plan_s p50': p50,
+            'plan_s p99': p99,
+            'plans': plans,
+            'missed periods': self.missed,
+        }
+
+    def _run(self, make_agent: Callable[[], Planning]) -> None:
+        try:
+            agent = make_agent()
+            self._ready.set()
+            while self._running:
+                self._once(agent)
+        except Exception as error:  # the executor's thread looks at it
+            self.failure = error
+        finally:
+            self._ready.set()
+
+    def _once(self, agent: Planning) -> None:
+        with self._changed:
+            while self._running and not (self._next or self._settings or self._weights):
+                self._changed.wait()
+            state, self._next = self._next, None
+            settings, self._settings = self._settings, None
+            weights, self._weights = self._weights, None
+        if settings is not None:
+            agent.configure(settings)
+        if weights is not None:
+            self._swap(agent, weights)
+        if state is not None and self._running:
+            self._plan(agent, state)
+
+    def _swap(self, agent: Planning, weights: bytes) -> None:
+        try:
+            self._on_weights(agent.load_weights(weights))
+        except ValueError as error:
+            self._on_weights(error)
+
+    def _plan(self, agent: Planning, state: _State) -> None:
+        if state.restart:
+            agent.reset()
+        if self._realtime:
+            action = agent.act_without_planning(state.observation)
+            with self._changed:
+                self._ladder.keep_actor(state.stamp, action)
+        plan = agent.act(state.observation, self._explore)
+        self.plan_times.append(plan.plan_s)
+        self.plans += 1
+        answer = Answer(state.stamp, state.observation, plan.action, FRESH, plan)
+        with self._changed:
+            self._ladder.keep_plan(state.stamp, plan)
+            wanted = self._received is not None and self._received.stamp == state.stamp
+            if not wanted or self._answer is not None:
+                return  # too late: the ladder has answered, or a newer state is here
+            self._answer = answer
+        self._publish(answer)

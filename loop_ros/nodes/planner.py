@@ -1,0 +1,249 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""State in, command out."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from nav_msgs.msg import Odometry, Path
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray, UInt8MultiArray
+from visualization_msgs.msg import MarkerArray
+
+from loop_ros.agent import Agent
+from loop_ros.nodes import conversions, drive, layout, qos, views
+from loop_ros.nodes.agents import AgentParameters
+from loop_ros.nodes.fallback import FRESH, SAFE
+from loop_ros.nodes.parameters import PlannerParameters, declare
+from loop_ros.nodes.plan_worker import Answer, PlanWorker
+from loop_ros.nodes.supervisor import SupervisedNode
+from loop_ros.settings import PlannerSettings
+from loop_ros.sim.task import Array
+from loop_ros.types import Plan
+
+# Share of the control period after which a fallback goes out, so that it still arrives in time.
+DEADLINE = 0.9
+PICTURE_PERIOD = 0.1  # s, between pictures of the plan
+
+
+class PlannerNode(SupervisedNode):
+    """Publishes one command for each state, and the safe command where no state arrives."""
+
+    def __init__(self) -> None:
+        super().__init__('planner')
+        self.parameters = AgentParameters.declare(self)
+        self.task = self.parameters.task
+        self.realtime = (
+            declare(
+                self, 'step_mode', 'lockstep',
+                'lockstep: every state waits for its plan; realtime: a late plan is replaced',
+                choices=('lockstep', 'realtime'),
+            )
+            == 'realtime'
+        )
+        speed = declare(
+            self, 'speed', 1.0, 'simulated seconds per second, as the bridge has it; 1 on a robot',
+            minimum=0, maximum=1000,
+        )
+        if self.realtime and speed == 0:
+            raise ValueError('speed: 0 (as fast as it goes) needs step_mode lockstep')
+        self.period = self.task.control_period / (speed or 1.0)  # s of wall time
+        self.state_timeout = declare(
+            self, 'state_timeout', 0.5, 'without a state for so long the safe command goes out',
+            minimum=0.01, maximum=3600, unit='s',
+        )
+        self.explore = declare(self, 'explore', False, 'add the exploration of training')
+        self.odom_frame = declare(self, 'odom_frame', conversions.ODOM_FRAME, 'frame of the pose')
+        self.base_frame = declare(self, 'base_frame', conversions.BASE_FRAME, 'frame of the twist')
+        self.worker = self._make_worker()
+        self.planner_parameters = PlannerParameters(
+            self, self.parameters.settings.planner, self._reconfigure
+        )
+
+    def configure(self) -> None:
+        """Make the agent in its thread, then the topics."""
+        self.dropped = 0
+        self.weights_version = 0
+        self.level = SAFE
+        self._advertise()
+        self.worker.start(self._make_agent)
+        algorithm = self.planner_parameters.settings.algorithm
+        self.get_logger().info(
+            f'{self.task.name}: {algorithm} on {self.parameters.device}, '
+            f'weights version {self.weights_version}'
+        )
+
+    def activate(self) -> None:
+        """Listen."""
+        self.last_state = time.monotonic()
+        message, topic = (Odometry, 'odom') if self.task.odometry else (JointState, 'state')
+        self.state_topic = self.listen(message, topic, self._on_state, qos.STATE).topic_name
+        self.listen(UInt8MultiArray, 'weights', self._on_weights, qos.WEIGHTS)
+        self.deadline = self.every(self.period * DEADLINE, self._on_deadline)
+        self.deadline.cancel()
+        self.every(self.period, self._watch)
+        self.every(1.0, self._diagnose)
+
+    def cleanup(self) -> None:
+        """End the planner thread."""
+        self.worker.stop()
+        self.worker = self._make_worker()
+
+    def _make_worker(self) -> PlanWorker:
+        return PlanWorker(
+            self.task, self._publish, self._weights_loaded, self.explore, self.realtime
+        )
+
+    def _make_agent(self) -> Agent:
+        settings = dataclasses.replace(
+            self.parameters.settings, planner=self.planner_parameters.settings
+        )
+        agent = dataclasses.replace(self.parameters, settings=settings).make()
+        self.weights_version = agent.version
+        if self.realtime:  # a process's first plan is slow; in lockstep it would use random numbers
+            nowhere = np.zeros(len(self.task.observation_labels))
+            agent.act_without_planning(nowhere)
+            agent.act(nowhere)
+            agent.reset()
+        return agent
+
+    def _advertise(self) -> None:
+        self.command_publisher = self.advertise(JointState, 'command', qos.COMMAND)
+        self.telemetry_publisher = self.advertise(
+            Float64MultiArray, 'planner/telemetry', qos.TELEMETRY
+        )
+        self.path_publisher = self.advertise(Path, 'plan', qos.VIEW)
+        self.marker_publisher = self.advertise(MarkerArray, 'plan_markers', qos.VIEW)
+        self.diagnostics_publisher = self.advertise(
+            DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS
+        )
+        self.drive_publisher = (
+            self.advertise(drive.MESSAGE, 'drive', qos.COMMAND) if drive.fits(self.task) else None
+        )
+        self.next_picture = 0.0
+
+    def _reconfigure(self, settings: PlannerSettings) -> None:
+        self.worker.configure(settings)
+
+    def _on_state(self, message: Odometry | JointState) -> None:
+        try:
+            if self.task.odometry:
+                observation = conversions.odometry_from_msg(
+                    message, self.task, self.odom_frame, self.base_frame
+                )
+            else:
+                observation = conversions.state_from_msg(message, self.task)
+        except ValueError as error:
+            self.dropped += 1
+            self.warn(
+                'state', f'state on {self.state_topic} dropped ({self.dropped} so far): {error}'
+            )
+            return
+        self.last_state = time.monotonic()
+        stamp = conversions.time_from_msg(message.header.stamp)
+        if self.worker.receive(stamp, observation) and self.realtime:
+            self.deadline.reset()
+
+    def _on_deadline(self) -> None:
+        self.deadline.cancel()
+        self.worker.expire()
+
+    def _watch(self) -> None:
+        """Once a control period: without states, or without a planner thread, go safe."""
+        if self.worker.failure is not None:
+            self._publish(self.worker.safe_answer(self._now()))
+            raise RuntimeError('the planner thread ended') from self.worker.failure
+        if self._is_stale():
+            self._publish(self.worker.safe_answer(self._now()))
+            self.warn(
+                'stale',
+                f'no usable state on {self.state_topic} for {self.state_timeout} s: safe command',
+            )
+
+    def _is_stale(self) -> bool:
+        return time.monotonic() - self.last_state > self.state_timeout
+
+    def _now(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+    def _on_weights(self, message: UInt8MultiArray) -> None:
+        self.worker.load_weights(conversions.weights_from_msg(message))
+
+    def _weights_loaded(self, result: int | ValueError) -> None:
+        if isinstance(result, ValueError):
+            self.warn(
+                'weights', f'weights refused, version {self.weights_version} stays: {result}'
+            )
+        else:
+            self.weights_version = result
+
+    def _publish(self, answer: Answer) -> None:
+        """Command first; called by the planner thread and by the executor's."""
+        self.command_publisher.publish(
+            conversions.command_to_msg(answer.action, self.task, answer.stamp)
+        )
+        if self.drive_publisher is not None:
+            self.drive_publisher.publish(drive.to_msg(answer.action, self.task, answer.stamp))
+        self.level = answer.level
+        plan = answer.plan
+        figures: dict[str, Any] = {
+            name: getattr(plan, name) for name in layout.PLAN_FIELDS if plan is not None
+        }
+        self.telemetry_publisher.publish(
+            conversions.telemetry_to_msg(
+                {'stamp': answer.stamp / 1e9, 'level': answer.level, **figures}
+            )
+        )
+        if plan is not None and self.task.path is not None:
+            self._picture(answer, plan, self.task.path)
+
+    def _picture(
+        self, answer: Answer, plan: Plan, path: Callable[[Array, Array], Array]
+    ) -> None:
+        """The plan for a viewer; costs nothing while nobody looks."""
+        watched = [
+            publisher
+            for publisher in (self.path_publisher, self.marker_publisher)
+            if publisher.get_subscription_count() > 0
+        ]
+        if not watched or time.monotonic() < self.next_picture:
+            return
+        self.next_picture = time.monotonic() + PICTURE_PERIOD
+        poses = path(answer.observation, plan.states)
+        frame, stamp = self.odom_frame, answer.stamp
+        if self.path_publisher in watched:
+            self.path_publisher.publish(
+                views.path_to_msg(poses, frame, stamp, self.task.control_period)
+            )
+        if self.marker_publisher in watched:
+            text = f'd0 {plan.d0:g}, worst cost {plan.worst_cost:.2f}, level {answer.level}'
+            self.marker_publisher.publish(
+                views.markers_to_msg(poses, frame, stamp, answer.level, text)
+            )
+
+    def _diagnose(self) -> None:
+        statistics = self.worker.statistics()
+        if self._is_stale():
+            level, text = views.ERROR, f'no state on {self.state_topic}: safe command'
+        elif self.level != FRESH:
+            level, text = views.WARN, f'plans are late: fallback level {self.level}'
+        else:
+            level, text = views.OK, 'planning'
+        values = {
+            **statistics,
+            'level': self.level,
+            'dropped states': self.dropped,
+            'weights version': self.weights_version,
+            'd0': self.planner_parameters.settings.d0,
+            'device': self.parameters.device,
+        }
+        name = f'{self.get_fully_qualified_name()}: planning'
+        self.diagnostics_publisher.publish(
+            views.diagnostics_to_msg(name, self.task.name, level, text, values, self._now())
+        )

@@ -1,0 +1,189 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How every node of this package lives: brings itself up, spins, and goes down cleanly.
+
+rclpy's own signal handlers invalidate the context at once, so that a node could neither save nor
+publish its last words. Here a signal only raises a flag (entry.py); the executor returns, the node
+is shut down through its lifecycle, and only then the context ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import rclpy
+from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ParameterException
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
+from rclpy.signals import SignalHandlerOptions
+from rclpy.subscription import Subscription
+from rclpy.timer import Timer
+
+from loop_ros.nodes.parameters import declare
+
+POLL = 0.1  # s between looks at the stop flag
+LOG_PERIOD = 5.0  # s between repetitions of the same warning
+STEADY = Clock(clock_type=ClockType.STEADY_TIME)  # runs on while simulated time stands still
+
+
+class StartError(Exception):
+    """A node cannot come up; the message says why and what to do."""
+
+
+class SupervisedNode(LifecycleNode):
+    """A lifecycle node with `autostart`, whose subclass says what to make in each state.
+
+    Subclasses fill in `configure`, `activate`, `deactivate` and `cleanup`; a ValueError,
+    OSError or StartError in the first two is logged and fails the transition.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.autostart: bool = declare(
+            self, 'autostart', True, 'configure and activate by itself; false: wait for a manager'
+        )
+        self.finished = False  # set by a node whose job is done
+        self.exit_code = 0
+        self.active = False
+        self._publishers_made: list[Publisher] = []
+        self._subscriptions_made: list[Subscription] = []
+        self._timers_made: list[Timer] = []
+        self._warned: dict[str, float] = {}
+
+    def configure(self) -> None:
+        """Make what the node needs."""
+
+    def activate(self) -> None:
+        """Begin to work."""
+
+    def deactivate(self) -> None:
+        """Stop working; timers and subscriptions are already gone."""
+
+    def cleanup(self) -> None:
+        """Give back what `configure` made, publishers excepted; also after one that failed."""
+
+    def advertise(self, message: type, topic: str, profile: QoSProfile) -> Publisher:
+        """A publisher that lives until the node is cleaned up."""
+        publisher = self.create_publisher(message, topic, profile)
+        self._publishers_made.append(publisher)
+        return publisher
+
+    def listen(
+        self, message: type, topic: str, callback: Callable[[Any], None], profile: QoSProfile
+    ) -> Subscription:
+        """A subscription that lives until the node is deactivated."""
+        subscription = self.create_subscription(message, topic, callback, profile)
+        self._subscriptions_made.append(subscription)
+        return subscription
+
+    def every(self, period: float, callback: Callable[[], None]) -> Timer:
+        """A timer on the steady clock that lives until the node is deactivated."""
+        timer = self.create_timer(period, callback, clock=STEADY)
+        self._timers_made.append(timer)
+        return timer
+
+    def warn(self, subject: str, text: str) -> None:
+        """A warning, at most one per LOG_PERIOD about the same subject."""
+        now = time.monotonic()
+        if now - self._warned.get(subject, -LOG_PERIOD) >= LOG_PERIOD:
+            self._warned[subject] = now
+            self.get_logger().warning(text)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Lifecycle hook."""
+        return self._attempt('configure', self.configure, undo=self._clean)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Lifecycle hook."""
+        result = self._attempt('activate', self.activate, undo=self._stop)
+        self.active = result == TransitionCallbackReturn.SUCCESS
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Lifecycle hook."""
+        return self._attempt('deactivate', self._stop)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Lifecycle hook."""
+        return self._attempt('clean up', self._clean)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Lifecycle hook."""
+        if self.active:
+            self._attempt('deactivate', self._stop)
+        if state.label != 'unconfigured':
+            return self._attempt('clean up', self._clean)
+        return TransitionCallbackReturn.SUCCESS
+
+    def _stop(self) -> None:
+        self.active = False
+        for timer in self._timers_made:
+            self.destroy_timer(timer)
+        for subscription in self._subscriptions_made:
+            self.destroy_subscription(subscription)
+        self._timers_made.clear()
+        self._subscriptions_made.clear()
+        self.deactivate()
+
+    def _clean(self) -> None:
+        self.cleanup()
+        for publisher in self._publishers_made:
+            self.destroy_publisher(publisher)
+        self._publishers_made.clear()
+
+    def _attempt(
+        self, what: str, action: Callable[[], None], undo: Callable[[], None] | None = None
+    ) -> TransitionCallbackReturn:
+        try:
+            action()
+        except (ValueError, OSError, StartError, ParameterException) as error:
+            self.get_logger().error(f'cannot {what}: {error}')
+            if undo is not None:
+                undo()
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
+
+
+def run(make_node: Callable[[], SupervisedNode], stop: threading.Event, args: list[str]) -> int:
+    """Run a node until `stop` is set or its own end; the exit code of the process."""
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        try:
+            node = make_node()
+        except (ValueError, ParameterException) as error:
+            print(f'error: {error}', file=sys.stderr, flush=True)
+            return 1
+        try:
+            return _live(node, stop)
+        finally:
+            node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+
+
+def _live(node: SupervisedNode, stop: threading.Event) -> int:
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        if node.autostart and not _bring_up(node):
+            return 1
+        while not (stop.is_set() or node.finished):
+            executor.spin_once(timeout_sec=POLL)
+        return node.exit_code
+    finally:
+        with contextlib.suppress(Exception):  # already finalized by a manager
+            node.trigger_shutdown()
+        executor.shutdown(timeout_sec=1.0)
+
+
+def _bring_up(node: SupervisedNode) -> bool:
+    success: Any = TransitionCallbackReturn.SUCCESS
+    return bool(node.trigger_configure() == success and node.trigger_activate() == success)
