@@ -47,7 +47,7 @@ create_venv() {
     "$python" -m venv --clear --without-pip "${options[@]}" .venv
     "$python" -m pip --python .venv/bin/python --disable-pip-version-check install --quiet pip
   fi
-  cat requirements/activate.sh >> .venv/bin/activate
+  printf '\n. "%s/requirements/activate.sh"\n' "$tree" >> .venv/bin/activate
   # The wheels bring one middleware; an installation may have been set up for another.
   [ -n "$ros" ] || echo 'export RMW_IMPLEMENTATION=rmw_fastrtps_cpp' >> .venv/bin/activate
   printf '%s' "$base" > .venv/.base
