@@ -24,6 +24,7 @@ from loop_ros.sim import registry
 from loop_ros.sim.task import Array
 
 REPEAT_PERIOD = 0.2  # s; the state goes out again while a command is awaited
+START_GRACE = 10.0  # s that the other nodes may take to come up before a warning
 
 
 class BridgeNode(SupervisedNode):
@@ -33,12 +34,12 @@ class BridgeNode(SupervisedNode):
         super().__init__('bridge')
         name = declare(self, 'task', 'drift_car', 'robot and job', choices=registry.names())
         self.task = registry.task(name)
-        self.seed = declare(
-            self, 'seed', 0, 'episode e starts from the seed seed + e', minimum=0
-        )
+        self.seed = declare(self, 'seed', 0, 'episode e starts from the seed seed + e', minimum=0)
         self.realtime = (
             declare(
-                self, 'step_mode', 'lockstep',
+                self,
+                'step_mode',
+                'lockstep',
                 'lockstep: a step waits for the command that answers its state; '
                 'realtime: it takes the newest command',
                 choices=('lockstep', 'realtime'),
@@ -46,23 +47,37 @@ class BridgeNode(SupervisedNode):
             == 'realtime'
         )
         self.speed = declare(
-            self, 'speed', 1.0,
+            self,
+            'speed',
+            1.0,
             'simulated seconds per second, at most; 0: as fast as it goes (lockstep only)',
-            minimum=0, maximum=1000,
+            minimum=0,
+            maximum=1000,
         )
         if self.realtime and self.speed == 0:
             raise ValueError('speed: 0 (as fast as it goes) needs step_mode lockstep')
         self.command_timeout = declare(
-            self, 'command_timeout', 0.5,
+            self,
+            'command_timeout',
+            0.5,
             'without a command for so long: realtime takes the safe command, lockstep warns',
-            minimum=0.01, maximum=3600, unit='s',
+            minimum=0.01,
+            maximum=3600,
+            unit='s',
         )
         self.duration = declare(
-            self, 'duration', 0.0, 'end after so long on the wall clock; 0: never',
-            minimum=0, maximum=1e9, unit='s',
+            self,
+            'duration',
+            0.0,
+            'end after so long on the wall clock; 0: never',
+            minimum=0,
+            maximum=1e9,
+            unit='s',
         )
-        self.wait_for_learner = declare(
-            self, 'wait_for_learner', False, 'begin only when a learner listens to `transition`'
+        self.transition_listeners = declare(
+            self, 'transition_listeners', 0,
+            'begin only when so many (learner, recorder) listen to the topic transition',
+            minimum=0, maximum=100,
         )
         self.safe_command = np.array(self.task.safe_command)
         self.statistics = RunStatistics()
@@ -72,12 +87,10 @@ class BridgeNode(SupervisedNode):
         self.simulation = Simulation(self.task, registry.make(self.task.name), self.seed)
         self.statistics = RunStatistics()
         self.dropped = self.refused = self.timeouts = 0
-        self.begun = not self.wait_for_learner
+        self.begun = False
         message, topic = (Odometry, 'odom') if self.task.odometry else (JointState, 'state')
         self.state_publisher = self.advertise(message, topic, qos.STATE)
-        self.transition_publisher = self.advertise(
-            Float64MultiArray, 'transition', qos.TRANSITION
-        )
+        self.transition_publisher = self.advertise(Float64MultiArray, 'transition', qos.TRANSITION)
         # Relative, so that two stacks in two namespaces each have a clock; nodes that use
         # simulated time in a namespace need the remapping /clock:=clock (see launch/).
         self.clock_publisher = self.advertise(Clock, 'clock', qos.CLOCK)
@@ -159,31 +172,32 @@ class BridgeNode(SupervisedNode):
         self.last_sent = time.monotonic()
 
     def _watch(self) -> None:
-        """Repeat an unanswered state, begin when the learner is there, end in time."""
+        """Repeat an unanswered state, begin when all listeners are there, end in time."""
         now = time.monotonic()
         if self.duration and now - self.started >= self.duration:
             self.finished = True
             return
         if not self.begun:
-            self._begin_with_learner()
+            self._begin()
         if self.realtime and self.connected and self.begun:
             return
         if self.answer is None and now - self.last_sent >= REPEAT_PERIOD:
             self._send_state()
-            if now - self.last_command > self.command_timeout:
+            silent = now - self.last_command > self.command_timeout
+            if silent and (self.connected or self._is_late_start()):
                 self._warn_waiting('waiting')
 
-    def _begin_with_learner(self) -> None:
-        own = self.get_namespace()
-        topic = self.transition_publisher.topic_name
-        self.begun = any(
-            endpoint.node_name == 'learner' and endpoint.node_namespace == own
-            for endpoint in self.get_subscriptions_info_by_topic(topic)
-        )
-        if not self.begun:
-            self.warn('learner', f'waiting for a learner on {topic}')
-        elif self.answer is not None:
+    def _begin(self) -> None:
+        """Step for the first time once everybody who must not miss a transition listens."""
+        publisher = self.transition_publisher
+        self.begun = publisher.get_subscription_count() >= self.transition_listeners
+        if not self.begun and self._is_late_start():
+            self.warn('begin', f'waiting for a learner or recorder on {publisher.topic_name}')
+        elif self.begun and self.answer is not None and not self.realtime:
             self._step(self.answer)
+
+    def _is_late_start(self) -> bool:
+        return time.monotonic() - self.started > START_GRACE
 
     def _warn_waiting(self, consequence: str) -> None:
         self.warn(

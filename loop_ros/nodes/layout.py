@@ -14,7 +14,12 @@ from loop_ros.types import Transition
 Layout = tuple[tuple[str, int], ...]  # (label, length) per field, in order
 
 PLAN_FIELDS = (
-    'plan_s', 'predicted_return', 'worst_cost', 'safe_fraction', 'd0', 'actor_divergence',
+    'plan_s',
+    'predicted_return',
+    'worst_cost',
+    'safe_fraction',
+    'd0',
+    'actor_divergence',
 )
 # Stamp (s) of the state that a command answers, the figures of the plan behind it, and its level:
 # 0 fresh plan, 1 shifted last plan, 2 actor, 3 safe command. NaN where there is no plan.

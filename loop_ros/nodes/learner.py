@@ -30,7 +30,9 @@ class LearnerNode(SupervisedNode):
         super().__init__('learner')
         self.parameters = AgentParameters.declare(self)
         folder = declare(
-            self, 'checkpoint_dir', '',
+            self,
+            'checkpoint_dir',
+            '',
             'folder to save into and to resume from, replay buffer included; empty: keep nothing',
         )
         self.folder = Path(folder).expanduser() if folder else None
@@ -38,13 +40,21 @@ class LearnerNode(SupervisedNode):
             self, 'save_period', 30.0, 'time between two saves', minimum=0.1, maximum=1e6, unit='s'
         )
         self.publish_period = declare(
-            self, 'publish_period', 5.0,
+            self,
+            'publish_period',
+            5.0,
             'longest time between two publications of weights while learning',
-            minimum=0.1, maximum=1e6, unit='s',
+            minimum=0.1,
+            maximum=1e6,
+            unit='s',
         )
         niceness = declare(
-            self, 'nice', 5, 'how much this process yields the processor to the planner',
-            minimum=0, maximum=19,
+            self,
+            'nice',
+            5,
+            'how much this process yields the processor to the planner',
+            minimum=0,
+            maximum=19,
         )
         os.nice(niceness)
         self.worker = self._make_worker()
@@ -75,7 +85,10 @@ class LearnerNode(SupervisedNode):
 
     def _make_worker(self) -> LearnWorker:
         return LearnWorker(
-            self.folder, self.save_period, self.publish_period, self._publish,
+            self.folder,
+            self.save_period,
+            self.publish_period,
+            self._publish,
             lambda text: self.warn('worker', text),
         )
 

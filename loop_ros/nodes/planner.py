@@ -41,22 +41,33 @@ class PlannerNode(SupervisedNode):
         self.task = self.parameters.task
         self.realtime = (
             declare(
-                self, 'step_mode', 'lockstep',
+                self,
+                'step_mode',
+                'lockstep',
                 'lockstep: every state waits for its plan; realtime: a late plan is replaced',
                 choices=('lockstep', 'realtime'),
             )
             == 'realtime'
         )
         speed = declare(
-            self, 'speed', 1.0, 'simulated seconds per second, as the bridge has it; 1 on a robot',
-            minimum=0, maximum=1000,
+            self,
+            'speed',
+            1.0,
+            'simulated seconds per second, as the bridge has it; 1 on a robot',
+            minimum=0,
+            maximum=1000,
         )
         if self.realtime and speed == 0:
             raise ValueError('speed: 0 (as fast as it goes) needs step_mode lockstep')
         self.period = self.task.control_period / (speed or 1.0)  # s of wall time
         self.state_timeout = declare(
-            self, 'state_timeout', 0.5, 'without a state for so long the safe command goes out',
-            minimum=0.01, maximum=3600, unit='s',
+            self,
+            'state_timeout',
+            0.5,
+            'without a state for so long the safe command goes out',
+            minimum=0.01,
+            maximum=3600,
+            unit='s',
         )
         self.explore = declare(self, 'explore', False, 'add the exploration of training')
         self.odom_frame = declare(self, 'odom_frame', conversions.ODOM_FRAME, 'frame of the pose')
@@ -177,9 +188,7 @@ class PlannerNode(SupervisedNode):
 
     def _weights_loaded(self, result: int | ValueError) -> None:
         if isinstance(result, ValueError):
-            self.warn(
-                'weights', f'weights refused, version {self.weights_version} stays: {result}'
-            )
+            self.warn('weights', f'weights refused, version {self.weights_version} stays: {result}')
         else:
             self.weights_version = result
 
@@ -203,9 +212,7 @@ class PlannerNode(SupervisedNode):
         if plan is not None and self.task.path is not None:
             self._picture(answer, plan, self.task.path)
 
-    def _picture(
-        self, answer: Answer, plan: Plan, path: Callable[[Array, Array], Array]
-    ) -> None:
+    def _picture(self, answer: Answer, plan: Plan, path: Callable[[Array, Array], Array]) -> None:
         """The plan for a viewer; costs nothing while nobody looks."""
         watched = [
             publisher
