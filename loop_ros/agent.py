@@ -84,7 +84,6 @@ class Agent:
                 noise = self._random(torch.randn, len(executed))
                 executed = (executed + settings.exploration_std * noise).clamp(-1, 1)
             divergence = (executed - self.actor.mean(state)).norm()
-            states = self.planner.rollout.trace(state, solution.sequence)
             sequence = solution.sequence.clone()
             sequence[0] = executed
             numbers = torch.stack(
@@ -99,7 +98,7 @@ class Agent:
             safe_fraction=numbers[2],
             d0=settings.d0,
             actor_divergence=numbers[3],
-            states=states.double().cpu().numpy(),
+            states=solution.states.double().cpu().numpy(),
             plan_s=time.perf_counter() - start,
         )
 
@@ -210,7 +209,8 @@ class Agent:
             action = self.actor.mean(state)
         else:
             action = 2.0 * self._random(torch.rand, len(self.task.action_labels)) - 1.0
-        return Solution(action.expand(settings.horizon, -1), zero, zero, zero)
+        states = state.expand(settings.horizon + 1, -1)  # nothing is predicted
+        return Solution(action.expand(settings.horizon, -1), zero, zero, zero, states)
 
     def _encode(self, observation: Array) -> Tensor:
         encoded = self.task.encode(torch.as_tensor(observation, dtype=torch.float64))

@@ -81,15 +81,17 @@ install_packages() {
   [ -n "$ros" ] || pip_install --quiet --no-deps --no-build-isolation --editable standalone
 }
 
-# An editable install leaves the ROS side of the package out: link it, so that edits take effect at once.
+# An editable install leaves the ROS side of the package out: link it file by file, as colcon does
+# (ros2 launch does not follow a linked folder), so that edits take effect at once.
 link_share() {
   local node share=.venv/share/loop_ros index=.venv/share/ament_index/resource_index/packages
-  rm -rf "$share" .venv/lib/loop_ros
-  mkdir -p "$share" "$index" .venv/lib/loop_ros
-  ln -s "$tree/package.xml" "$tree/launch" "$tree/config" "$share/"
+  mkdir -p "$share/launch" "$share/config" "$index" .venv/lib/loop_ros
+  ln -sf "$tree/package.xml" "$share/"
+  ln -sf "$tree"/launch/*.launch.* "$share/launch/"
+  ln -sf "$tree"/config/*.yaml "$share/config/"
   ln -sf "$tree/resource/loop_ros" "$index/"
   for node in planner_node learner_node bridge_node loop-ros; do
-    ln -s "../../bin/$node" .venv/lib/loop_ros/
+    ln -sf "../../bin/$node" .venv/lib/loop_ros/
   done
 }
 
@@ -97,7 +99,10 @@ ros=$(ros_prefix)
 key=$(cat requirements/* setup.py setup.cfg pyproject.toml standalone/pyproject.toml \
   <(printf '%s\n' "$tree" "$ros") | sha256sum | cut -d ' ' -f 1)
 for done_level in "$level" dev; do
-  [ ! -e ".venv/.$done_level-$key" ] || exit 0
+  if [ -e ".venv/.$done_level-$key" ]; then
+    link_share # a launch file may be new
+    exit 0
+  fi
 done
 # An environment does not survive a moved tree, another ROS 2 or a vanished Python: start again then.
 base="$tree|$ros"

@@ -57,12 +57,14 @@ class Ensemble(nn.Module):
     def predict(self, state: Tensor, action: Tensor, noise: Tensor | None = None) -> Prediction:
         """One step of each model from states [K, B, S] under actions [K, B, A].
 
-        `noise` [K, B, S+1], standard normal, samples the aleatoric uncertainty; None gives means.
+        `noise` [K, P, S+1], standard normal, samples the aleatoric uncertainty of every P rows in
+        turn (P divides B); None gives means.
         """
         x = self.inputs.normalize(torch.cat((state, action), dim=-1))
         mean, log_var, cost = self(x)
         if noise is not None:
-            mean = mean + torch.exp(0.5 * log_var) * noise
+            spread = torch.exp(0.5 * log_var).unflatten(1, (-1, noise.shape[1]))
+            mean = mean + (spread * noise.unsqueeze(1)).flatten(1, 2)
         target = self.targets.denormalize(mean)
         return Prediction(state + target[..., :-1], target[..., -1], cost)
 

@@ -75,9 +75,12 @@ class BridgeNode(SupervisedNode):
             unit='s',
         )
         self.transition_listeners = declare(
-            self, 'transition_listeners', 0,
+            self,
+            'transition_listeners',
+            0,
             'begin only when so many (learner, recorder) listen to the topic transition',
-            minimum=0, maximum=100,
+            minimum=0,
+            maximum=100,
         )
         self.safe_command = np.array(self.task.safe_command)
         self.statistics = RunStatistics()

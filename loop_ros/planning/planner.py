@@ -12,7 +12,6 @@ from torch import Tensor
 from loop_ros.planning import weighting
 from loop_ros.planning.rollout import Rollout
 from loop_ros.settings import PlannerSettings
-from loop_ros.types import Scores
 
 
 class Solution(NamedTuple):
@@ -22,6 +21,7 @@ class Solution(NamedTuple):
     predicted_return: Tensor  # []
     worst_cost: Tensor  # []
     safe_fraction: Tensor  # [], of the last iteration's candidates
+    states: Tensor  # [H+1, S], the ensemble's mean along the sequence
 
 
 class Planner:
@@ -55,10 +55,11 @@ class Planner:
                 mean, variance, candidates, rule(scores, settings), settings
             )
         self._last = mean
-        final = self.rollout(state, mean.unsqueeze(0), noise, settings)
-        return Solution(
-            mean, final.returns[0], final.costs[0], self._safe_fraction(scores, settings)
-        )
+        visited: list[Tensor] = []
+        final = self.rollout(state, mean.unsqueeze(0), noise, settings, visited)
+        states = torch.stack([state, *(met.mean(dim=(0, 1)) for met in visited)])
+        safe = (scores.costs <= settings.d0).float().mean()
+        return Solution(mean, final.returns[0], final.costs[0], safe, states)
 
     def initial_mean(self, horizon: int) -> Tensor:
         """The last plan shifted by one step, its last action repeated; zeros without one."""
@@ -104,10 +105,6 @@ class Planner:
             torch.lerp(mean, new_mean, settings.mean_update),
             torch.lerp(variance, new_variance, settings.variance_update),
         )
-
-    @staticmethod
-    def _safe_fraction(scores: Scores, settings: PlannerSettings) -> Tensor:
-        return (scores.costs <= settings.d0).float().mean()
 
     def _particle_noise(self, settings: PlannerSettings) -> Tensor | None:
         """The models' aleatoric noise [H, K, P, S+1], one draw a plan."""

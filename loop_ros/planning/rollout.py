@@ -29,12 +29,18 @@ class Rollout:
         self.ensemble, self.actor, self.critic, self.cost = ensemble, actor, critic, cost
 
     def __call__(
-        self, state: Tensor, sequences: Tensor, noise: Tensor | None, settings: PlannerSettings
+        self,
+        state: Tensor,
+        sequences: Tensor,
+        noise: Tensor | None,
+        settings: PlannerSettings,
+        visited: list[Tensor] | None = None,
     ) -> Scores:
         """Score sequences [N, H, A] from state [S].
 
         `noise` [H, K, P, S+1] drives the particles; every sequence meets the same noise, so that
         sequences differ by their actions alone. None makes the particles follow the means.
+        `visited`, where given, collects the states [K, N*P, S] met at the H steps.
         """
         models, particles = (
             self.ensemble.num_models,
@@ -51,10 +57,12 @@ class Rollout:
             last = t == horizon - 1
             if last and settings.terminal_value == 'q':
                 returns = returns + weight * self._value(states, actions[t], settings)
-            step = self.ensemble.predict(states, actions[t], self._noise_at(noise, t, num))
+            step = self.ensemble.predict(states, actions[t], None if noise is None else noise[t])
             if not (last and settings.terminal_value == 'q'):
                 returns = returns + weight * step.reward
             states = step.next_state
+            if visited is not None:
+                visited.append(states)
             costs = costs + weight * self._cost(step, settings)
             weight *= settings.discount
         if settings.terminal_value == 'v':
@@ -86,17 +94,6 @@ class Rollout:
                 states = predicted.next_state[each % models, each]
         return torch.stack(actions, dim=1)
 
-    def trace(self, state: Tensor, sequence: Tensor) -> Tensor:
-        """States [H+1, S] along the mean over models of a sequence [H, A]."""
-        models = self.ensemble.num_models
-        states = [state]
-        for action in sequence:
-            predicted = self.ensemble.predict(
-                states[-1].expand(models, 1, -1), action.expand(models, 1, -1)
-            )
-            states.append(predicted.next_state.mean(dim=(0, 1)))
-        return torch.stack(states)
-
     def _value(self, states: Tensor, action: Tensor, settings: PlannerSettings) -> Tensor:
         """Terminal value [K, B] of states [K, B, S] and actions [K, B, A]."""
         models, batch, _ = states.shape
@@ -112,7 +109,3 @@ class Rollout:
         if settings.cost_source == 'known' and self.cost is not None:
             return self.cost(step.next_state)
         return step.cost.clamp(min=0.0)
-
-    @staticmethod
-    def _noise_at(noise: Tensor | None, t: int, num: int) -> Tensor | None:
-        return None if noise is None else noise[t].repeat(1, num, 1)

@@ -167,7 +167,8 @@ def _nested(owner: Entity, key: str, schema: Schema, value: Any) -> list[Entity]
 
 def _value(owner: Entity, key: str, kind: Kind, value: Any) -> Any:
     if not _fits(kind, value):
-        quoted = f"; quote it: {key}: '{value}'" if kind in (Kind.TEXT, Kind.TEMPLATE) else ''
+        shown = str(value).lower() if isinstance(value, bool) else value
+        quoted = f"; quote it: {key}: '{shown}'" if kind in (Kind.TEXT, Kind.TEMPLATE) else ''
         raise owner.error(
             f"'{key}' of '{owner.type_name}' must be {kind.value}, got {value!r} "
             f'({type(value).__name__}){quoted}'

@@ -13,7 +13,7 @@ class Kind(Enum):
     """
 
     TEXT = 'text'
-    TEMPLATE = 'text (quoted if it looks like a number or a boolean)'
+    TEMPLATE = 'text, with substitutions or without'
     FLOAT = 'a float such as 2.0, not negative'
     INTEGER = 'an integer'
     BOOLEAN = 'true or false'
