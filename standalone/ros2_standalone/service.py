@@ -1,0 +1,54 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`ros2 service`: lists and calls services."""
+
+import argparse
+
+from ros2_standalone.messages import message_class, parse_values, set_fields
+from ros2_standalone.ros import Session, add_discovery_arguments, add_verbs, is_hidden, session
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command line."""
+    verbs = add_verbs(parser, {'call': 'Call a service', 'list': 'List the available services'})
+    add_discovery_arguments(verbs['list'])
+    verbs['list'].add_argument('-t', '--show-types', action='store_true')
+    verbs['list'].add_argument('-c', '--count-services', action='store_true')
+    verbs['list'].add_argument('--include-hidden-services', action='store_true')
+    verbs['call'].add_argument('service_name', help='Name of the service')
+    verbs['call'].add_argument('service_type', help="Type, e.g. 'std_srvs/srv/Trigger'")
+    verbs['call'].add_argument('values', nargs='?', default='{}', help='The request, as YAML')
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    if args.verb == 'call':
+        return _call(args)
+    with session() as ros:
+        ros.settle(args.spin_time)
+        return _list(ros, args)
+
+
+def _call(args: argparse.Namespace) -> int:
+    service_type = message_class(args.service_type, 'srv')
+    request = service_type.Request()
+    set_fields(request, parse_values(args.values) or {})
+    with session() as ros:
+        print(f'requester: making request: {request!r}\n', flush=True)
+        response = ros.call(service_type, '/' + args.service_name.lstrip('/'), request)
+    print(f'response:\n{response!r}\n')
+    return 0
+
+
+def _list(ros: Session, args: argparse.Namespace) -> int:
+    services = [
+        (name, types)
+        for name, types in ros.node.get_service_names_and_types()
+        if args.include_hidden_services or not is_hidden(name)
+    ]
+    if args.count_services:
+        print(len(services))
+        return 0
+    for name, types in services:
+        print(f'{name} [{", ".join(types)}]' if args.show_types else name)
+    return 0
