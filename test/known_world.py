@@ -1,0 +1,76 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A linear world that can be computed by hand, in the shape of the ensemble and the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from loop_ros.models.ensemble import Prediction
+from loop_ros.planning.rollout import Rollout
+
+
+@dataclass
+class LinearEnsemble:
+    """Model k: s' = s + gain[k] a + noise_std * noise, r = reward(s, a), learned cost = |s|."""
+
+    gains: list[float]
+    reward: Callable[[Tensor, Tensor], Tensor]
+    noise_std: float = 0.0
+    state_dim: int = 1
+    noisy_dim: int = 2
+    num_models: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.num_models = len(self.gains)
+
+    def predict(self, state: Tensor, action: Tensor, noise: Tensor | None = None) -> Prediction:
+        """As Ensemble.predict: states and actions [K, B, 1], noise [K, P, 2] for every P rows."""
+        gain = torch.tensor(self.gains, dtype=state.dtype)[:, None, None]
+        next_state = state + gain * action
+        reward = self.reward(state, action)[..., 0]
+        if noise is not None:
+            noise = noise.repeat(1, state.shape[1] // noise.shape[1], 1)
+            next_state = next_state + self.noise_std * noise[..., :1]
+            reward = reward + self.noise_std * noise[..., 1]
+        return Prediction(next_state, reward, state.abs()[..., 0])
+
+
+class LinearActor:
+    """pi(s) = clip(slope s + noise)."""
+
+    def __init__(self, slope: float = 0.1) -> None:
+        self.slope = slope
+
+    def mean(self, state: Tensor) -> Tensor:
+        return (self.slope * state).clamp(-1.0, 1.0)
+
+    def act(self, state: Tensor, noise: Tensor) -> Tensor:
+        return (self.slope * state + noise).clamp(-1.0, 1.0)
+
+
+class LinearCritic:
+    """Q1 = 10 s + a, Q2 = 6 s + a."""
+
+    def __call__(self, state: Tensor, action: Tensor) -> Tensor:
+        return torch.stack((10.0 * state + action, 6.0 * state + action))[..., 0]
+
+    def first(self, state: Tensor, action: Tensor) -> Tensor:
+        return self(state, action)[0]
+
+
+def plain_reward(state: Tensor, action: Tensor) -> Tensor:
+    """r = s + 2 a, [..., 1]."""
+    return state + 2.0 * action
+
+
+def make_rollout(
+    ensemble: Any, actor: Any = None, critic: Any = None, cost: Any = None, kind: Any = Rollout
+) -> Any:
+    """A rollout (of class `kind`) over stand-ins for the networks."""
+    return kind(ensemble, actor or LinearActor(), critic or LinearCritic(), cost)

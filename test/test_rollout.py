@@ -1,0 +1,267 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The scoring function against numbers by hand and against plain loops."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from known_world import LinearActor, LinearCritic, LinearEnsemble, make_rollout, plain_reward
+
+from loop_ros.models.ensemble import Ensemble
+from loop_ros.models.networks import Actor, TwinCritic
+from loop_ros.planning.rollout import Rollout
+from loop_ros.settings import EnsembleSettings, PlannerSettings
+
+
+def identity(state: torch.Tensor) -> torch.Tensor:
+    return state[..., 0]
+
+
+# s' = s + a, r = s + 2 a, Q1 = 10 s + a, Q2 = 6 s + a, pi(s) = s / 10, gamma = 1/2.
+# From s = 1 under a = (1, 2): states 1, 2, 4; rewards 3, 6.
+@pytest.mark.parametrize(
+    ('changes', 'expected'),
+    [
+        ({'terminal_value': 'none'}, 3 + 6 / 2),
+        # Alg. 3: H-1 rewards, then Q(s_H, a_H) of the state *before* the last action.
+        ({'terminal_value': 'q'}, 3 + (10 * 2 + 2) / 2),
+        # Eq. 3: H rewards, then gamma^H V(s_H), V(s) = Q(s, pi(s)).
+        ({'terminal_value': 'v'}, 3 + 6 / 2 + (10 * 4 + 0.4) / 4),
+        ({'terminal_value': 'q', 'critic': 'min'}, 3 + (6 * 2 + 2) / 2),
+        ({'terminal_value': 'q', 'critic': 'mean'}, 3 + (8 * 2 + 2) / 2),
+        ({'terminal_value': 'v', 'critic': 'min'}, 3 + 6 / 2 + (6 * 4 + 0.4) / 4),
+        ({'terminal_value': 'none', 'discount': 1.0}, 3 + 6),
+        ({'terminal_value': 'q', 'discount': 0.0}, 3),
+    ],
+)
+def test_return_of_one_sequence_by_hand(changes: dict[str, Any], expected: float) -> None:
+    settings = PlannerSettings(**{'discount': 0.5, **changes})
+    rollout = make_rollout(LinearEnsemble([1.0], plain_reward))
+    scores = rollout(torch.tensor([1.0]), torch.tensor([[[1.0], [2.0]]]), None, settings)
+    assert scores.returns.tolist() == pytest.approx([expected], rel=1e-6)
+
+
+def test_a_horizon_of_one_is_the_critic_alone() -> None:
+    rollout = make_rollout(LinearEnsemble([1.0], plain_reward))
+    settings = PlannerSettings(terminal_value='q')
+    scores = rollout(torch.tensor([1.0]), torch.tensor([[[0.5]]]), None, settings)
+    assert scores.returns.item() == pytest.approx(10.5)
+
+
+def test_worst_case_cost_by_hand() -> None:
+    """Eq. 10: the cost of the states reached, discounted, of the worst model."""
+    rollout = make_rollout(LinearEnsemble([1.0, -1.0, 3.0], plain_reward), cost=identity)
+    settings = PlannerSettings(discount=0.5)
+    scores = rollout(torch.tensor([1.0]), torch.tensor([[[1.0], [2.0]]]), None, settings)
+    # Models reach (2, 4), (0, -2), (4, 10): the last one costs most, 4 + 10/2.
+    assert scores.costs.tolist() == pytest.approx([9.0])
+
+
+def test_learned_cost_is_used_where_asked_and_where_no_cost_is_known() -> None:
+    ensemble = LinearEnsemble([1.0], plain_reward)
+    sequence = torch.tensor([[[1.0], [2.0]]])
+    learned = PlannerSettings(discount=0.5, cost_source='learned')
+    known = PlannerSettings(discount=0.5)
+    start = torch.tensor([1.0])
+    by_head = make_rollout(ensemble, cost=identity)(start, sequence, None, learned)
+    unknown = make_rollout(ensemble)(start, sequence, None, known)
+    # The stand-in's cost head says |s| of the state it starts from: 1, then 2.
+    assert by_head.costs.item() == unknown.costs.item() == pytest.approx(1 + 2 / 2)
+
+
+def test_learned_costs_below_zero_buy_no_safety() -> None:
+    class Rebate(LinearEnsemble):
+        def predict(self, state: Any, action: Any, noise: Any = None) -> Any:
+            return super().predict(state, action, noise)._replace(cost=-torch.ones(state.shape[:2]))
+
+    rollout = make_rollout(Rebate([1.0], plain_reward))
+    settings = PlannerSettings(cost_source='learned')
+    scores = rollout(torch.tensor([1.0]), torch.zeros(1, 3, 1), None, settings)
+    assert scores.costs.item() == 0.0
+
+
+def test_pessimism_by_hand() -> None:
+    """Eq. 9: mean over models less beta_pess standard deviations over models."""
+    rollout = make_rollout(LinearEnsemble([0.0, 1.0, 2.0], plain_reward))
+    settings = PlannerSettings(discount=1.0, terminal_value='none', pessimism=2.0)
+    scores = rollout(torch.tensor([0.0]), torch.tensor([[[1.0], [0.0]]]), None, settings)
+    # Rewards 2 and then the state reached: returns 2, 3, 4.
+    assert scores.returns.item() == pytest.approx(3.0 - 2.0 * math.sqrt(2.0 / 3.0), rel=1e-6)
+
+
+def test_pessimism_ignores_the_spread_of_particles() -> None:
+    """One model means no disagreement, however noisy it is."""
+    rollout = make_rollout(LinearEnsemble([1.0], plain_reward, noise_std=1.0))
+    noise = torch.randn(3, 1, 8, 2, generator=torch.Generator().manual_seed(0))
+    sequence = torch.zeros(1, 3, 1)
+    calm = rollout(torch.ones(1), sequence, noise, PlannerSettings(num_particles=8))
+    wary = rollout(torch.ones(1), sequence, noise, PlannerSettings(num_particles=8, pessimism=5.0))
+    assert wary.returns.item() == pytest.approx(calm.returns.item(), rel=1e-6)
+
+
+def loop_scores(
+    gains: list[float],
+    std: float,
+    start: float,
+    sequences: list[list[float]],
+    noise: np.ndarray,
+    settings: PlannerSettings,
+) -> tuple[list[float], list[float]]:
+    """Algorithm 4, lines 4 to 28, one number at a time; cost(s) = max(0, s)."""
+    horizon, models, particles, _ = noise.shape
+    returns, costs = [], []
+    for sequence in sequences:
+        by_model, worst = [], -math.inf
+        for k in range(models):
+            total = 0.0
+            for p in range(particles):
+                s, cost = start, 0.0
+                for t in range(1, horizon + 1):
+                    a, gamma = sequence[t - 1], settings.discount ** (t - 1)
+                    if t == horizon and settings.terminal_value == 'q':
+                        total += gamma * (10 * s + a)
+                    else:
+                        total += gamma * (s + 2 * a + std * noise[t - 1, k, p, 1])
+                    s = s + gains[k] * a + std * noise[t - 1, k, p, 0]
+                    cost += gamma * max(0.0, s)
+                if settings.terminal_value == 'v':
+                    total += settings.discount**horizon * (10 * s + min(1, max(-1, 0.1 * s)))
+                worst = max(worst, cost)
+            by_model.append(total / particles)
+        mean = sum(by_model) / models
+        std_models = math.sqrt(sum((r - mean) ** 2 for r in by_model) / models)
+        returns.append(mean - settings.pessimism * std_models)
+        costs.append(worst)
+    return returns, costs
+
+
+@pytest.mark.parametrize('terminal_value', ['q', 'v', 'none'])
+@pytest.mark.parametrize('pessimism', [0.0, 0.7])
+def test_batched_scores_equal_plain_loops(terminal_value: str, pessimism: float) -> None:
+    gains, std = [0.5, 1.0, 1.7], 0.3
+    settings = PlannerSettings(
+        terminal_value=terminal_value, pessimism=pessimism, discount=0.9, num_particles=4
+    )
+    rng = np.random.default_rng(3)
+    noise = rng.normal(size=(5, 3, 4, 2))
+    sequences = rng.uniform(-1, 1, size=(6, 5))
+    returns, costs = loop_scores(gains, std, 0.4, sequences.tolist(), noise, settings)
+    rollout = make_rollout(
+        LinearEnsemble(gains, plain_reward, std), cost=lambda s: s[..., 0].clamp(min=0)
+    )
+    scores = rollout(
+        torch.tensor([0.4], dtype=torch.float64),
+        torch.as_tensor(sequences)[..., None],
+        torch.as_tensor(noise),
+        settings,
+    )
+    np.testing.assert_allclose(scores.returns.numpy(), returns, rtol=1e-12)
+    np.testing.assert_allclose(scores.costs.numpy(), costs, rtol=1e-12)
+
+
+@pytest.fixture
+def networks() -> Rollout:
+    torch.manual_seed(0)
+    ensemble = Ensemble(3, 2, EnsembleSettings(num_models=3, num_layers=2, width=16))
+    return Rollout(
+        ensemble, Actor(3, 2, 16), TwinCritic(3, 2, 16, layer_norm=False), lambda s: s[..., 0].abs()
+    )
+
+
+def test_a_sequence_scores_the_same_alone_and_among_others(networks: Rollout) -> None:
+    generator = torch.Generator().manual_seed(1)
+    sequences = torch.rand(7, 4, 2, generator=generator) * 2 - 1
+    noise = torch.randn(4, 3, 5, networks.ensemble.noisy_dim, generator=generator)
+    settings = PlannerSettings(num_particles=5, pessimism=1.0)
+    state = torch.tensor([0.2, -0.1, 0.5])
+    with torch.no_grad():
+        together = networks(state, sequences, noise, settings)
+        for i in range(7):
+            alone = networks(state, sequences[i : i + 1], noise, settings)
+            torch.testing.assert_close(alone.returns[0], together.returns[i], rtol=1e-5, atol=1e-6)
+            torch.testing.assert_close(alone.costs[0], together.costs[i], rtol=1e-5, atol=1e-6)
+
+
+def test_every_model_is_its_own_network(networks: Rollout) -> None:
+    """Model k in the batch computes what its layers say, one matrix product at a time."""
+    state, action = torch.tensor([0.3, -0.2, 0.1]), torch.tensor([0.5, -0.5])
+    with torch.no_grad():
+        predicted = networks.ensemble.predict(state.expand(3, 1, -1), action.expand(3, 1, -1))
+        for k in range(3):
+            x = torch.cat((state, action))
+            layers: list[Any] = list(networks.ensemble.network.layers)
+            for i, layer in enumerate(layers):
+                x = x @ layer.weight[k] + layer.bias[k, 0]
+                if i < len(layers) - 1:
+                    x = x * torch.sigmoid(x)
+            torch.testing.assert_close(predicted.next_state[k, 0], state + x[:3])
+            torch.testing.assert_close(predicted.reward[k, 0], x[3])
+
+
+def test_particles_of_every_sequence_meet_the_same_noise(networks: Rollout) -> None:
+    """Two copies of a sequence score alike, and another particle count is another sample."""
+    noise = torch.randn(4, 3, 6, 4, generator=torch.Generator().manual_seed(0))
+    twice = torch.rand(1, 4, 2).expand(2, -1, -1)
+    settings = PlannerSettings(num_particles=6)
+    with torch.no_grad():
+        scores = networks(torch.zeros(3), twice, noise, settings)
+        shifted = networks(torch.zeros(3), twice, noise.roll(1, dims=2), settings)
+    torch.testing.assert_close(scores.returns[0], scores.returns[1])
+    torch.testing.assert_close(scores.returns, shifted.returns)  # particles have no order
+
+
+def test_noise_scales_with_the_predicted_variance(networks: Rollout) -> None:
+    ensemble = networks.ensemble
+    ensemble.targets.std.copy_(torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    state, action = torch.zeros(3, 1, 3), torch.zeros(3, 1, 2)
+    with torch.no_grad():
+        _, log_var, _ = ensemble(torch.zeros(3, 1, 5))
+        calm = ensemble.predict(state, action)
+        noisy = ensemble.predict(state, action, torch.ones(3, 1, 4))
+    deviation = log_var.div(2).exp() * ensemble.targets.std
+    torch.testing.assert_close(noisy.next_state - calm.next_state, deviation[..., :3])
+    torch.testing.assert_close(noisy.reward - calm.reward, deviation[..., 3])
+
+
+def test_actor_sequences_follow_the_actor_through_one_model_each() -> None:
+    gains, slope, start = [1.0, 2.0], -0.3, 0.8
+    rollout = make_rollout(LinearEnsemble(gains, plain_reward), LinearActor(slope))
+    noise = 0.1 * torch.randn(5, 4, 1, generator=torch.Generator().manual_seed(0))
+    settings = PlannerSettings(actor_noise=0.5)
+    sequences = rollout.actor_sequences(torch.tensor([start]), noise, settings)
+    for i in range(5):
+        s = start
+        for t in range(4):
+            # The first sequence is the actor's mean, the others carry its noise.
+            added = 0.0 if i == 0 else 0.5 * noise[i, t, 0].item()
+            a = min(1.0, max(-1.0, slope * s + added))
+            assert sequences[i, t, 0].item() == pytest.approx(a, abs=1e-6)
+            s = s + gains[i % 2] * a
+
+
+def test_visited_states_are_those_of_every_model_and_particle() -> None:
+    rollout = make_rollout(LinearEnsemble([1.0, 3.0], plain_reward, noise_std=1.0))
+    noise = torch.zeros(2, 2, 2, 2)
+    noise[0, :, 1, 0] = 10.0  # the second particle is kicked in the first step
+    visited: list[torch.Tensor] = []
+    settings = PlannerSettings(num_particles=2)
+    rollout(torch.tensor([1.0]), torch.tensor([[[0.5], [-1.0]]]), noise, settings, visited)
+    assert [states[..., 0].tolist() for states in visited] == [
+        [[1.5, 11.5], [2.5, 12.5]],
+        [[0.5, 10.5], [-0.5, 9.5]],
+    ]
+
+
+def test_critic_first_is_the_first_of_both() -> None:
+    torch.manual_seed(0)
+    critic = TwinCritic(3, 2, 16, layer_norm=True)
+    state, action = torch.randn(9, 3), torch.randn(9, 2)
+    both = critic(state, action)
+    torch.testing.assert_close(critic.first(state, action), both[0])
+    assert not torch.allclose(both[0], both[1])
+    assert LinearCritic()(state[:, :1], action[:, :1]).shape == both.shape
