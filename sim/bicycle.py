@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SLIP_SPEED_FLOOR = 0.05  # m/s; keeps the tire equations soft enough for RK4 at standstill
+SLIP_SPEED_FLOOR = 0.15  # m/s; below it locked wheels would be too stiff for RK4
 SUBSTEPS = 5  # RK4 steps per control period of 35 ms
 
 
