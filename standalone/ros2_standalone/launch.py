@@ -116,7 +116,7 @@ def declared_arguments(path: Path) -> dict[str, Declared]:
     An include whose path depends on launch arguments is not followed, as upstream.
     """
     found: dict[str, Declared] = {}
-    _collect(load(path), Context(path.resolve(), {}, dict(os.environ)), False, found)
+    _collect(load(path), Context(path.absolute(), {}, dict(os.environ)), False, found)
     return found
 
 
@@ -134,7 +134,7 @@ def _collect(
                 path = yaml_beside(Path(resolve(entity.get('file'), context)))
             except Ros2Error:
                 continue
-            _collect(load(path), Context(path.resolve(), {}, context.environment), depends, found)
+            _collect(load(path), Context(path.absolute(), {}, context.environment), depends, found)
 
 
 def check_names(arguments: dict[str, str], declared: dict[str, Declared]) -> None:

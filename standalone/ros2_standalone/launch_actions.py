@@ -40,7 +40,7 @@ class Launch:
 
         :raises Ros2Error: whatever is wrong; nothing has been started then.
         """
-        context = Context(path.resolve(), dict(arguments), dict(os.environ))
+        context = Context(path.absolute(), dict(arguments), dict(os.environ))
         self._all(load(path), context)
         return self.processes
 
@@ -86,7 +86,7 @@ class Launch:
             name, value = _pair(argument, context)
             context.configurations[name] = value  # seen after the include too, as upstream
         # The included file shares the configurations and the environment, but not the place.
-        inner = Context(path.resolve(), context.configurations, context.environment)
+        inner = Context(path.absolute(), context.configurations, context.environment)
         self._all(load(path), inner)
 
     def _process(self, entity: Entity, context: Context) -> None:

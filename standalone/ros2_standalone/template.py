@@ -56,7 +56,7 @@ class _Parser:
     def _parts(self, quote: str, at_end: Callable[[], bool]) -> Template:
         parts: list[Text | Call] = []
         while self.at < len(self.source) and not at_end():
-            if self.source.startswith('$(', self.at):
+            if self._at_call():
                 parts.append(self._call(quote))
             else:
                 parts.append(self._text(at_end))
@@ -65,7 +65,7 @@ class _Parser:
     def _text(self, at_end: Callable[[], bool]) -> Text:
         characters: list[str] = []
         while self.at < len(self.source) and not at_end():
-            if self.source.startswith('$(', self.at):
+            if self._at_call():
                 break
             if self._peek() == '\\' and self.at + 1 < len(self.source):
                 self.at += 1
@@ -102,6 +102,11 @@ class _Parser:
         if not parts:
             raise self._error('an argument is expected (one space between arguments)')
         return parts
+
+    def _at_call(self) -> bool:
+        # A backslash before it keeps `$(` text, even an escaped one, as in upstream's grammar.
+        escaped = self.at > 0 and self.source[self.at - 1] == '\\'
+        return not escaped and self.source.startswith('$(', self.at)
 
     def _peek(self) -> str:
         return self.source[self.at] if self.at < len(self.source) else ''
