@@ -7,6 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 tree=$PWD
 level=${1:?usage: requirements/install.sh run|dev}
+pip=pip==25.3 # the one Debian brings builds some packages in a way that is going away
 unset _ROS_WHEELS_BOOTSTRAP_COMPLETE # set by the ROS wheels; it belongs to one environment only
 
 fail() { printf 'loop_ros set-up: %s\n' "$*" >&2; exit 1; }
@@ -43,9 +44,10 @@ create_venv() {
   echo "loop_ros set-up: creating .venv with $("$python" --version)${ros:+, using ROS 2 from $ros}"
   if "$python" -c 'import ensurepip' 2> /dev/null; then
     "$python" -m venv --clear "${options[@]}" .venv
+    pip_install --quiet "$pip"
   else # Debian without python3-venv: lend the new environment the pip of the old one
     "$python" -m venv --clear --without-pip "${options[@]}" .venv
-    "$python" -m pip --python .venv/bin/python --disable-pip-version-check install --quiet pip
+    "$python" -m pip --python .venv/bin/python --disable-pip-version-check install --quiet "$pip"
   fi
   printf '\n. "%s/requirements/activate.sh"\n' "$tree" >> .venv/bin/activate
   # The wheels bring one middleware; an installation may have been set up for another.
