@@ -98,7 +98,7 @@ link_share() {
 }
 
 ros=$(ros_prefix)
-key=$(cat requirements/* setup.py setup.cfg pyproject.toml standalone/pyproject.toml \
+key=$(cat requirements/* setup.py setup.cfg standalone/pyproject.toml \
   <(printf '%s\n' "$tree" "$ros") | sha256sum | cut -d ' ' -f 1)
 for done_level in "$level" dev; do
   if [ -e ".venv/.$done_level-$key" ]; then
