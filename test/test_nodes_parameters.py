@@ -1,0 +1,168 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Planner settings as ROS parameters: what is refused, what is converted, what is applied."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+rclpy = pytest.importorskip('rclpy')
+
+from rclpy.context import Context  # noqa: E402
+from rclpy.exceptions import ParameterException  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+
+from loop_ros.nodes.parameters import PlannerParameters, declare  # noqa: E402
+from loop_ros.settings import PlannerSettings  # noqa: E402
+
+
+@pytest.fixture(scope='module')
+def context() -> Iterator[Context]:
+    context = Context()
+    rclpy.init(context=context)
+    yield context
+    rclpy.try_shutdown(context=context)
+
+
+@pytest.fixture
+def make(context: Context) -> Iterator:
+    nodes = []
+
+    def make_node(*arguments: str) -> Node:
+        command = ['--ros-args', *(part for a in arguments for part in ('-p', a))]
+        nodes.append(Node('planner', context=context, cli_args=command))
+        return nodes[-1]
+
+    yield make_node
+    for node in nodes:
+        node.destroy_node()
+
+
+@pytest.fixture(scope='module')
+def planner(context: Context) -> Iterator[tuple[Node, PlannerParameters, list[PlannerSettings]]]:
+    node, changes = Node('fuzzed', context=context), []
+    yield node, PlannerParameters(node, PlannerSettings(), changes.append), changes
+    node.destroy_node()
+
+
+def test_every_setting_has_a_described_parameter(planner) -> None:
+    node, _, _ = planner
+    for item in dataclasses.fields(PlannerSettings):
+        descriptor = node.describe_parameter(item.name)
+        assert descriptor.description.startswith(item.metadata['description'])
+        assert descriptor.read_only == (not item.metadata['live'])
+        if item.metadata['choices']:
+            assert item.metadata['choices'][0] in descriptor.additional_constraints
+        elif item.type != 'bool':
+            assert descriptor.floating_point_range or descriptor.integer_range
+    assert node.describe_parameter('d0').floating_point_range[0].from_value == 0.0
+    assert '[steps]' in node.describe_parameter('horizon').description
+
+
+@pytest.mark.parametrize(
+    ('given', 'name', 'wanted'),
+    [
+        ('d0:=1', 'd0', 1.0),
+        ('d0:=0.75', 'd0', 0.75),
+        ('num_samples:=64.0', 'num_samples', 64),
+        ('algorithm:=cem', 'algorithm', 'cem'),
+        ('propagate_noise:=false', 'propagate_noise', False),
+    ],
+)
+def test_values_at_the_start(make, given: str, name: str, wanted: object) -> None:
+    parameters = PlannerParameters(make(given), PlannerSettings(), lambda _: None)
+    found = getattr(parameters.settings, name)
+    assert found == wanted and type(found) is type(wanted)
+
+
+@pytest.mark.parametrize(
+    ('given', 'reason'),
+    [
+        ('d0:=-1', 'd0 out of range'),
+        ('d0:=.nan', 'd0 out of range'),
+        ('d0:=.inf', 'd0 out of range'),
+        ('d0:=fast', "d0: 'fast' is not"),
+        ('d0:=true', 'd0: True is not'),
+        ('num_samples:=2.5', 'num_samples: 2.5'),
+        ('algorithm:=ppo', "algorithm: 'ppo' is not one of"),
+    ],
+)
+def test_bad_values_at_the_start_say_why(make, given: str, reason: str) -> None:
+    with pytest.raises((ValueError, ParameterException), match=reason):
+        PlannerParameters(make(given), PlannerSettings(), lambda _: None)
+
+
+def test_a_name_that_looks_like_a_number_stays_a_name(make) -> None:
+    assert declare(make('checkpoint:=123'), 'checkpoint', 'shipped', 'weights') == '123'
+
+
+@pytest.mark.parametrize(
+    ('value', 'accepted'),
+    [
+        (0.5, True), (3, True), (0, True), (-0.1, False), (-1, False), (math.nan, False),
+        (math.inf, False), (1e7, False), ('0.5', False), (True, False), ([0.5], False),
+    ],
+)
+def test_d0_while_running(make, value: object, accepted: bool) -> None:
+    changes: list[PlannerSettings] = []
+    node = make()
+    parameters = PlannerParameters(node, PlannerSettings(), changes.append)
+    (result,) = node.set_parameters([Parameter('d0', value=value)])
+    assert result.successful == accepted, result.reason
+    if accepted:
+        assert changes[-1].d0 == parameters.settings.d0 == node.get_parameter('d0').value == value
+    else:
+        assert result.reason
+        assert not changes and node.get_parameter('d0').value == 0.2
+
+
+def test_read_only_and_deletion_are_refused(planner) -> None:
+    node, _, _ = planner
+    (result,) = node.set_parameters([Parameter('horizon', value=5)])
+    assert not result.successful and 'horizon' in result.reason
+    (result,) = node.set_parameters([Parameter('d0', Parameter.Type.NOT_SET, None)])
+    assert not result.successful
+
+
+def test_all_or_nothing(planner) -> None:
+    node, parameters, changes = planner
+    before, count = parameters.settings, len(changes)
+    result = node.set_parameters_atomically(
+        [Parameter('d0', value=0.9), Parameter('temperature', value=-1.0)]
+    )
+    assert not result.successful and 'temperature' in result.reason
+    assert parameters.settings == before and len(changes) == count
+
+
+values = st.one_of(
+    st.floats(), st.integers(-(2**63), 2**63 - 1), st.booleans(), st.text(max_size=20),
+    st.lists(st.floats(), max_size=3), st.lists(st.integers(0, 9), max_size=3), st.binary(),
+    st.none(),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.sampled_from([f.name for f in dataclasses.fields(PlannerSettings)]), values)
+@example('d0', -0.0)
+@example('min_safe', 1.0)
+def test_whatever_is_set_the_settings_stay_valid(planner, name: str, value: object) -> None:
+    node, parameters, _ = planner
+    try:
+        parameter = Parameter(name, value=value)
+    except (TypeError, ValueError):
+        return  # no ROS parameter can hold it
+    before = node.get_parameter(name).value
+    (result,) = node.set_parameters([parameter])
+    after = node.get_parameter(name).value
+    assert getattr(parameters.settings, name) == after
+    assert type(after) is type(before)
+    if not result.successful:
+        assert result.reason and after == before
+    assert dataclasses.replace(parameters.settings) == parameters.settings
