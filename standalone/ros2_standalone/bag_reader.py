@@ -26,7 +26,7 @@ def open_bag(text: str) -> Iterator[Any]:
     try:
         reader = Reader(path)
         reader.open()
-    except ReaderError as error:
+    except (ReaderError, OSError) as error:
         raise Ros2Error(f"cannot read the bag '{text}': {error}") from None
     try:
         yield reader

@@ -11,6 +11,7 @@ import yaml
 from ros2_standalone.errors import Ros2Error
 
 _SEQUENCES = (list, tuple, array.array)
+_ELEMENTS = {'boolean': bool, 'double': float, 'float': float, 'string': str, 'wstring': str}
 
 
 def message_class(type_name: str, kind: str = 'msg') -> Any:
@@ -111,20 +112,28 @@ def set_fields(message: Any, values: Any) -> None:
 
 
 def _converted(type_name: str, current: Any, value: Any) -> Any:
-    """Return a value as a field of this type takes it: 1 for a float, dictionaries in a list."""
-    if isinstance(current, float) and isinstance(value, int):
-        return float(value)
+    """Return a value as a field of this type takes it; current: the field's default value."""
+    is_sequence = '[' in type_name or type_name.startswith('sequence<')
+    if not is_sequence:
+        return _scalar(type(current), value)
     if not isinstance(value, list):
-        return value
+        raise TypeError(f'expected a list, got {value!r}')
     element = type_name.removeprefix('sequence<').split('[')[0].split(',')[0].rstrip('>')
     if '/' not in element:
-        is_float = element in ('float', 'double')
-        return [float(item) if is_float else item for item in value]
+        return [_scalar(_ELEMENTS.get(element, int), item) for item in value]
     items = []
     for item in value:
         items.append(message_class(element)())
         set_fields(items[-1], item)
     return items
+
+
+def _scalar(wanted: type, value: Any) -> Any:
+    if wanted is float and type(value) is int:
+        return float(value)
+    if type(value) is not wanted:
+        raise TypeError(f'expected {wanted.__name__}, got {value!r}')
+    return value
 
 
 def parse_values(text: str) -> Any:
