@@ -117,7 +117,7 @@ launch:
         'empty': '',
         'items': [1, 2],
         'list_in_text': [1, 2],
-        'nested': {'deep': [0.5, 1.5]},
+        'nested.deep': [0.5, 1.5],
     }
 
 

@@ -65,8 +65,8 @@ def _write(directory: Path, text: str) -> Path:
     return Path(file.name)
 
 
-def _tree(parameters: list[Entity], context: Context) -> dict[str, Any]:
-    """Return nested parameters as nested dictionaries."""
+def _tree(parameters: list[Entity], context: Context, prefix: str = '') -> dict[str, Any]:
+    """Return values by full name; a nested parameter's is outer.inner."""
     tree: dict[str, Any] = {}
     for parameter in parameters:
         nested = parameter.nested.get('param')
@@ -76,9 +76,12 @@ def _tree(parameters: list[Entity], context: Context) -> dict[str, Any]:
             raise parameter.error("a 'param' needs either 'value' or nested 'param'")
         if nested and parameter.get('type') is not None:
             raise parameter.error("'type' does not go with nested 'param'")
-        name = resolve(parameter.get('name'), context)
+        name = prefix + resolve(parameter.get('name'), context)
+        if nested:
+            tree.update(_tree(nested, context, f'{name}.'))
+            continue
         try:
-            tree[name] = _tree(nested, context) if nested else _typed(parameter, context)
+            tree[name] = _typed(parameter, context)
         except (SubstitutionError, ValueError) as error:
             raise parameter.error(f"parameter '{name}': {error}") from None
     return tree
