@@ -110,7 +110,10 @@ def test_lockstep(bridge) -> None:
     driver.step()
     run = driver.read()
     assert [(t.episode, t.step) for t in run] == [
-        *((0, step) for step in range(100)), (1, 0), (1, 1), (2, 0),
+        *((0, step) for step in range(100)),
+        (1, 0),
+        (1, 1),
+        (2, 0),
     ]
     assert run[101].truncated and run[99].truncated and not run[100].truncated
     assert conversions.time_from_msg(driver.clock[-1].clock) == driver.newest()
@@ -121,7 +124,8 @@ def test_lockstep(bridge) -> None:
     assert process.interrupt() == 0
     lines = process.output.splitlines()
     assert [line.split()[0] for line in lines if line.startswith('episode=')] == [
-        'episode=0', 'episode=1',
+        'episode=0',
+        'episode=1',
     ]
     assert lines[-1].startswith('summary: episodes=2 mean_return=')
 

@@ -46,9 +46,7 @@ def test_lockstep_equals_headless(ros_domain: int, tmp_path: Path) -> None:
     ears = Ears()
     heard = ears.hear(Float64MultiArray, 'transition', qos.TRANSITION)
     processes = [
-        Process(
-            node_command('planner', checkpoint=checkpoint, seed=SEED), tmp_path / 'planner'
-        ),
+        Process(node_command('planner', checkpoint=checkpoint, seed=SEED), tmp_path / 'planner'),
         Process(
             node_command('bridge', seed=SEED, speed=0, transition_listeners=1), tmp_path / 'bridge'
         ),

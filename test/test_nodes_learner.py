@@ -77,7 +77,9 @@ def learner(ros_domain: int, tmp_path: Path) -> Iterator[tuple]:
 
     def start(**parameters: object) -> Process:
         command = node_command(
-            'learner', profile=tmp_path / 'small.yaml', checkpoint_dir=tmp_path / 'kept',
+            'learner',
+            profile=tmp_path / 'small.yaml',
+            checkpoint_dir=tmp_path / 'kept',
             **{'checkpoint': 'none', **parameters},
         )
         started.append(Process(command, tmp_path / f'log{len(started)}'))

@@ -35,9 +35,7 @@ def make_plan(value: float, horizon: int = 3, d0: float = 0.2) -> Plan:
 def make_transition(episode: int, step: int, value: float = 0.0, last: bool = False) -> Transition:
     vector = np.full(6, value + step)
     stamp = episode * 10.0 + step
-    return Transition(
-        stamp, episode, step, vector, np.zeros(2), -1.0, 0.0, vector + 1, False, last
-    )
+    return Transition(stamp, episode, step, vector, np.zeros(2), -1.0, 0.0, vector + 1, False, last)
 
 
 class TestFallbackLadder:
@@ -198,7 +196,11 @@ class TestSequenceCheck:
             for step in range(4):
                 assert check.accept(make_transition(episode, step, last=step == 3))
         assert check.counts() == {
-            'received': 12, 'duplicates': 0, 'gaps': 0, 'missing': 0, 'restarts': 0,
+            'received': 12,
+            'duplicates': 0,
+            'gaps': 0,
+            'missing': 0,
+            'restarts': 0,
         }
 
     def test_duplicates_gaps_and_restarts(self) -> None:

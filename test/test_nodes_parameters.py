@@ -106,8 +106,17 @@ def test_a_name_that_looks_like_a_number_stays_a_name(make) -> None:
 @pytest.mark.parametrize(
     ('value', 'accepted'),
     [
-        (0.5, True), (3, True), (0, True), (-0.1, False), (-1, False), (math.nan, False),
-        (math.inf, False), (1e7, False), ('0.5', False), (True, False), ([0.5], False),
+        (0.5, True),
+        (3, True),
+        (0, True),
+        (-0.1, False),
+        (-1, False),
+        (math.nan, False),
+        (math.inf, False),
+        (1e7, False),
+        ('0.5', False),
+        (True, False),
+        ([0.5], False),
     ],
 )
 def test_d0_while_running(make, value: object, accepted: bool) -> None:
@@ -142,8 +151,13 @@ def test_all_or_nothing(planner) -> None:
 
 
 values = st.one_of(
-    st.floats(), st.integers(-(2**63), 2**63 - 1), st.booleans(), st.text(max_size=20),
-    st.lists(st.floats(), max_size=3), st.lists(st.integers(0, 9), max_size=3), st.binary(),
+    st.floats(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.booleans(),
+    st.text(max_size=20),
+    st.lists(st.floats(), max_size=3),
+    st.lists(st.integers(0, 9), max_size=3),
+    st.binary(),
     st.none(),
 )
 

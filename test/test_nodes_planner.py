@@ -134,7 +134,8 @@ def test_a_repeated_state_gets_the_same_command(lockstep: tuple[Process, Robot])
 
     def answers() -> list[JointState]:
         return [
-            m for m in list(robot.commands)
+            m
+            for m in list(robot.commands)
             if conversions.time_from_msg(m.header.stamp) == robot.stamp
         ]
 
@@ -224,9 +225,7 @@ def test_the_plan_is_drawn_for_whoever_looks(lockstep: tuple[Process, Robot]) ->
     assert len(paths[-1].poses) == 9 and paths[-1].header.frame_id == 'odom'
 
 
-def test_realtime_holds_the_period(
-    ros_domain: int, checkpoint: Path, tmp_path: Path
-) -> None:
+def test_realtime_holds_the_period(ros_domain: int, checkpoint: Path, tmp_path: Path) -> None:
     process, robot = start(
         checkpoint, tmp_path / 'log', step_mode='realtime', state_timeout=1.0, speed=0.5
     )
@@ -249,8 +248,12 @@ def test_realtime_falls_back_when_plans_are_late(
     ros_domain: int, checkpoint: Path, tmp_path: Path
 ) -> None:
     command = node_command(
-        'planner', checkpoint=checkpoint, step_mode='realtime', num_samples=3000,
-        num_iterations=30, num_particles=8,
+        'planner',
+        checkpoint=checkpoint,
+        step_mode='realtime',
+        num_samples=3000,
+        num_iterations=30,
+        num_particles=8,
     )
     process, robot = Process(command, tmp_path / 'log'), Robot()
     try:
@@ -269,9 +272,7 @@ def test_realtime_falls_back_when_plans_are_late(
         process.kill()
 
 
-def test_lifecycle_by_hand(
-    ros_domain: int, checkpoint: Path, tmp_path: Path
-) -> None:
+def test_lifecycle_by_hand(ros_domain: int, checkpoint: Path, tmp_path: Path) -> None:
     process = Process(
         node_command('planner', checkpoint=checkpoint, autostart=False, **FAST), tmp_path / 'log'
     )

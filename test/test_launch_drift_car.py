@@ -1,0 +1,212 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The launch of the drift car, by the standalone ros2 always and by the real one where it is."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+from rcl_interfaces.msg import Parameter, ParameterValue  # noqa: E402
+from rcl_interfaces.srv import SetParameters  # noqa: E402
+from rosgraph_msgs.msg import Clock  # noqa: E402
+from stack import Ears, Process, environment, make_checkpoint, make_prefix, until  # noqa: E402
+from std_msgs.msg import Float64MultiArray  # noqa: E402
+
+from loop_ros.nodes import conversions, qos  # noqa: E402
+from loop_ros.sim import registry  # noqa: E402
+
+CAR = registry.task('drift_car')
+ARGUMENTS = (
+    'd0',
+    'device',
+    'profile',
+    'checkpoint',
+    'train',
+    'step_mode',
+    'speed',
+    'record',
+    'duration',
+    'namespace',
+    'use_sim_time',
+    'log_level',
+    'params_file',
+    'seed',
+    'autostart',
+)
+EPISODE = re.compile(
+    r'episode=\d+ return=-?[\d.]+ cost_steps=\d+ mean_speed=[\d.]+ slip=[\d.]+ '
+    r'plan_hz=[\d.]+ d0=[\d.]+'
+)
+SUMMARY = re.compile(r'summary: episodes=\d+ mean_return=\S+ cost_steps=\d+ plan_hz=\S+')
+COMMANDS = {
+    'standalone': [sys.executable, '-m', 'ros2_standalone'],
+    'real': [sys.executable, '-c', 'import sys; from ros2cli.cli import main; sys.exit(main())'],
+}
+both = pytest.mark.parametrize(
+    'world',
+    [
+        'standalone',
+        pytest.param(
+            'real',
+            marks=pytest.mark.skipif(
+                importlib.util.find_spec('ros2launch') is None, reason='no real ros2 launch here'
+            ),
+        ),
+    ],
+)
+Launch = Callable[..., Process]
+
+
+@pytest.fixture(scope='module')
+def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_prefix(tmp_path_factory.mktemp('prefix'))
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_checkpoint(tmp_path_factory.mktemp('weights') / 'c')
+
+
+@pytest.fixture
+def launch(ros_domain: int, prefix: Path, checkpoint: Path, tmp_path: Path) -> Iterator[Launch]:
+    """Starts a launch with a small planner, from a file of ROS parameters."""
+    started: list[Process] = []
+    params = tmp_path / 'params.yaml'
+    params.write_text(
+        '/**/planner:\n  ros__parameters: {num_samples: 16, num_iterations: 1, min_safe: 1}\n'
+    )
+
+    def start(world: str, *options: str, **arguments: object) -> Process:
+        values = {'checkpoint': checkpoint, 'params_file': params, **arguments}
+        command = [*COMMANDS[world], 'launch', 'loop_ros', 'drift_car.launch.py']
+        command += [*(f'{name}:={value}' for name, value in values.items()), *options]
+        log = tmp_path / f'launch{len(started)}'
+        started.append(Process(command, log, env=environment(prefix), cwd=tmp_path))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+
+
+def set_d0(ears: Ears, value: ParameterValue, node: str = '/planner') -> bool:
+    request = SetParameters.Request(parameters=[Parameter(name='d0', value=value)])
+    response = ears.call(SetParameters, f'{node}/set_parameters', request, 30.0)
+    return bool(response.results[0].successful)
+
+
+@both
+def test_arguments_are_shown(launch: Launch, world: str) -> None:
+    process = launch(world, '-s')
+    assert process.wait(30.0) == 0
+    shown = process.output
+    for name in ARGUMENTS:
+        assert f"'{name}':" in shown, shown
+    assert 'no description given' not in shown
+    assert 'safety threshold' in shown
+
+
+@both
+def test_drives_learns_and_ends_by_itself(launch: Launch, world: str, tmp_path: Path) -> None:
+    ears = Ears()
+    try:
+        heard = ears.hear(Float64MultiArray, 'transition', qos.TRANSITION)
+        telemetry = ears.hear(Float64MultiArray, 'planner/telemetry', qos.TELEMETRY)
+        process = launch(
+            world, duration=14, speed=0, d0=1, seed=2, checkpoint_dir=tmp_path / 'kept'
+        )
+        until(lambda: len(telemetry) > 5, 40, 'the first plans')
+        assert conversions.telemetry_from_msg(telemetry[-1])['d0'] == 1.0
+        assert set_d0(ears, ParameterValue(type=2, integer_value=3))
+        telemetry.clear()
+        until(lambda: len(telemetry) > 3, 10, 'further plans')
+        assert conversions.telemetry_from_msg(telemetry[-1])['d0'] == 3.0
+        assert not set_d0(ears, ParameterValue(type=3, double_value=float('nan')))
+        assert process.wait(60.0) == 0
+    finally:
+        ears.close()
+    run = [conversions.transition_from_msg(message, CAR) for message in heard]
+    first = run[0]
+    assert [(t.episode, t.step) for t in run] == [
+        divmod(first.episode * 100 + first.step + i, 100) for i in range(len(run))
+    ]
+    episodes = process.lines('episode=')
+    assert episodes and all(EPISODE.fullmatch(line) for line in episodes), process.output
+    assert SUMMARY.fullmatch(process.lines('summary:')[-1])
+    assert episodes[-1].endswith('d0=3.00')
+    assert (tmp_path / 'kept/agent.json').is_file()
+
+
+@both
+def test_interrupt(launch: Launch, world: str) -> None:
+    process = launch(world, train='false', speed=0)
+    process.wait_for('episode=0')
+    assert process.interrupt(10.0) == 0
+    assert SUMMARY.fullmatch(process.lines('summary:')[-1])
+    assert 'escalating' not in process.output.lower()
+
+
+def test_realtime(launch: Launch) -> None:
+    ears = Ears()
+    try:
+        telemetry = ears.hear(Float64MultiArray, 'planner/telemetry', qos.TELEMETRY)
+        process = launch('standalone', step_mode='realtime', speed=0.5, train='false', duration=10)
+        assert process.wait(60.0) == 0
+    finally:
+        ears.close()
+    levels = [conversions.telemetry_from_msg(message)['level'] for message in telemetry]
+    assert levels.count(0) > 20, process.output
+    assert SUMMARY.fullmatch(process.lines('summary:')[-1])
+
+
+def test_two_stacks_side_by_side(launch: Launch) -> None:
+    ears = Ears()
+    try:
+        transitions = {
+            name: ears.hear(Float64MultiArray, f'/{name}/transition', qos.TRANSITION)
+            for name in ('one', 'two')
+        }
+        telemetry = {
+            name: ears.hear(Float64MultiArray, f'/{name}/planner/telemetry', qos.TELEMETRY)
+            for name in ('one', 'two')
+        }
+        clocks = ears.hear(Clock, '/two/clock', qos.CLOCK)
+        alone = ears.hear(Clock, '/clock', qos.CLOCK)
+        stacks = [
+            launch('standalone', namespace='one', train='false', speed=0, seed=1),
+            launch('standalone', namespace='two', train='false', speed=1, seed=2, d0=0.7),
+        ]
+        until(lambda: all(len(t) > 20 for t in transitions.values()), 60, 'both drive')
+        assert set_d0(ears, ParameterValue(type=3, double_value=0.4), '/one/planner')
+        telemetry['one'].clear()
+        telemetry['two'].clear()
+        until(lambda: all(len(t) > 5 for t in telemetry.values()), 20, 'telemetry of both')
+        found = [conversions.telemetry_from_msg(t[-1])['d0'] for t in telemetry.values()]
+        assert found == [0.4, 0.7]
+        assert clocks and not alone
+        firsts = [conversions.transition_from_msg(t[0], CAR) for t in transitions.values()]
+        assert firsts[0].observation[0] != firsts[1].observation[0]
+        for stack in stacks:
+            assert stack.interrupt(10.0) == 0
+    finally:
+        ears.close()
+
+
+def test_what_is_no_choice_is_refused(launch: Launch) -> None:
+    process = launch('standalone', step_mode='turbo')
+    assert process.wait(30.0) != 0
+    assert 'turbo' in process.output and 'lockstep' in process.output
+
+
+def test_a_node_that_cannot_start_ends_the_launch_with_failure(launch: Launch) -> None:
+    process = launch('standalone', profile='fastest', train='false')
+    assert process.wait(40.0) != 0
+    assert "unknown profile 'fastest'" in process.output
