@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,6 +35,7 @@ def environment(prefix: Path | None = None) -> dict[str, str]:
     found['PYTHONPATH'] = os.pathsep.join(path for path in paths if path)
     found['PYTHONUNBUFFERED'] = '1'
     if prefix is not None:
+        found['PATH'] = f'{prefix / "bin"}{os.pathsep}{found["PATH"]}'
         found['AMENT_PREFIX_PATH'] = f'{prefix}{os.pathsep}{found.get("AMENT_PREFIX_PATH", "")}'
     return found
 
@@ -49,13 +51,18 @@ def make_prefix(folder: Path) -> Path:
         for file in (TREE / name).iterdir():
             (share / 'loop_ros' / name / file.name).symlink_to(file)
     for name in ('planner_node', 'learner_node', 'bridge_node'):
-        script = lib / name
-        script.write_text(
-            f'#!{sys.executable}\nimport sys\nfrom loop_ros.nodes.{name} import main\n'
-            'sys.exit(main())\n'
-        )
-        script.chmod(0o755)
+        _script(lib / name, f'loop_ros.nodes.{name}')
+    if shutil.which('ros2') is None:
+        (folder / 'bin').mkdir()
+        _script(folder / 'bin/ros2', 'ros2_standalone.__main__')
     return folder
+
+
+def _script(path: Path, module: str) -> None:
+    path.write_text(
+        f'#!{sys.executable}\nimport sys\nfrom {module} import main\nsys.exit(main())\n'
+    )
+    path.chmod(0o755)
 
 
 def make_checkpoint(folder: Path, seed: int = 0) -> Path:

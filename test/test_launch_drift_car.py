@@ -167,6 +167,26 @@ def test_realtime(launch: Launch) -> None:
     assert SUMMARY.fullmatch(process.lines('summary:')[-1])
 
 
+def test_records_a_complete_bag(launch: Launch, tmp_path: Path) -> None:
+    rosbags = pytest.importorskip('rosbags.highlevel')
+    process = launch('standalone', record='bag', train='false', speed=0, duration=8)
+    assert process.wait(60.0) == 0, process.output
+    with rosbags.AnyReader([tmp_path / 'bag']) as reader:
+        found = {connection.topic: connection.msgcount for connection in reader.connections}
+        transitions = [
+            conversions.layout.transition_from_values(
+                reader.deserialize(raw, connection.msgtype).data, CAR
+            )
+            for connection, _, raw in reader.messages(
+                [c for c in reader.connections if c.topic == '/transition']
+            )
+        ]
+    assert set(found) == {'/odom', '/command', '/transition', '/planner/telemetry'}
+    numbers = [(t.episode, t.step) for t in transitions]
+    assert len(numbers) > 20
+    assert numbers == [divmod(index, 100) for index in range(len(numbers))]
+
+
 def test_two_stacks_side_by_side(launch: Launch) -> None:
     ears = Ears()
     try:

@@ -15,7 +15,6 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
 from loop_ros.nodes import conversions, qos, views
-from loop_ros.nodes.fallback import FRESH
 from loop_ros.nodes.parameters import declare
 from loop_ros.nodes.simulation import Simulation
 from loop_ros.nodes.statistics import RunStatistics
@@ -214,8 +213,7 @@ class BridgeNode(SupervisedNode):
         except ValueError as error:
             self.warn('telemetry', f'telemetry dropped: {error}')
             return
-        if telemetry['level'] == FRESH:
-            self.statistics.plan(telemetry['plan_s'], telemetry['d0'])
+        self.statistics.plan(telemetry['plan_s'], telemetry['d0'])
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self.simulation.end_episode()

@@ -19,14 +19,17 @@ class RunStatistics:
     """Takes transitions and plan times in, gives one line per episode and a summary."""
 
     def __init__(self) -> None:
-        self._d0 = math.nan
+        self._d0 = self._last_plan_s = math.nan
         self._returns: list[float] = []
         self._costs: list[int] = []
         self._planning_s, self._plans = 0.0, 0
         self._begin()
 
     def plan(self, plan_s: float, d0: float) -> None:
-        """A fresh plan took `plan_s` s with the threshold `d0`."""
+        """A plan took `plan_s` s with the threshold `d0`; the same one again does not count."""
+        if math.isnan(plan_s) or plan_s == self._last_plan_s:
+            return
+        self._last_plan_s = plan_s
         self._plan_times.append(plan_s)
         self._planning_s, self._plans = self._planning_s + plan_s, self._plans + 1
         self._d0 = d0
