@@ -15,6 +15,9 @@ from pathlib import Path
 TREE = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TREE / 'standalone'))
 
+from ros2_standalone.discovery import announce_often  # noqa: E402
+
+announce_often()  # the nodes of the tests too
 COMMAND = [sys.executable, '-m', 'ros2_standalone']
 
 

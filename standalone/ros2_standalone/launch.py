@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ros2_standalone.context import Context
+from ros2_standalone.discovery import announce_often
 from ros2_standalone.errors import Ros2Error
 from ros2_standalone.launch_actions import Launch
 from ros2_standalone.launch_file import Entity, load, yaml_beside
@@ -64,6 +65,7 @@ def run(path: Path, arguments: dict[str, str]) -> int:
     screen = screen_writer(sys.stdout)
     screen('[INFO] [launch]: standalone subset of ros2: no ROS 2 installation is used')
     export_prefixes()
+    announce_often()
     # So that print() in a Python node arrives line by line, as it does in a terminal.
     os.environ.setdefault('PYTHONUNBUFFERED', '1')
     with tempfile.TemporaryDirectory(prefix='ros2_standalone_') as directory:

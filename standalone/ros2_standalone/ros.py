@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ros2_standalone.discovery import announce_often
 from ros2_standalone.errors import Ros2Error
 
 DISCOVERY_TIMEOUT = 5.0  # s; there is no daemon that already knows the graph
@@ -129,6 +130,7 @@ def session(**node_options: Any) -> Iterator[Session]:
         raise Ros2Error(
             f'rclpy cannot be imported ({error}); run the set-up (make .venv)'
         ) from None
+    announce_often()
     # Without rclpy's handlers Ctrl-C is an ordinary KeyboardInterrupt.
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:

@@ -5,6 +5,7 @@
 import argparse
 import os
 
+from ros2_standalone.discovery import announce_often
 from ros2_standalone.errors import Ros2Error
 from ros2_standalone.packages import export_prefixes, package_executable
 
@@ -20,6 +21,7 @@ def main(args: argparse.Namespace) -> int:
     """Replace this process by the executable, so that signals and exit code are its own."""
     path = package_executable(args.package_name, args.executable_name)
     export_prefixes()
+    announce_often()
     try:
         os.execv(path, [str(path), *args.argv])
     except OSError as error:
