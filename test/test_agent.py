@@ -230,6 +230,12 @@ def test_an_observation_that_is_not_finite_is_refused(agent: Agent, value: float
     assert np.isfinite(agent.act(OBSERVATION).action).all(), 'and the next one is planned from'
 
 
+@pytest.mark.parametrize('device', ['gpu', 'cuda:99'])
+def test_a_device_that_is_not_there(device: str) -> None:
+    with pytest.raises(ValueError, match=f"device '{device}': "):
+        Agent(tiny.TASK, tiny.settings(), device)
+
+
 # --- learning ---
 
 
