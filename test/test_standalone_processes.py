@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,14 +36,19 @@ print('pid', os.getpid(), flush=True)
 while True:
     time.sleep(0.05)
 """
+_started: list[subprocess.Popen[str]] = []
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with child.py, which prints its pid and the signals it is told to ignore."""
     monkeypatch.setenv('ROS_LOG_DIR', str(tmp_path / 'log'))
     (tmp_path / 'child.py').write_text(CHILD)
-    return tmp_path
+    yield tmp_path
+    for process in _started:  # of a test that failed
+        process.kill()
+        process.communicate()
+    _started.clear()
 
 
 def launch(
@@ -50,13 +56,15 @@ def launch(
 ) -> subprocess.Popen[str]:
     path = folder / 'test.launch.yaml'
     path.write_text(text)
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [*command, 'launch', str(path), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         env=environment(PYTHON=sys.executable),
     )
+    _started.append(process)
+    return process
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
