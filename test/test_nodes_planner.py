@@ -293,7 +293,12 @@ def test_lifecycle_by_hand(ros_domain: int, checkpoint: Path, tmp_path: Path) ->
         assert change(3) and state() == 'active'
         until(lambda: robot.state.get_subscription_count(), 10, 'the planner listens')
         assert robot.drive()['level'] == 0
-        assert change(4) and change(2) and state() == 'unconfigured'
+        assert change(4)
+        time.sleep(0.2)
+        np.testing.assert_array_equal(
+            conversions.command_from_msg(robot.commands[-1], CAR), CAR.safe_command
+        )
+        assert change(2) and state() == 'unconfigured'
         assert change(1) and change(3)
         until(lambda: robot.state.get_subscription_count(), 10, 'the planner listens')
         assert robot.drive()['level'] == 0

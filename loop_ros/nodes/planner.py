@@ -28,7 +28,7 @@ from loop_ros.sim.task import Array
 from loop_ros.types import Plan
 
 # Share of the control period after which a fallback goes out, so that it still arrives in time.
-DEADLINE = 0.9
+DEADLINE = 0.85
 PICTURE_PERIOD = 0.1  # s, between pictures of the plan
 
 
@@ -100,6 +100,10 @@ class PlannerNode(SupervisedNode):
         self.deadline.cancel()
         self.every(self.period, self._watch)
         self.every(1.0, self._diagnose)
+
+    def deactivate(self) -> None:
+        """Leave the robot with the safe command."""
+        self._publish(self.worker.safe_answer(self._now()))
 
     def cleanup(self) -> None:
         """End the planner thread."""
@@ -194,6 +198,8 @@ class PlannerNode(SupervisedNode):
 
     def _publish(self, answer: Answer) -> None:
         """Command first; called by the planner thread and by the executor's."""
+        if not self.active and answer.level != SAFE:
+            return  # a plan that was under way when the node was deactivated
         self.command_publisher.publish(
             conversions.command_to_msg(answer.action, self.task, answer.stamp)
         )
