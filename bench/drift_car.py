@@ -79,8 +79,9 @@ def measure(num: int, repeats: int) -> tuple[Table, float]:
         'RK4, single car': one_by_one(batched),
         'RK4, batched': batched,
     }
-    table = Table(title=f'one control period of {1e3 * CONTROL_PERIOD:.0f} ms, {num} random states')
-    for column in ('method', 'time a car', 'times faster', 'median error', '90%', 'largest'):
+    title = f'{1e3 * CONTROL_PERIOD:.0f} ms of {num} random cars: time, speed-up, step error'
+    table = Table(title=title)
+    for column in ('method', 'us a car', 'faster', 'median', '90%', 'largest'):
         table.add_column(column, justify='left' if column == 'method' else 'right', no_wrap=True)
     base = ratio = math.nan
     for name, run in methods.items():
@@ -90,7 +91,7 @@ def measure(num: int, repeats: int) -> tuple[Table, float]:
         error = np.abs(run(states, actions) - reference).max(axis=1)
         quantiles = [float(np.quantile(error, q)) for q in (0.5, 0.9, 1.0)]
         table.add_row(
-            name, f'{1e6 * duration:.2f} us', f'{ratio:.1f}', *(f'{q:.1e}' for q in quantiles)
+            name, f'{1e6 * duration:.2f}', f'{ratio:.1f}x', *(f'{q:.1e}' for q in quantiles)
         )
     return table, ratio
 
