@@ -39,7 +39,7 @@ class Agent:
 
     def __init__(self, task: Task, settings: Settings, device: str = 'cpu', seed: int = 0) -> None:
         self.task, self.settings = task, settings
-        self.device = torch.device(device)
+        self.device = _usable_device(device)
         action_dim = len(task.action_labels)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -76,6 +76,8 @@ class Agent:
         """
         start = time.perf_counter()
         settings = self.settings.planner
+        if not np.isfinite(observation).all():
+            raise ValueError(f'observation is not finite: {np.asarray(observation).tolist()}')
         state = self._encode(observation)
         with torch.inference_mode():
             solution = self._solve(state, settings)
@@ -146,6 +148,8 @@ class Agent:
         tensors, metadata = checkpoint.unpack(data, source)
         if metadata.get('task') != self.task.name:
             raise ValueError(f'{source}: for task {metadata.get("task")!r}, not {self.task.name!r}')
+        if not metadata.get('version', '').isdecimal():
+            raise ValueError(f'{source}: no version number in its metadata')
         own = self._tensors()
         for name, value in own.items():
             if name not in tensors or tensors[name].shape != value.shape:
@@ -189,6 +193,9 @@ class Agent:
         `settings` replace the saved ones, but for the sizes of the networks.
         """
         files, metadata = checkpoint.read(Path(path))
+        for needed, found in (('settings', metadata), ('agent', files)):
+            if needed not in found:
+                raise ValueError(f'{path}: no {needed} in this checkpoint; copy it again')
         saved = Settings.from_dict(metadata['settings'], f'{path}: settings')
         if settings is None:
             settings = saved
@@ -198,7 +205,10 @@ class Agent:
         agent.load_weights(files['agent'], f'{path}')
         if 'training' in files:
             tensors, _ = checkpoint.unpack(files['training'], f'{path}')
-            agent.learner.restore(tensors, metadata)
+            try:
+                agent.learner.restore(tensors, metadata)
+            except ValueError as error:
+                raise ValueError(f'{path}: {error}') from None
         return agent
 
     def _solve(self, state: Tensor, settings: PlannerSettings) -> Solution:
@@ -255,3 +265,11 @@ class Agent:
 
     def _random(self, draw: Any, size: int) -> Tensor:
         return draw(size, generator=self._plan_generator, device=self.device)
+
+
+def _usable_device(name: str) -> torch.device:
+    """The device; ValueError where this machine has none of that name."""
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device '{name}': {str(error).splitlines()[0]}") from None

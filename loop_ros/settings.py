@@ -8,6 +8,7 @@ The defaults are the paper's Tables 2 and 3 with the horizon and iterations of i
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 import yaml
+
+_PROFILES = Path(__file__).resolve().parent / 'config'
 
 
 def setting(
@@ -59,6 +62,9 @@ def check(name: str, type_name: Any, metadata: Any, value: Any) -> Any:
         if not isinstance(value, bool):
             raise ValueError(f'{name}: {value!r} is not true or false')
         return value
+    if isinstance(value, str):  # YAML 1.1 reads 3e-4 as text
+        with contextlib.suppress(ValueError):
+            value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f'{name}: {value!r} is not a finite number')
     if type_name == 'int':
@@ -202,7 +208,9 @@ class SacSettings(_Validated):
 class LearningSettings(_Validated):
     """Experience and schedule (Alg. 1)."""
 
-    random_steps: int = setting(1000, 'steps of uniform random actions at the start', 1, 10_000_000)
+    random_steps: int = setting(
+        1000, 'steps of uniform random actions at the start', 20, 10_000_000
+    )
     buffer_size: int = setting(1_000_000, 'transitions kept', 1, 100_000_000)
 
 
@@ -220,9 +228,13 @@ class Settings:
         """Sections of values; ValueError names an unknown section, setting or a bad value."""
         sections = {item.name: item.default_factory for item in dataclasses.fields(cls)}
         built: dict[str, Any] = {}
-        for name, entries in (values or {}).items():
+        if not isinstance(values, dict):
+            raise ValueError(f'{source}: not a mapping of sections')
+        for name, entries in values.items():
             if name not in sections:
                 raise ValueError(f"{source}: unknown section '{name}'; use {', '.join(sections)}")
+            if not isinstance(entries or {}, dict):
+                raise ValueError(f"{source}: section '{name}' is not a mapping of settings")
             section = cast(Any, sections[name])
             known = {item.name for item in dataclasses.fields(section)}
             for entry in entries or {}:
@@ -264,9 +276,13 @@ def profile_path(profile: str) -> Path:
         if path.is_file():
             return path
         raise ValueError(f'profile {path}: no such file')
-    folder = Path(__file__).resolve().parent / 'config'
-    path = folder / f'{profile}.yaml'
-    if path.is_file():
-        return path
-    shipped = ', '.join(sorted(found.stem for found in folder.glob('*.yaml')))
+    if profile in profile_names():
+        return _PROFILES / f'{profile}.yaml'
+    shipped = ', '.join(profile_names())
     raise ValueError(f"unknown profile '{profile}'; use {shipped} or the path of a YAML file")
+
+
+def profile_names() -> list[str]:
+    """The shipped profiles; `*_params.yaml` beside them are parameter files of ROS nodes."""
+    names = {found.stem for found in _PROFILES.glob('*.yaml')}
+    return sorted(name for name in names if not name.endswith('_params'))

@@ -55,9 +55,9 @@ class Experiment:
 
     def run(self) -> None:
         """Train, evaluate, write the results; Ctrl-C ends the training early, not the results."""
+        task = registry.task(self.task_name)
         overrides = {**ALGORITHMS[self.algorithm], **self.overrides}
         settings = Settings.load(self.profile).replace(overrides)
-        task = registry.task(self.task_name)
         agent = Agent(task, settings, self.device, self.seed)
         self.out.mkdir(parents=True, exist_ok=True)
         start = time.monotonic()

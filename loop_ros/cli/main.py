@@ -106,7 +106,10 @@ def _overrides(options: argparse.Namespace) -> dict[str, Any]:
         name, equals, value = pair.partition('=')
         if not equals or '.' not in name:
             raise ValueError(f'--set {pair}: write SECTION.NAME=VALUE, as planner.d0=0.5')
-        found[name] = yaml.safe_load(value)
+        try:
+            found[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ValueError(f'--set {pair}: the value is not YAML') from None
     return found
 
 

@@ -94,9 +94,8 @@ def line(episodes: list[Episode], metrics: Callable[[Array], dict[str, float]], 
 def sweep(results: list[Row], lines: list[list[Episode]], path: Path) -> None:
     """Return, cost and worst predicted cost over d0, with the line driven under each."""
     names = [f'd{i}' for i in range(len(results))]
-    figure, axes = plt.subplot_mosaic(
-        [names, ['figures'] * len(names)], figsize=(2.6 * len(names), 6)
-    )
+    rows: Any = [names, ['figures'] * len(names)]
+    figure, axes = plt.subplot_mosaic(rows, figsize=(2.6 * len(names), 6))
     for name, result, driven in zip(names, results, lines, strict=True):
         draw_lines(axes[name], driven)
         axes[name].set_title(f'd0 = {result["d0"]:g}')

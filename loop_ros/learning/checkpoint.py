@@ -57,7 +57,7 @@ def write(folder: Path, files: dict[str, bytes], metadata: dict[str, Any]) -> No
             _replace(folder / names[name], data)
     content = {'format': FORMAT, 'files': names, **metadata}
     _replace(folder / METADATA_FILE, (json.dumps(content, indent=2) + '\n').encode())
-    for old in folder.glob('*.safetensors'):
+    for old in (*folder.glob('*.safetensors'), *folder.glob('.*.new')):
         if old.name not in names.values():
             old.unlink(missing_ok=True)
 
@@ -108,7 +108,7 @@ def resolve(name: str, task: str) -> Path | None:
 
 def _replace(path: Path, data: bytes) -> None:
     """Write durably under another name, then rename."""
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
+    temporary = path.with_name(f'.{path.name}.new')  # the next write takes over one left by a kill
     with temporary.open('wb') as file:
         file.write(data)
         file.flush()

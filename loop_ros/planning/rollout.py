@@ -18,6 +18,7 @@ from loop_ros.settings import PlannerSettings
 from loop_ros.types import Scores
 
 Cost = Callable[[Tensor], Tensor]
+WORTHLESS = -1e9
 
 
 class Rollout:
@@ -68,10 +69,11 @@ class Rollout:
         if settings.terminal_value == 'v':
             returns = returns + weight * self._value(states, self.actor.mean(states), settings)
         by_model = returns.view(models, num, particles).mean(dim=2)
-        return Scores(
-            by_model.mean(dim=0) - settings.pessimism * by_model.std(dim=0, correction=0),
-            costs.view(models, num, particles).amax(dim=(0, 2)),
-        )
+        total = by_model.mean(dim=0) - settings.pessimism * by_model.std(dim=0, correction=0)
+        worst = costs.view(models, num, particles).amax(dim=(0, 2))
+        # A rollout that leaves the numbers (a diverging model) is worth nothing and is not safe.
+        sound = total.isfinite() & states.isfinite().view(models, num, -1).all(dim=2).all(dim=0)
+        return Scores(torch.where(sound, total, WORTHLESS), torch.where(sound, worst, -WORTHLESS))
 
     def actor_sequences(self, state: Tensor, noise: Tensor, settings: PlannerSettings) -> Tensor:
         """Whole action sequences [n, H, A] of the actor, each through one model's mean.
