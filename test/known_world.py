@@ -4,15 +4,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from loop_ros.models.ensemble import Prediction
 from loop_ros.planning.rollout import Rollout
+from loop_ros.settings import PlannerSettings
 
 
 @dataclass
@@ -28,6 +31,9 @@ class LinearEnsemble:
 
     def __post_init__(self) -> None:
         self.num_models = len(self.gains)
+
+    def folded(self) -> LinearEnsemble:
+        return self
 
     def predict(self, state: Tensor, action: Tensor, noise: Tensor | None = None) -> Prediction:
         """As Ensemble.predict: states and actions [K, B, 1], noise [K, P, 2] for every P rows."""
@@ -74,3 +80,39 @@ def make_rollout(
 ) -> Any:
     """A rollout (of class `kind`) over stand-ins for the networks."""
     return kind(ensemble, actor or LinearActor(), critic or LinearCritic(), cost)
+
+
+def loop_scores(
+    gains: list[float],
+    std: float,
+    start: float,
+    sequences: list[list[float]],
+    noise: np.ndarray,
+    settings: PlannerSettings,
+) -> tuple[list[float], list[float]]:
+    """Algorithm 4, lines 4 to 28, one number at a time; cost(s) = max(0, s)."""
+    horizon, models, particles, _ = noise.shape
+    returns, costs = [], []
+    for sequence in sequences:
+        by_model, worst = [], -math.inf
+        for k in range(models):
+            total = 0.0
+            for p in range(particles):
+                s, cost = start, 0.0
+                for t in range(1, horizon + 1):
+                    a, gamma = sequence[t - 1], settings.discount ** (t - 1)
+                    if t == horizon and settings.terminal_value == 'q':
+                        total += gamma * (10 * s + a)
+                    else:
+                        total += gamma * (s + 2 * a + std * noise[t - 1, k, p, 1])
+                    s = s + gains[k] * a + std * noise[t - 1, k, p, 0]
+                    cost += gamma * max(0.0, s)
+                if settings.terminal_value == 'v':
+                    total += settings.discount**horizon * (10 * s + min(1, max(-1, 0.1 * s)))
+                worst = max(worst, cost)
+            by_model.append(total / particles)
+        mean = sum(by_model) / models
+        std_models = math.sqrt(sum((r - mean) ** 2 for r in by_model) / models)
+        returns.append(mean - settings.pessimism * std_models)
+        costs.append(worst)
+    return returns, costs

@@ -1,12 +1,11 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The whole of LOOP without ROS, as its users see it."""
+"""An agent acts: plans, settings, warm start, exploration, limits."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,17 +14,9 @@ import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from tiny import OBSERVATION
 
 from loop_ros.agent import Agent
-from loop_ros.learning import checkpoint
-from loop_ros.runner import run_episode
-from loop_ros.settings import LearningSettings
-from loop_ros.sim import registry
-from loop_ros.types import Plan
-
-OBSERVATION = np.array([1.0, 0.0, 1.6, 1.5, 0.1, 0.5])
-EXPERIENCE = tiny.transitions(160)
 
 
 @pytest.fixture
@@ -36,17 +27,6 @@ def agent() -> Agent:
 def configured(agent: Agent, **changes: Any) -> Agent:
     agent.configure(dataclasses.replace(agent.settings.planner, **changes))
     return agent
-
-
-def tensors(agent: Agent) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in agent._tensors().items()}
-
-
-def same(one: dict[str, Tensor], two: dict[str, Tensor]) -> bool:
-    return all(torch.equal(value, two[name]) for name, value in one.items())
-
-
-# --- acting ---
 
 
 def test_before_there_is_a_model_actions_are_random_and_uniform() -> None:
@@ -235,267 +215,3 @@ def test_an_observation_that_is_not_finite_is_refused(agent: Agent, value: float
 def test_a_device_that_is_not_there(device: str) -> None:
     with pytest.raises(ValueError, match=f"device '{device}': "):
         Agent(tiny.TASK, tiny.settings(), device)
-
-
-# --- learning ---
-
-
-def test_learning_follows_its_schedule() -> None:
-    """The ensemble after the random steps, then every K_m steps; SAC from a full batch on."""
-    agent = Agent(tiny.TASK, tiny.settings())
-    reports = tiny.learn(agent, EXPERIENCE[:101])
-    trainings = [i + 1 for i, report in enumerate(reports) if 'model_loss' in report]
-    assert trainings == [40, 60, 80, 100]
-    assert agent.version == 4
-    assert agent.num_steps == 101
-    first_update = next(i + 1 for i, report in enumerate(reports) if 'critic_loss' in report)
-    assert first_update == 8
-    assert all('critic_loss' in report for report in reports[7:])
-    assert all(math.isfinite(value) for report in reports for value in report.values())
-
-
-def test_learning_changes_every_network() -> None:
-    agent = Agent(tiny.TASK, tiny.settings())
-    before = tensors(agent)
-    tiny.learn(agent, EXPERIENCE[:60])
-    for part in ('ensemble.network', 'actor.network', 'critic.network'):
-        names = [name for name in before if name.startswith(part)]
-        assert names
-        assert all(not torch.equal(before[name], agent._tensors()[name]) for name in names)
-
-
-def test_transitions_arrive_encoded_and_scaled_in_the_buffer() -> None:
-    agent = Agent(tiny.TASK, tiny.settings())
-    transition = EXPERIENCE[5]
-    agent.observe(transition)
-    batch = agent.learner.buffer.all()
-    state = tiny.TASK.encode(torch.as_tensor(transition.observation)).float()
-    reached = tiny.TASK.encode(torch.as_tensor(transition.next_observation)).float()
-    torch.testing.assert_close(batch.state[0], state)
-    torch.testing.assert_close(batch.next_state[0], reached)
-    scaled = 2 * (transition.action - np.array([0, -math.pi / 6])) / [10, math.pi / 3] - 1
-    np.testing.assert_allclose(batch.action[0], scaled, rtol=1e-5, atol=1e-6)
-    assert batch.reward.item() == pytest.approx(transition.reward)
-    assert batch.cost.item() == transition.cost
-    assert batch.terminated.item() == 0.0
-
-
-def test_only_a_terminated_episode_ends_the_value() -> None:
-    """Running out of time says nothing about the state; failing does."""
-    agent = Agent(tiny.TASK, tiny.settings())
-    agent.observe(dataclasses.replace(EXPERIENCE[0], truncated=True))
-    agent.observe(dataclasses.replace(EXPERIENCE[0], terminated=True))
-    assert agent.learner.buffer.all().terminated.tolist() == [0.0, 1.0]
-
-
-@pytest.mark.parametrize(
-    ('changes', 'message'),
-    [
-        ({'reward': math.nan}, 'transition 0/0: .*not finite'),
-        ({'cost': math.inf}, 'not finite'),
-        ({'stamp': math.nan}, 'not finite'),
-        ({'observation': np.array([1, 2, 3, math.nan, 5, 6])}, 'not finite'),
-        ({'next_observation': np.full(6, -math.inf)}, 'not finite'),
-        ({'action': np.array([math.nan, 0.0])}, 'not finite'),
-        ({'observation': np.zeros(5)}, r'observation has shape \(5,\), expected \(6,\)'),
-        ({'next_observation': np.zeros((1, 6))}, r'next_observation has shape \(1, 6\)'),
-        ({'action': np.zeros(3)}, r'action has shape \(3,\), expected \(2,\)'),
-    ],
-)
-def test_unusable_transitions_are_refused_by_name(changes: dict[str, Any], message: str) -> None:
-    agent = Agent(tiny.TASK, tiny.settings())
-    with pytest.raises(ValueError, match=message):
-        agent.observe(dataclasses.replace(EXPERIENCE[0], **changes))
-    assert agent.num_steps == len(agent.learner.buffer) == 0
-
-
-def test_stop_reaches_the_ensembles_training() -> None:
-    agent = Agent(tiny.TASK, tiny.settings())
-    for transition in EXPERIENCE[:40]:
-        agent.observe(transition)
-    assert agent.update(stop=lambda: True)['model_epochs'] == 0
-
-
-def test_a_first_training_on_next_to_nothing_is_no_disaster() -> None:
-    fewest = LearningSettings.__dataclass_fields__['random_steps'].metadata['minimum']
-    agent = Agent(tiny.TASK, tiny.settings(learning__random_steps=fewest))
-    reports = tiny.learn(agent, EXPERIENCE[:30])
-    assert all(math.isfinite(v) for report in reports for v in report.values())
-    assert np.isfinite(agent.act(OBSERVATION).action).all()
-
-
-def test_imagined_transitions_join_the_batches() -> None:
-    """MBPO's share: the critics learn from the model's predictions too, and differ for it."""
-    plain = tiny.trained(sac__model_fraction=0.0)
-    imagined = tiny.trained(sac__model_fraction=0.5)
-    assert not same(tensors(plain), tensors(imagined))
-    assert all(torch.isfinite(value).all() for value in tensors(imagined).values())
-    batch = imagined.learner._sac_batch()
-    known = imagined.learner.buffer.all().action
-    from_buffer = [bool((known == action).all(dim=1).any()) for action in batch.action]
-    assert from_buffer == [False] * 4 + [True] * 4
-
-
-# --- weights ---
-
-
-def test_weights_carry_everything_a_planner_needs(agent: Agent) -> None:
-    planner = Agent(tiny.TASK, tiny.settings(), seed=0)
-    data = agent.weights()
-    assert not planner.ready
-    assert planner.load_weights(data) == agent.version == planner.version
-    assert planner.ready
-    assert same(tensors(agent), tensors(planner))
-    # The same seed and weights give the same plan.
-    other = Agent(tiny.TASK, tiny.settings(), seed=0)
-    other.load_weights(data)
-    for _ in range(3):
-        one, two = planner.act(OBSERVATION), other.act(OBSERVATION)
-        np.testing.assert_array_equal(one.sequence, two.sequence)
-        assert one.predicted_return == two.predicted_return
-
-
-def broken(agent: Agent, change: str) -> bytes:
-    """Weights that must be refused."""
-    data = agent.weights()
-    loaded, metadata = checkpoint.unpack(data, 'test')
-    name = 'critic.network.layers.2.weight'  # the last part to be copied
-    match change:
-        case 'task':
-            metadata['task'] = 'other_task'
-        case 'no version':
-            del metadata['version']
-        case 'bad version':
-            metadata['version'] = 'new'
-        case 'shape':
-            loaded[name] = loaded[name][:, :-1]
-        case 'missing':
-            del loaded[name]
-        case 'nan':
-            loaded[name][0, 0, 0] = math.nan
-        case 'inf':
-            loaded[name][0, 0, 0] = math.inf
-        case 'truncated':
-            return data[:-4]
-        case 'nothing':
-            return b''
-    return checkpoint.pack(loaded, metadata)
-
-
-@pytest.mark.parametrize(
-    ('change', 'message'),
-    [
-        ('task', "the topic: for task 'other_task', not 'drift_car'"),
-        ('no version', 'the topic: .*version'),
-        ('bad version', 'the topic: .*version'),
-        ('shape', r'critic\.network\.layers\.2\.weight is \(2, 7, 1\), expected \(2, 8, 1\)'),
-        ('missing', r'critic\.network\.layers\.2\.weight is nothing, expected'),
-        ('nan', r'the topic: critic\.network\.layers\.2\.weight is not finite'),
-        ('inf', 'not finite'),
-        ('truncated', 'the topic: not a readable safetensors file'),
-        ('nothing', 'the topic: not a readable safetensors file'),
-    ],
-)
-def test_refused_weights_leave_the_agent_as_it_was(agent: Agent, change: str, message: str) -> None:
-    receiver = Agent(tiny.TASK, tiny.settings(), seed=5)
-    receiver.load_weights(tiny.trained(seed=5).weights())
-    before, version = tensors(receiver), receiver.version
-    with pytest.raises(ValueError, match=message):
-        receiver.load_weights(broken(agent, change), 'the topic')
-    assert same(before, tensors(receiver))
-    assert receiver.version == version
-
-
-def test_weights_of_another_profile_say_so(agent: Agent) -> None:
-    wider = Agent(tiny.TASK, tiny.settings(ensemble__width=16))
-    with pytest.raises(ValueError, match='the profile that trained them must be the one'):
-        wider.load_weights(agent.weights())
-
-
-# --- checkpoints ---
-
-
-def test_a_saved_agent_plans_as_before(agent: Agent, tmp_path: Path) -> None:
-    agent.save(tmp_path)
-    loaded = Agent.load(tmp_path, tiny.TASK, seed=2)
-    assert loaded.settings == agent.settings
-    assert (loaded.version, same(tensors(agent), tensors(loaded))) == (agent.version, True)
-    fresh = Agent(tiny.TASK, agent.settings, seed=2)
-    fresh.load_weights(agent.weights())
-
-    def driven(driver: Agent) -> list[Plan]:
-        return [driver.act(transition.observation) for transition in EXPERIENCE[:5]]
-
-    for one, two in zip(driven(loaded), driven(fresh), strict=True):
-        np.testing.assert_array_equal(one.sequence, two.sequence)
-
-
-@pytest.mark.parametrize('already', [45, 60])
-def test_a_resumed_agent_learns_exactly_as_if_never_stopped(already: int, tmp_path: Path) -> None:
-    """Buffer, optimisers, targets, temperature, counters and random state all come back."""
-    agent = Agent(tiny.TASK, tiny.settings(sac__model_fraction=0.25))
-    tiny.learn(agent, EXPERIENCE[:already])
-    agent.save(tmp_path, buffer=True)
-    resumed = Agent.load(tmp_path, tiny.TASK)
-    assert resumed.num_steps == already
-    expected = tiny.learn(agent, EXPERIENCE[already:130])
-    assert tiny.learn(resumed, EXPERIENCE[already:130]) == expected
-    assert same(tensors(agent), tensors(resumed))
-    assert agent.version == resumed.version
-    before, after = agent.learner.tensors(), resumed.learner.tensors()
-    assert same(before, after)
-    assert same(after, before)
-
-
-def test_a_checkpoint_without_buffer_plans_but_starts_learning_anew(
-    agent: Agent, tmp_path: Path
-) -> None:
-    agent.save(tmp_path / 'small')
-    agent.save(tmp_path / 'full', buffer=True)
-    small = Agent.load(tmp_path / 'small', tiny.TASK)
-    assert small.ready
-    assert len(small.learner.buffer) == 0
-    assert len(Agent.load(tmp_path / 'full', tiny.TASK).learner.buffer) == 60
-
-
-def test_loading_takes_new_settings_but_keeps_the_networks(agent: Agent, tmp_path: Path) -> None:
-    agent.save(tmp_path, buffer=True)
-    changed = tiny.settings(planner__d0=0.9, ensemble__width=64, sac__width=32)
-    loaded = Agent.load(tmp_path, tiny.TASK, settings=changed)
-    assert loaded.settings.planner.d0 == 0.9
-    assert loaded.settings.ensemble == agent.settings.ensemble
-    assert loaded.act(OBSERVATION).d0 == 0.9
-
-
-def test_a_checkpoint_of_another_task_is_refused(agent: Agent, tmp_path: Path) -> None:
-    agent.save(tmp_path)
-    other = dataclasses.replace(tiny.TASK, name='boat')
-    with pytest.raises(ValueError, match=f"{tmp_path}.*for task 'drift_car', not 'boat'"):
-        Agent.load(tmp_path, other)
-
-
-# --- the whole loop ---
-
-
-def test_a_short_run_of_algorithm_1_repeats_exactly() -> None:
-    """An episode from scratch: random at first, planned from the first training on."""
-
-    def run() -> tuple[list[float], list[bool]]:
-        agent = Agent(tiny.TASK, tiny.settings(), seed=3)
-        env = registry.make('drift_car')
-        planned: list[bool] = []
-
-        def on_transition(transition: Any) -> None:
-            planned.append(agent.ready)
-            tiny.learn(agent, [transition])
-
-        episode = run_episode(env, agent, 0, seed=3, explore=True, on_transition=on_transition)
-        row = episode.row(tiny.TASK.metrics)
-        assert row['steps'] == 100
-        assert row['return'] == pytest.approx(sum(episode.rewards))
-        assert len(episode.observations) == 101
-        return episode.rewards, planned
-
-    (rewards, planned), (again, _) = run(), run()
-    assert rewards == again
-    assert planned == [False] * 40 + [True] * 60

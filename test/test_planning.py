@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""ARC, safeARC and CEM: by hand, against plain loops, and where the optimum is known."""
+"""Whole plans against Alg. 3 and 4 in plain loops; warm start, prior, samples, randomness."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from known_world import LinearActor, LinearEnsemble, make_rollout, plain_reward
-from test_rollout import loop_scores
+from known_world import LinearActor, LinearEnsemble, loop_scores, make_rollout, plain_reward
 from torch import Tensor
 
 from loop_ros.planning import weighting
@@ -19,104 +18,6 @@ from loop_ros.planning.planner import Planner, Solution
 from loop_ros.planning.rollout import Rollout
 from loop_ros.settings import PlannerSettings
 from loop_ros.types import Scores
-
-
-def scores(returns: list[float], costs: list[float] | None = None) -> Scores:
-    return Scores(torch.tensor(returns), torch.tensor(costs or [0.0] * len(returns)))
-
-
-# --- weights (Eq. 8, Alg. 4 lines 29 to 38) ---
-
-
-def test_arc_weights_by_hand() -> None:
-    one = weighting.arc(scores([1.0, 2.0, 3.0]), PlannerSettings(temperature=1.0))
-    assert one.tolist() == pytest.approx([0.0900306, 0.2447285, 0.6652410], rel=1e-5)
-    # eta = 1/ln 2 turns exp(R/eta) into 2^R.
-    two = weighting.arc(scores([0.0, 1.0, 2.0]), PlannerSettings(temperature=1.0 / math.log(2.0)))
-    assert two.tolist() == pytest.approx([1 / 7, 2 / 7, 4 / 7], rel=1e-6)
-
-
-def test_weights_survive_returns_of_any_size() -> None:
-    """exp(R/eta) alone would be 0/0 or inf/inf here."""
-    for shift in (-1e6, 1e6):
-        weights = weighting.arc(scores([shift, shift + 1.0]), PlannerSettings(temperature=1.0))
-        assert weights.tolist() == pytest.approx([1 / (1 + math.e), math.e / (1 + math.e)])
-
-
-def test_arc_pays_no_heed_to_cost() -> None:
-    weights = weighting.arc(scores([0.0, 0.0], [0.0, 9.0]), PlannerSettings())
-    assert weights.tolist() == [0.5, 0.5]
-
-
-# Returns 0, ln 2, 5 with costs 0, 0.5, 1: under d0 = 0.5 the first two are safe.
-RETURNS, COSTS = [0.0, math.log(2.0), 5.0], [0.0, 0.5, 1.0]
-BY_RETURN = [1 / 3, 2 / 3, 0.0]
-BY_COST = (np.exp([0.0, -0.5, -1.0]) / np.exp([0.0, -0.5, -1.0]).sum()).tolist()
-
-
-@pytest.mark.parametrize(
-    ('d0', 'min_safe', 'expected'),
-    [
-        (0.5, 1, BY_RETURN),
-        (0.5, 2, BY_RETURN),  # exactly m safe ones are enough; a cost of exactly d0 is safe
-        (0.5, 3, BY_COST),
-        (0.0, 1, [1.0, 0.0, 0.0]),  # d0 = 0 accepts no cost, and is not impossible
-        (0.0, 2, BY_COST),
-    ],
-)
-def test_both_branches_of_algorithm_4(d0: float, min_safe: int, expected: list[float]) -> None:
-    settings = PlannerSettings(d0=d0, min_safe=min_safe, temperature=1.0)
-    weights = weighting.safe_arc(scores(RETURNS, COSTS), settings)
-    assert weights.tolist() == pytest.approx(expected, rel=1e-5)
-
-
-def test_no_safe_sequence_at_all_prefers_the_least_cost() -> None:
-    settings = PlannerSettings(d0=0.1, min_safe=1, temperature=0.5)
-    weights = weighting.safe_arc(scores([9.0, 0.0], [3.0, 1.0]), settings)
-    assert weights.tolist() == pytest.approx([1 / (1 + math.e**4), math.e**4 / (1 + math.e**4)])
-
-
-def test_temperature_sharpens_the_cautious_branch_too() -> None:
-    cold = PlannerSettings(d0=0.1, min_safe=1, temperature=1e-3)
-    assert weighting.safe_arc(scores([9.0, 0.0], [3.0, 1.0]), cold).tolist() == [0.0, 1.0]
-
-
-@pytest.mark.parametrize(
-    ('elite_fraction', 'expected'),
-    [(0.5, [0, 0.5, 0, 0.5]), (0.25, [0, 0, 0, 1]), (0.0, [0, 0, 0, 1]), (1.0, [0.25] * 4)],
-)
-def test_cem_keeps_the_elites_by_return(elite_fraction: float, expected: list[float]) -> None:
-    settings = PlannerSettings(elite_fraction=elite_fraction)
-    weights = weighting.cem(scores([1.0, 3.0, 2.0, 4.0], [9, 9, 0, 9]), settings)
-    assert weights.tolist() == expected
-
-
-@pytest.mark.parametrize(
-    ('returns', 'costs', 'expected'),
-    [
-        # Two safe ones or more: the two best of the safe, whatever the unsafe promise.
-        ([1.0, 3.0, 2.0, 400.0], [0.0, 0.2, 0.0, 0.3], [0, 0.5, 0.5, 0]),
-        # One safe: it, and the least cost among the rest.
-        ([1.0, 3.0, 2.0, 400.0], [0.1, 5.0, 0.5, 0.9], [0.5, 0, 0.5, 0]),
-        # None safe: the two of least cost.
-        ([1.0, 3.0, 2.0, 400.0], [0.9, 0.8, 1e4, 1e6], [0.5, 0.5, 0, 0]),
-    ],
-)
-def test_safe_cem_elites(returns: list[float], costs: list[float], expected: list[float]) -> None:
-    settings = PlannerSettings(elite_fraction=0.5, d0=0.2)
-    assert weighting.safe_cem(scores(returns, costs), settings).tolist() == expected
-
-
-@pytest.mark.parametrize('rule', sorted(weighting.RULES))
-def test_weights_are_a_distribution(rule: str) -> None:
-    generator = torch.Generator().manual_seed(0)
-    drawn = Scores(torch.randn(50, generator=generator) * 100, torch.rand(50, generator=generator))
-    weights = weighting.RULES[rule](drawn, PlannerSettings(d0=0.3))
-    assert weights.min() >= 0.0
-    assert weights.sum().item() == pytest.approx(1.0, abs=1e-5)
-
-
-# --- the whole of Alg. 3 and 4, against plain Python ---
 
 GAINS, STD, START = [0.5, 1.2], 0.2, 0.3
 
@@ -349,93 +250,3 @@ def test_a_seed_determines_the_plan(algorithm: str) -> None:
 
     assert torch.equal(sequence(1), sequence(1))
     assert not torch.equal(sequence(1), sequence(2))
-
-
-# --- a linear-Gaussian system whose optimum is known ---
-
-GAIN, GOAL, EFFORT, LQ_DISCOUNT, LQ_START = 0.4, 0.5, 0.1, 0.9, 0.0
-
-
-def quadratic_reward(state: Tensor, action: Tensor) -> Tensor:
-    return -((state - GOAL) ** 2) - EFFORT * action**2
-
-
-def quadratic_optimum(horizon: int) -> np.ndarray:
-    """Maximise sum_t gamma^t r(s_t, a_t) with s_t = s_0 + gain * (a_0 + .. + a_{t-1}).
-
-    Weighted least squares; additive noise does not move the optimum of its mean.
-    """
-    rows, targets = [], []
-    for t in range(horizon):
-        weight = math.sqrt(LQ_DISCOUNT**t)
-        rows.append(weight * GAIN * (np.arange(horizon) < t))
-        targets.append(weight * (GOAL - LQ_START))
-        rows.append(weight * math.sqrt(EFFORT) * (np.arange(horizon) == t))
-        targets.append(0.0)
-    return np.linalg.lstsq(np.array(rows), np.array(targets), rcond=None)[0]
-
-
-def quadratic_plan(std: float, cost: Any = None, **changes: Any) -> Solution:
-    rollout = make_rollout(LinearEnsemble([GAIN], quadratic_reward, std), cost=cost)
-    planner = Planner(rollout, 1, torch.device('cpu'), torch.Generator().manual_seed(0))
-    settings = PlannerSettings(
-        **{
-            'horizon': 5, 'num_samples': 400, 'num_particles': 20, 'num_iterations': 25,
-            'temperature': 0.003, 'initial_std': 0.5, 'mean_update': 1.0, 'variance_update': 0.5,
-            'discount': LQ_DISCOUNT, 'terminal_value': 'none', 'actor_fraction': 0.0, **changes,
-        }
-    )  # fmt: skip
-    return planner.plan(torch.tensor([LQ_START]), settings)
-
-
-@pytest.mark.parametrize('algorithm', ['arc', 'cem', 'safe_arc', 'safe_cem'])
-@pytest.mark.parametrize('std', [0.0, 0.05])
-def test_planners_reach_the_known_optimum(algorithm: str, std: float) -> None:
-    """Within 0.05 of the exact actions; the noise of 20 particles alone moves them by 0.02."""
-    optimum = quadratic_optimum(5)
-    assert np.abs(optimum).max() < 1.0, 'the optimum must lie inside the action range'
-    solution = quadratic_plan(std, cost=lambda s: 0.0 * s[..., 0], algorithm=algorithm)
-    np.testing.assert_allclose(solution.sequence[:, 0], optimum, atol=0.05)
-
-
-def test_the_papers_smoothing_reaches_the_optimum_with_patience() -> None:
-    solution = quadratic_plan(
-        0.0, algorithm='arc', mean_update=0.1, variance_update=0.1, num_iterations=80
-    )
-    np.testing.assert_allclose(solution.sequence[:, 0], quadratic_optimum(5), atol=0.05)
-
-
-@pytest.mark.parametrize(('free', 'safe'), [('arc', 'safe_arc'), ('cem', 'safe_cem')])
-def test_the_constraint_holds_where_the_free_optimum_breaks_it(free: str, safe: str) -> None:
-    """A wall at 0.3 on the way to the goal at 0.5: the safe plan stops before it, but near it."""
-
-    def beyond_wall(state: Tensor) -> Tensor:
-        return (state[..., 0] > 0.3).float()
-
-    unsafe = quadratic_plan(0.02, beyond_wall, algorithm=free, d0=0.0)
-    cautious = quadratic_plan(0.02, beyond_wall, algorithm=safe, d0=0.0, min_safe=10)
-    assert unsafe.worst_cost > 0.0
-    assert cautious.worst_cost == 0.0
-    assert 0.15 < cautious.states.max() <= 0.3
-    assert cautious.predicted_return < unsafe.predicted_return
-
-
-def test_the_worst_model_binds_the_plan() -> None:
-    """Eq. 10 takes the maximum over models: one eager model holds all the others back."""
-
-    def reach(gains: list[float]) -> float:
-        rollout = make_rollout(
-            LinearEnsemble(gains, quadratic_reward), cost=lambda s: (s[..., 0] > 0.3).float()
-        )
-        planner = Planner(rollout, 1, torch.device('cpu'), torch.Generator().manual_seed(0))
-        settings = PlannerSettings(
-            algorithm='safe_arc', d0=0.0, min_safe=10, horizon=3, num_samples=300,
-            num_iterations=15, temperature=0.003, mean_update=1.0, variance_update=0.5,
-            terminal_value='none', actor_fraction=0.0,
-        )  # fmt: skip
-        sequence = planner.plan(torch.tensor([LQ_START]), settings).sequence[:, 0]
-        return max(0.4 * sequence.cumsum(0).max().item(), 0.0)
-
-    assert reach([0.4, 0.4]) == pytest.approx(0.3, abs=0.05)
-    # The eager model must stay under 0.3, so the others reach only 0.4/0.8 of that.
-    assert reach([0.4, 0.8]) == pytest.approx(0.15, abs=0.03)

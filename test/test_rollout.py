@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from known_world import LinearActor, LinearCritic, LinearEnsemble, make_rollout, plain_reward
+from known_world import (
+    LinearActor,
+    LinearCritic,
+    LinearEnsemble,
+    loop_scores,
+    make_rollout,
+    plain_reward,
+)
 
 from loop_ros.models.ensemble import Ensemble
 from loop_ros.models.networks import Actor, TwinCritic
@@ -102,42 +109,6 @@ def test_pessimism_ignores_the_spread_of_particles() -> None:
     calm = rollout(torch.ones(1), sequence, noise, PlannerSettings(num_particles=8))
     wary = rollout(torch.ones(1), sequence, noise, PlannerSettings(num_particles=8, pessimism=5.0))
     assert wary.returns.item() == pytest.approx(calm.returns.item(), rel=1e-6)
-
-
-def loop_scores(
-    gains: list[float],
-    std: float,
-    start: float,
-    sequences: list[list[float]],
-    noise: np.ndarray,
-    settings: PlannerSettings,
-) -> tuple[list[float], list[float]]:
-    """Algorithm 4, lines 4 to 28, one number at a time; cost(s) = max(0, s)."""
-    horizon, models, particles, _ = noise.shape
-    returns, costs = [], []
-    for sequence in sequences:
-        by_model, worst = [], -math.inf
-        for k in range(models):
-            total = 0.0
-            for p in range(particles):
-                s, cost = start, 0.0
-                for t in range(1, horizon + 1):
-                    a, gamma = sequence[t - 1], settings.discount ** (t - 1)
-                    if t == horizon and settings.terminal_value == 'q':
-                        total += gamma * (10 * s + a)
-                    else:
-                        total += gamma * (s + 2 * a + std * noise[t - 1, k, p, 1])
-                    s = s + gains[k] * a + std * noise[t - 1, k, p, 0]
-                    cost += gamma * max(0.0, s)
-                if settings.terminal_value == 'v':
-                    total += settings.discount**horizon * (10 * s + min(1, max(-1, 0.1 * s)))
-                worst = max(worst, cost)
-            by_model.append(total / particles)
-        mean = sum(by_model) / models
-        std_models = math.sqrt(sum((r - mean) ** 2 for r in by_model) / models)
-        returns.append(mean - settings.pessimism * std_models)
-        costs.append(worst)
-    return returns, costs
 
 
 @pytest.mark.parametrize('terminal_value', ['q', 'v', 'none'])

@@ -7,14 +7,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from loop_ros.agent import Agent
+from loop_ros.learning import checkpoint
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
 from loop_ros.sim.task import Task
 from loop_ros.types import Transition
 
 TASK: Task = registry.task('drift_car')
+OBSERVATION = np.array([1.0, 0.0, 1.6, 1.5, 0.1, 0.5])  # on the line, turning
 OVERRIDES: dict[str, Any] = {
     'planner.horizon': 3,
     'planner.num_samples': 10,
@@ -79,3 +83,13 @@ def trained(count: int = 60, seed: int = 0, **changes: Any) -> Agent:
     learn(agent, transitions(count))
     assert agent.ready
     return agent
+
+
+def tensors(agent: Agent) -> dict[str, Tensor]:
+    """A copy of all that `weights` carries."""
+    return checkpoint.unpack(agent.weights(), 'copy')[0]
+
+
+def same(one: dict[str, Tensor], two: dict[str, Tensor]) -> bool:
+    """Whether both hold the same names and numbers."""
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
