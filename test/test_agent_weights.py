@@ -41,6 +41,42 @@ def test_weights_carry_everything_a_planner_needs(agent: Agent) -> None:
         assert one.predicted_return == two.predicted_return
 
 
+def test_new_weights_are_planned_with_at_once(agent: Agent) -> None:
+    """Nothing of the weights before is left in the next plan."""
+    old, new = agent.weights(), tiny.trained(seed=9).weights()
+    plans = []
+    for first in (old, new):
+        planner = Agent(tiny.TASK, tiny.settings(), seed=0)
+        planner.load_weights(first)
+        plans.append(planner.act(OBSERVATION))
+        planner.load_weights(new)
+        planner.reset()
+        plans.append(planner.act(OBSERVATION))
+    assert plans[0].predicted_return != plans[2].predicted_return
+    np.testing.assert_array_equal(plans[1].sequence, plans[3].sequence)
+    assert plans[1].predicted_return == plans[3].predicted_return
+
+
+def test_training_is_planned_with_at_once() -> None:
+    """The model learns between two plans: the second one is made with what it learned."""
+    agent = tiny.trained()
+    planner = Agent(tiny.TASK, tiny.settings(), seed=0)
+    agent.act(OBSERVATION)
+    tiny.learn(agent, EXPERIENCE[60:80])
+    planner.load_weights(agent.weights())
+    agent.reset()
+    for one in (agent, planner):
+        calm = dataclasses.replace(
+            one.settings.planner,
+            algorithm='arc',
+            initial_std=0.0,
+            actor_fraction=0.0,
+            propagate_noise=False,
+        )
+        one.configure(calm)
+    assert agent.act(OBSERVATION).predicted_return == planner.act(OBSERVATION).predicted_return
+
+
 def broken(agent: Agent, change: str) -> bytes:
     """Weights that must be refused."""
     data = agent.weights()

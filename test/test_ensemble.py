@@ -88,6 +88,21 @@ def test_it_recovers_the_noise_of_each_dimension(trained: tuple[Ensemble, Any]) 
         assert scatter.item() == pytest.approx(REWARD_NOISE, rel=0.2)
 
 
+def test_the_copy_for_planning_predicts_the_same(trained: tuple[Ensemble, Any]) -> None:
+    """With and without noise, also far from the data."""
+    ensemble, _ = trained
+    generator = torch.Generator().manual_seed(0)
+    state, action, noise = (
+        torch.randn(*shape, generator=generator) for shape in ((3, 12, 2), (3, 12, 1), (3, 4, 3))
+    )
+    copy = ensemble.folded()
+    with torch.no_grad():
+        for drawn in (None, noise):
+            exact = ensemble.predict(3 * state, 3 * action, drawn)
+            for ours, theirs in zip(exact, copy.predict(3 * state, 3 * action, drawn), strict=True):
+                torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-5)
+
+
 def test_noise_drives_every_block_of_rows_alike() -> None:
     ensemble, _ = make()
     noise = torch.randn(3, 4, 3, generator=torch.Generator().manual_seed(0))
