@@ -41,6 +41,7 @@ class Planner:
     @torch.inference_mode()
     def plan(self, state: Tensor, settings: PlannerSettings) -> Solution:
         """The best action sequence from `state` [S] (Alg. 3 and 4)."""
+        self.rollout.refresh()
         rule = weighting.RULES[settings.algorithm]
         mean = self.initial_mean(settings.horizon)
         variance = torch.full_like(mean, settings.initial_std**2)

@@ -28,6 +28,11 @@ class Rollout:
         self, ensemble: Ensemble, actor: Actor, critic: TwinCritic, cost: Cost | None
     ) -> None:
         self.ensemble, self.actor, self.critic, self.cost = ensemble, actor, critic, cost
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take over the ensemble's present weights, as each plan does at its start."""
+        self.model = self.ensemble.folded()
 
     def __call__(
         self,
@@ -50,24 +55,24 @@ class Rollout:
         num, horizon, _ = sequences.shape
         actions = sequences.transpose(0, 1).repeat_interleave(particles, dim=1)  # [H, N*P, A]
         actions = actions.unsqueeze(1).expand(-1, models, -1, -1)
-        states = state.expand(models, num * particles, -1)
-        returns = state.new_zeros(models, num * particles)
-        costs = torch.zeros_like(returns)
-        weight = 1.0
+        steps, states = [], state.expand(models, num * particles, -1)
         for t in range(horizon):
-            last = t == horizon - 1
-            if last and settings.terminal_value == 'q':
-                returns = returns + weight * self._value(states, actions[t], settings)
-            step = self.ensemble.predict(states, actions[t], None if noise is None else noise[t])
-            if not (last and settings.terminal_value == 'q'):
-                returns = returns + weight * step.reward
+            before = states
+            step = self.model.predict(states, actions[t], None if noise is None else noise[t])
+            steps.append(step)
             states = step.next_state
-            if visited is not None:
-                visited.append(states)
-            costs = costs + weight * self._cost(step, settings)
-            weight *= settings.discount
+        path = torch.stack([step.next_state for step in steps])  # [H, K, N*P, S]
+        if visited is not None:
+            visited.extend(path)
+        discounts = settings.discount ** torch.arange(horizon + 1).to(state)
+        rewards = torch.stack([step.reward for step in steps])
+        if settings.terminal_value == 'q':  # Alg. 3: Q takes the place of the last reward
+            rewards[-1] = self._value(before, actions[-1], settings)
+        returns = torch.tensordot(discounts[:-1], rewards, dims=1)
         if settings.terminal_value == 'v':
-            returns = returns + weight * self._value(states, self.actor.mean(states), settings)
+            value = self._value(states, self.actor.mean(states), settings)
+            returns = returns + discounts[-1] * value
+        costs = torch.tensordot(discounts[:-1], self._costs(steps, path, settings), dims=1)
         by_model = returns.view(models, num, particles).mean(dim=2)
         total = by_model.mean(dim=0) - settings.pessimism * by_model.std(dim=0, correction=0)
         worst = costs.view(models, num, particles).amax(dim=(0, 2))
@@ -90,7 +95,7 @@ class Rollout:
         for t in range(horizon):
             actions.append(self.actor.act(states, noise[:, t]))
             if t < horizon - 1:
-                predicted = self.ensemble.predict(
+                predicted = self.model.predict(
                     states.expand(models, -1, -1), actions[-1].expand(models, -1, -1)
                 )
                 states = predicted.next_state[each % models, each]
@@ -106,8 +111,8 @@ class Rollout:
         value = values.amin(dim=0) if settings.critic == 'min' else values.mean(dim=0)
         return value.view(models, batch)
 
-    def _cost(self, step: Prediction, settings: PlannerSettings) -> Tensor:
-        """Cost [K, B] of the step: that of the state it leads to, as the task counts it."""
+    def _costs(self, steps: list[Prediction], path: Tensor, settings: PlannerSettings) -> Tensor:
+        """Cost [H, K, B] of each step: that of the state it leads to, as the task counts it."""
         if settings.cost_source == 'known' and self.cost is not None:
-            return self.cost(step.next_state)
-        return step.cost.clamp(min=0.0)
+            return self.cost(path)
+        return torch.stack([step.cost for step in steps]).clamp(min=0.0)
