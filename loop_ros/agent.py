@@ -13,6 +13,7 @@ agent.update()                                  # lines 6 and 7, SAC and the ens
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -53,11 +54,20 @@ class Agent:
         self._plan_generator = torch.Generator(self.device).manual_seed(seed)
         rollout = Rollout(self.ensemble, self.actor, self.critic, task.cost)
         self.planner = Planner(rollout, action_dim, self.device, self._plan_generator)
-        learn_generator = torch.Generator(self.device).manual_seed(seed + 1)
-        self.learner = Learner(
-            self.ensemble, self.actor, self.critic, action_dim, settings, learn_generator
-        )
+        self._learn_generator = torch.Generator(self.device).manual_seed(seed + 1)
         self.version = 0  # of the weights; 0 is untrained
+
+    @functools.cached_property
+    def learner(self) -> Learner:
+        """Made when needed: its optimisers take seconds to import, and a planner needs none."""
+        return Learner(
+            self.ensemble,
+            self.actor,
+            self.critic,
+            len(self.task.action_labels),
+            self.settings,
+            self._learn_generator,
+        )
 
     @property
     def ready(self) -> bool:
@@ -187,8 +197,9 @@ class Agent:
         device: str = 'cpu',
         seed: int = 0,
         settings: Settings | None = None,
+        resume: bool = True,
     ) -> Self:
-        """An agent from a checkpoint folder, resumed where it holds a training state.
+        """An agent from a checkpoint folder, by default with its training state where it has one.
 
         `settings` replace the saved ones, but for the sizes of the networks.
         """
@@ -203,7 +214,7 @@ class Agent:
             settings = dataclasses.replace(settings, ensemble=saved.ensemble, sac=saved.sac)
         agent = cls(task, settings, device, seed)
         agent.load_weights(files['agent'], f'{path}')
-        if 'training' in files:
+        if resume and 'training' in files:
             tensors, _ = checkpoint.unpack(files['training'], f'{path}')
             try:
                 agent.learner.restore(tensors, metadata)

@@ -34,7 +34,8 @@ def load_agent(
     path = checkpoint.resolve(name, task_name)
     if path is None:
         raise ValueError('an untrained agent cannot be evaluated; name a checkpoint')
-    agent = Agent.load(path, task, device, seed, Settings.load(profile) if profile else None)
+    settings = Settings.load(profile) if profile else None
+    agent = Agent.load(path, task, device, seed, settings, resume=False)
     agent.configure(agent.settings.replace(overrides).planner)
     return agent
 

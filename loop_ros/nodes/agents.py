@@ -49,10 +49,11 @@ class AgentParameters:
             ),
         )
 
-    def make(self, folder: Path | None = None) -> Agent:
+    def make(self, folder: Path | None = None, resume: bool = True) -> Agent:
         """The agent, from `folder` where given, else from the checkpoint; call in its thread.
 
-        ValueError where a checkpoint is unusable or the device is not there.
+        `resume` takes its training state over too. ValueError where a checkpoint is unusable or
+        the device is not there.
         """
         torch.set_num_threads(self.num_threads)
         try:
@@ -63,4 +64,4 @@ class AgentParameters:
         folder = folder or checkpoint.resolve(self.checkpoint, self.task.name)
         if folder is None:
             return Agent(self.task, self.settings, self.device, self.seed)
-        return Agent.load(folder, self.task, self.device, self.seed, self.settings)
+        return Agent.load(folder, self.task, self.device, self.seed, self.settings, resume)

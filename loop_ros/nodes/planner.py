@@ -119,7 +119,7 @@ class PlannerNode(SupervisedNode):
         settings = dataclasses.replace(
             self.parameters.settings, planner=self.planner_parameters.settings
         )
-        agent = dataclasses.replace(self.parameters, settings=settings).make()
+        agent = dataclasses.replace(self.parameters, settings=settings).make(resume=False)
         self.weights_version = agent.version
         if self.realtime:  # a process's first plan is slow; in lockstep it would use random numbers
             nowhere = np.zeros(len(self.task.observation_labels))
