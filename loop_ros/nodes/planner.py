@@ -30,6 +30,7 @@ from loop_ros.types import Plan
 # Share of the control period after which a fallback goes out, so that it still arrives in time.
 DEADLINE = 0.85
 PICTURE_PERIOD = 0.1  # s, between pictures of the plan
+START_GRACE = 10.0  # s that the robot may take to come up before a warning
 
 
 class PlannerNode(SupervisedNode):
@@ -92,7 +93,7 @@ class PlannerNode(SupervisedNode):
 
     def activate(self) -> None:
         """Listen."""
-        self.last_state = time.monotonic()
+        self.last_state, self.seen = time.monotonic(), False
         message, topic = (Odometry, 'odom') if self.task.odometry else (JointState, 'state')
         self.state_topic = self.listen(message, topic, self._on_state, qos.STATE).topic_name
         self.listen(UInt8MultiArray, 'weights', self._on_weights, qos.WEIGHTS)
@@ -160,7 +161,7 @@ class PlannerNode(SupervisedNode):
                 'state', f'state on {self.state_topic} dropped ({self.dropped} so far): {error}'
             )
             return
-        self.last_state = time.monotonic()
+        self.last_state, self.seen = time.monotonic(), True
         stamp = conversions.time_from_msg(message.header.stamp)
         if self.worker.receive(stamp, observation) and self.realtime:
             self.deadline.reset()
@@ -176,13 +177,15 @@ class PlannerNode(SupervisedNode):
             raise RuntimeError('the planner thread ended') from self.worker.failure
         if self._is_stale():
             self._publish(self.worker.safe_answer(self._now()))
-            self.warn(
-                'stale',
-                f'no usable state on {self.state_topic} for {self.state_timeout} s: safe command',
-            )
+            if self.dropped or self.seen or self._silence() > START_GRACE:
+                silence = f'no usable state on {self.state_topic} for {self.state_timeout} s'
+                self.warn('stale', f'{silence}: safe command')
+
+    def _silence(self) -> float:
+        return time.monotonic() - self.last_state
 
     def _is_stale(self) -> bool:
-        return time.monotonic() - self.last_state > self.state_timeout
+        return self._silence() > self.state_timeout
 
     def _now(self) -> int:
         return int(self.get_clock().now().nanoseconds)
