@@ -59,25 +59,20 @@ pip_install() {
   .venv/bin/python -m pip --disable-pip-version-check --no-input install "$@"
 }
 
-# Without an NVIDIA driver the CPU build of torch saves gigabytes: a wheel at hand, or PyTorch's own
-# index. Where neither answers, the plain install that follows takes the default build.
-install_cpu_torch() {
+# Without an NVIDIA driver, a wheel of torch at hand (PIP_FIND_LINKS) saves gigabytes of CUDA; where
+# there is none, the plain install that follows takes what the package index has.
+install_torch_at_hand() {
   local torch
   [ ! -e /proc/driver/nvidia/version ] || return 0
-  ! .venv/bin/python -c 'import torch' 2> /dev/null || return 0
   torch=$(grep '^torch==' requirements/base.txt)
-  echo 'loop_ros set-up: no NVIDIA driver here, looking for the CPU build of torch'
-  pip_install --no-deps --no-index "$torch" 2> /dev/null \
-    || pip_install --no-deps --retries 0 --timeout 10 \
-      --index-url https://download.pytorch.org/whl/cpu "$torch" \
-    || true
+  pip_install --quiet --no-deps --no-index "$torch" 2> /dev/null || true
 }
 
 install_packages() {
   local files=(-r requirements/base.txt)
   [ -n "$ros" ] || files+=(-r requirements/ros.txt)
   [ "$level" = run ] || files+=(-r requirements/dev.txt)
-  install_cpu_torch
+  install_torch_at_hand
   pip_install "${files[@]}"
   pip_install --quiet --no-deps --no-build-isolation --editable .
   [ -n "$ros" ] || pip_install --quiet --no-deps --no-build-isolation --editable standalone
