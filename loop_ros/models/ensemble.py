@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from loop_ros.models.networks import BatchedMLP
+from loop_ros.models.networks import BatchedLinear, BatchedMLP
 from loop_ros.models.normalizer import Normalizer
 from loop_ros.settings import EnsembleSettings
 from loop_ros.types import Batch
@@ -103,9 +103,8 @@ class FoldedEnsemble:
 
     def __init__(self, ensemble: Ensemble) -> None:
         self.state_dim = ensemble.state_dim
-        first, *hidden, last = (
-            (layer.weight.detach(), layer.bias.detach()) for layer in ensemble.network.layers
-        )
+        layers = cast('list[BatchedLinear]', ensemble.network.layers)
+        first, *hidden, last = ((layer.weight.detach(), layer.bias.detach()) for layer in layers)
         inputs, targets = ensemble.inputs, ensemble.targets
         weight = first[0] / inputs.std[:, None]
         self._layers = [(weight, first[1] - (inputs.mean @ weight)[:, None]), *hidden]

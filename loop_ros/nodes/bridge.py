@@ -126,7 +126,7 @@ class BridgeNode(SupervisedNode):
         self.last_command = time.monotonic()
         answers = conversions.time_from_msg(message.header.stamp) == self.simulation.stamp
         if not self.realtime and (not answers or self.answer is not None):
-            self.dropped += 1
+            self.dropped += self.begun  # before that the same answer comes repeatedly
             return
         try:
             self.newest = conversions.command_from_msg(message, self.task)
@@ -183,7 +183,8 @@ class BridgeNode(SupervisedNode):
             self._begin()
         if self.realtime and self.connected and self.begun:
             return
-        if self.answer is None and now - self.last_sent >= REPEAT_PERIOD:
+        idle = self.answer is None or not self.begun
+        if idle and now - self.last_sent >= REPEAT_PERIOD:
             self._send_state()
             silent = now - self.last_command > self.command_timeout
             if silent and (self.connected or self._is_late_start()):
