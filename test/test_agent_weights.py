@@ -180,6 +180,15 @@ def test_a_checkpoint_without_buffer_plans_but_starts_learning_anew(
     assert len(Agent.load(tmp_path / 'full', tiny.TASK).learner.buffer) == 60
 
 
+def test_an_agent_that_only_plans_makes_no_learner(agent: Agent, tmp_path: Path) -> None:
+    """Its optimisers would cost a planner seconds at the start."""
+    agent.save(tmp_path, buffer=True)
+    planning = Agent.load(tmp_path, tiny.TASK, resume=False)
+    planning.act(EXPERIENCE[0].observation)
+    assert 'learner' not in vars(planning)
+    assert len(planning.learner.buffer) == 0  # made now, and without the saved training
+
+
 def test_loading_takes_new_settings_but_keeps_the_networks(agent: Agent, tmp_path: Path) -> None:
     agent.save(tmp_path, buffer=True)
     changed = tiny.settings(planner__d0=0.9, ensemble__width=64, sac__width=32)

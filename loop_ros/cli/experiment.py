@@ -8,6 +8,7 @@ import csv
 import json
 import os
 import platform
+import shlex
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,6 +114,7 @@ class Experiment:
         content = {
             **result,
             'algorithm': self.algorithm,
+            'command': self._command(),
             'seed': self.seed,
             'steps': agent.num_steps,
             'training_cost': sum(row['cost'] for row in self.rows),
@@ -124,6 +126,14 @@ class Experiment:
         }
         path = self.out / 'result.json'
         path.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+
+    def _command(self) -> str:
+        """What to type for the same run."""
+        words = ['loop-ros', 'experiment', self.task_name, '--algorithm', self.algorithm]
+        words += ['--steps', str(self.steps), '--seed', str(self.seed), '--profile', self.profile]
+        for name, value in self.overrides.items():
+            words += ['--set', f'{name}={value}']
+        return shlex.join([*words, '--out', str(self.out)])
 
     @staticmethod
     def _progress() -> Progress:
