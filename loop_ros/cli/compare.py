@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -27,7 +28,7 @@ def compare(folders: list[Path], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     summary = [_summary(name, runs) for name, runs in results.items()]
     (out / 'comparison.json').write_text(json.dumps(summary, indent=2) + '\n', encoding='utf-8')
-    table = Table(title='final evaluation, mean over seeds')
+    table = Table(title='final evaluation, mean over seeds', box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in summary[0]:
         table.add_column(name, justify='right')
     for row in summary:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -72,7 +73,7 @@ def summarize(agent: Agent, driven: list[Episode]) -> dict[str, Any]:
         'min_return': float(returns.min()),
         'mean_cost': float(np.mean([row['cost'] for row in rows])),
         'max_cost': float(np.max([row['cost'] for row in rows])),
-        'worst_predicted_cost': float(np.mean([row['worst_cost'] for row in rows])),
+        'worst_predicted_cost': max(plan.worst_cost for e in driven for plan in e.plans),
         'safe_fraction': float(np.mean([row['safe_fraction'] for row in rows])),
         **{name: float(np.mean([row[name] for row in rows])) for name in names},
         'plan_hz': float(1.0 / plan_s.mean()),
@@ -99,18 +100,19 @@ def sweep(agent: Agent, thresholds: list[float], episodes: int, seed: int, out: 
 def show(results: list[dict[str, Any]]) -> None:
     """The figures people ask for first, as a table."""
     columns = {
-        'algorithm': 'algorithm',
+        'algorithm': 'planner',
         'd0': 'd0',
         'mean_return': 'return',
         'std_return': 'std',
         'mean_cost': 'cost',
-        'max_cost': 'max cost',
-        'worst_predicted_cost': 'worst predicted cost',
-        'mean_speed': 'speed m/s',
-        'mean_slip': 'slip rad',
+        'max_cost': 'most',
+        'worst_predicted_cost': 'predicted',
+        'mean_speed': 'm/s',
+        'mean_slip': 'slip',
         'plan_hz': 'plans/s',
     }
-    table = Table(title=f'{results[0]["task"]}, {results[0]["episodes"]} episodes')
+    title = f'{results[0]["task"]}, {results[0]["episodes"]} episodes'
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     shown = [name for name in columns if name in results[0]]
     for name in shown:
         table.add_column(columns[name], justify='right')

@@ -48,8 +48,8 @@ def curve(rows: list[Row], path: Path) -> None:
     _save(figure, path)
 
 
-def draw_lines(axes: Axes, episodes: list[Episode], colour: str = 'slip') -> LineCollection:
-    """Driven lines on the circle, coloured by slip angle, with headings every few steps."""
+def draw_lines(axes: Axes, episodes: list[Episode]) -> LineCollection:
+    """Driven lines on the circle, coloured by slip angle."""
     axes.add_patch(Circle((0, 0), LIMIT_RADIUS, fill=False, color='tab:red', linestyle='--'))
     axes.add_patch(Circle((0, 0), RADIUS, fill=False, color='0.6'))
     segments, colours = [], []
@@ -60,11 +60,6 @@ def draw_lines(axes: Axes, episodes: list[Episode], colour: str = 'slip') -> Lin
     lines = LineCollection(segments, cmap='viridis', array=np.array(colours), linewidth=1.0)
     lines.set_clim(0.0, 1.2)
     axes.add_collection(lines)
-    states = np.array(episodes[0].observations)[::4]
-    axes.quiver(
-        states[:, 0], states[:, 1], np.cos(states[:, 2]), np.sin(states[:, 2]),
-        scale=18, width=0.004, color='0.2',
-    )  # fmt: skip
     axes.set_aspect('equal')
     axes.set_xlim(-1.45, 1.45)
     axes.set_ylim(-1.45, 1.45)
@@ -78,6 +73,11 @@ def line(episodes: list[Episode], metrics: Callable[[Array], dict[str, float]], 
         figsize=(11, 6.5), width_ratios=(1.3, 1),
     )  # fmt: skip
     lines = draw_lines(axes['line'], episodes)
+    states = np.array(episodes[0].observations)[::4]
+    axes['line'].quiver(
+        states[:, 0], states[:, 1], np.cos(states[:, 2]), np.sin(states[:, 2]),
+        scale=18, width=0.004, color='0.2',
+    )  # fmt: skip
     axes['line'].set_title('driven lines; arrows: heading of the first')
     figure.colorbar(lines, ax=axes['line'], label='slip angle [rad]', shrink=0.8)
     for name, unit in (('speed', 'm/s'), ('slip', 'rad'), ('radius', 'm')):
@@ -92,29 +92,33 @@ def line(episodes: list[Episode], metrics: Callable[[Array], dict[str, float]], 
 
 
 def sweep(results: list[Row], lines: list[list[Episode]], path: Path) -> None:
-    """Return, cost and worst predicted cost over d0, with the line driven under each."""
-    names = [f'd{i}' for i in range(len(results))]
-    rows: Any = [names, ['figures'] * len(names)]
+    """The line driven under each d0, and return, cost and worst predicted cost over d0."""
+    names = [f'line {i}' for i in range(len(results))]
+    figures = {
+        'mean_return': 'return / episode',
+        'mean_cost': 'steps outside / episode',
+        'worst_predicted_cost': 'worst predicted cost of a plan',
+    }
+    rows: Any = [
+        [name for name in names for _ in figures],
+        [name for name in figures for _ in names],
+    ]
     figure, axes = plt.subplot_mosaic(rows, figsize=(2.6 * len(names), 6))
     for name, result, driven in zip(names, results, lines, strict=True):
         draw_lines(axes[name], driven)
         axes[name].set_title(f'd0 = {result["d0"]:g}')
-    left = axes['figures']
-    d0 = [result['d0'] for result in results]
-    left.plot(d0, [r['mean_cost'] for r in results], 'o-', color='tab:red', label='cost steps')
-    worst = [r['worst_predicted_cost'] for r in results]
-    left.plot(d0, worst, 's--', color='tab:orange', label='worst predicted cost')
-    left.set_xlabel('safety threshold d0')
-    left.set_ylabel('cost / episode, predicted / plan')
-    right = left.twinx()
-    right.errorbar(
-        d0, [r['mean_return'] for r in results], [r['std_return'] for r in results],
-        fmt='^-', color='tab:blue', capsize=3, label='return',
-    )  # fmt: skip
-    right.set_ylabel('return / episode')
-    left.grid(alpha=0.3)
-    handles = [*left.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
-    left.legend(handles, ['cost steps', 'worst predicted cost', 'return'], loc='center right')
+    labels = [f'{result["d0"]:g}' for result in results]
+    for name, title in figures.items():
+        values = [result[name] for result in results]
+        errors = [result['std_return'] for result in results] if name == 'mean_return' else None
+        axes[name].errorbar(labels, values, errors, fmt='o-', capsize=3)
+        axes[name].set_title(title)
+        axes[name].set_xlabel('safety threshold d0')
+        axes[name].grid(alpha=0.3)
+    axes['worst_predicted_cost'].plot(
+        labels, [result['d0'] for result in results], '--', color='tab:red', label='d0'
+    )
+    axes['worst_predicted_cost'].legend()
     _save(figure, path)
 
 
