@@ -95,7 +95,7 @@ def test_stop_reaches_the_ensembles_training() -> None:
     agent = Agent(tiny.TASK, tiny.settings())
     for transition in EXPERIENCE[:40]:
         agent.observe(transition)
-    assert agent.update(stop=lambda: True)['model_epochs'] == 0
+    assert agent.update(stop=lambda: True)['model_epochs'] == 1
 
 
 def test_a_first_training_on_next_to_nothing_is_no_disaster() -> None:

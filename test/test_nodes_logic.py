@@ -277,3 +277,14 @@ def test_the_learner_thread_saves_what_was_queued(tmp_path: Path) -> None:
     assert worker.failure is None
     assert Agent.load(tmp_path / 'c', CAR).num_steps == 30
     assert len(errors) == 1 and 'not finite' in errors[0]
+
+
+def test_a_learner_that_lags_behind_cuts_the_ensembles_training_short() -> None:
+    from loop_ros.nodes.learn_worker import LONG_BACKLOG, LearnWorker
+
+    worker = LearnWorker(None, 1e6, 1e6, lambda _: None, lambda _: None)
+    for step in range(LONG_BACKLOG):
+        worker.put(make_transition(0, step))
+    assert not worker._hurried()
+    worker.put(make_transition(0, LONG_BACKLOG))
+    assert worker._hurried()

@@ -42,12 +42,13 @@ class EnsembleTrainer:
         test = [part[held_out] for part in (x, target, data.cost)]
         best = self._holdout_loss(test)
         best_weights = [p.detach().clone() for p in self.ensemble.network.parameters()]
-        waited, epoch = 0, 0
-        while waited < self.settings.patience and epoch < self.settings.max_epochs and not stop():
+        waited, epoch, stopped = 0, 0, False
+        while waited < self.settings.patience and epoch < self.settings.max_epochs and not stopped:
             self._epoch(train)
             epoch += 1
+            stopped = stop()
             loss = self._holdout_loss(test)
-            # A gain must be felt: 1% of the spread of the loss, or waiting never ends.
+            # A gain below 0.01 nats does not count, or waiting never ends.
             improved = loss < best - 0.01
             waited = 0 if bool(improved.any()) else waited + 1
             best = self._keep(best, best_weights, loss)

@@ -13,6 +13,8 @@ from pathlib import Path
 from loop_ros.agent import Agent
 from loop_ros.types import Transition
 
+LONG_BACKLOG = 500  # transitions; from there on a training of the ensemble ends early
+
 
 class LearnWorker:
     """Transitions in, weights out; intake never waits for learning.
@@ -98,10 +100,14 @@ class LearnWorker:
         while self._queue and not self._stopping.is_set():
             if not self._observe(agent, self._queue.popleft()):
                 continue
-            self.report = agent.update(self._stopping.is_set)
+            self.report = agent.update(self._hurried)
             if agent.ready and (agent.version != self.version or self._publish_due()):
                 self._publish(agent)
             self._save_if_due(agent)
+
+    def _hurried(self) -> bool:
+        """Whether a training of the ensemble should end early: at the end, or to catch up."""
+        return self._stopping.is_set() or self.backlog > LONG_BACKLOG
 
     def _observe(self, agent: Agent, transition: Transition) -> bool:
         try:

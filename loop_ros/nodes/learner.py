@@ -14,12 +14,11 @@ from loop_ros.agent import Agent
 from loop_ros.learning.checkpoint import METADATA_FILE
 from loop_ros.nodes import conversions, qos, views
 from loop_ros.nodes.agents import AgentParameters
-from loop_ros.nodes.learn_worker import LearnWorker
+from loop_ros.nodes.learn_worker import LONG_BACKLOG, LearnWorker
 from loop_ros.nodes.parameters import declare
 from loop_ros.nodes.sequence import SequenceCheck
 from loop_ros.nodes.supervisor import SupervisedNode
 
-LONG_BACKLOG = 500  # transitions
 STOP_TIMEOUT = 4.0  # s, within the 5 s that a launch gives
 
 
