@@ -263,6 +263,9 @@ def test_resolve_none_and_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert checkpoint.resolve(str(tmp_path / 'mine'), 'drift_car') == tmp_path / 'mine'
     monkeypatch.setenv('HOME', str(tmp_path))
     assert checkpoint.resolve('~/mine', 'drift_car') == tmp_path / 'mine'
+    write_old(tmp_path / 'experiment/checkpoint')
+    found = checkpoint.resolve(str(tmp_path / 'experiment'), 'drift_car')
+    assert found == tmp_path / 'experiment/checkpoint'
 
 
 def test_resolve_says_what_to_use_instead(tmp_path: Path) -> None:

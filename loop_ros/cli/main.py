@@ -72,7 +72,7 @@ def _add_compare(commands: Any) -> None:
 
 def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('task')
-    parser.add_argument('--checkpoint', default='shipped', help='shipped, or a checkpoint folder')
+    parser.add_argument('--checkpoint', default='shipped', help='shipped, or a folder')
     parser.add_argument('--episodes', type=_positive, default=20)
 
 

@@ -98,6 +98,8 @@ def resolve(name: str, task: str) -> Path | None:
             )
         return path
     path = Path(name).expanduser()
+    if (path / 'checkpoint' / METADATA_FILE).is_file():
+        return path / 'checkpoint'  # the folder of an experiment
     if not (path / METADATA_FILE).is_file():
         raise ValueError(
             f"checkpoint '{name}': no {METADATA_FILE} there; use shipped, none, or the path of a "
