@@ -126,11 +126,16 @@ def comparison(curves: dict[str, list[list[Row]]], path: Path) -> None:
     """Learning curves of several algorithms, mean and range over seeds."""
     figure, (top, bottom) = plt.subplots(2, 1, sharex=True, figsize=(8, 6), height_ratios=(2, 1))
     for label, seeds in curves.items():
+        count = '1 seed' if len(seeds) == 1 else f'{len(seeds)} seeds'
         for axes, name in ((top, 'return'), (bottom, 'cost')):
             length = min(len(rows) for rows in seeds)
             steps = [row['step'] for row in seeds[0][:length]]
             values = np.array([smooth([row[name] for row in rows[:length]]) for rows in seeds])
-            (drawn,) = axes.plot(steps, values.mean(axis=0), label=f'{label} ({len(seeds)} seeds)')
+            (drawn,) = axes.plot(
+                steps,
+                values.mean(axis=0),
+                label=f'{label}, {count}',
+            )
             axes.fill_between(
                 steps, values.min(axis=0), values.max(axis=0), alpha=0.2, color=drawn.get_color()
             )
