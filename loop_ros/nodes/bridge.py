@@ -55,6 +55,12 @@ class BridgeNode(SupervisedNode):
         )
         if self.realtime and self.speed == 0:
             raise ValueError('speed: 0 (as fast as it goes) needs step_mode lockstep')
+        self._declare_limits()
+        self.safe_command = np.array(self.task.safe_command)
+        self.statistics = RunStatistics()
+
+    def _declare_limits(self) -> None:
+        """Parameters of how long and for whom to wait."""
         self.command_timeout = declare(
             self,
             'command_timeout',
@@ -81,8 +87,6 @@ class BridgeNode(SupervisedNode):
             minimum=0,
             maximum=100,
         )
-        self.safe_command = np.array(self.task.safe_command)
-        self.statistics = RunStatistics()
 
     def configure(self) -> None:
         """Make the environment and the topics."""
