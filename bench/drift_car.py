@@ -37,10 +37,10 @@ def random_cars(num: int, seed: int) -> tuple[Array, Array]:
 
 def scipy_step(state: Array, action: Array, **tolerances: float) -> Array:
     """One control period by scipy's RK45, on the single-car equations in plain floats."""
-    wheel_speed, steering = action.tolist()
+    wheels = bicycle.held(action.tolist(), bicycle._Floats)
 
     def rate(_: float, y: Array) -> Any:
-        return bicycle.derivative(y.tolist(), wheel_speed, steering, CAR, bicycle._Floats)
+        return bicycle.derivative(y.tolist(), wheels, CAR, bicycle._Floats)
 
     return np.asarray(solve_ivp(rate, (0.0, CONTROL_PERIOD), state, **tolerances).y[:, -1])
 

@@ -64,11 +64,20 @@ def _tire_gain(slip_force: Any, sliding_slip: float, sliding_force: float, ops: 
     )
 
 
+def held(action: Any, ops: Any) -> tuple[Any, Any, Any]:
+    """Wheel speed, and cosine and sine of the steering: what an action fixes for a period."""
+    wheel_speed, steering = action
+    return wheel_speed, ops.cos(steering), ops.sin(steering)
+
+
 def tire_forces(
-    v_x: Any, v_y: Any, yaw_rate: Any, wheel_speed: Any, steering: Any, car: CarParameters, ops: Any
+    v_x: Any, v_y: Any, yaw_rate: Any, wheels: tuple[Any, Any, Any], car: CarParameters, ops: Any
 ) -> tuple[Any, Any, Any]:
-    """Front lateral force in the wheel's frame, rear longitudinal and lateral force [N]."""
-    cos, sin = ops.cos(steering), ops.sin(steering)
+    """Front lateral force in the wheel's frame, rear longitudinal and lateral force [N].
+
+    `wheels` is `held(action)`.
+    """
+    wheel_speed, cos, sin = wheels
     front_v_y = v_y + car.front_length * yaw_rate
     rolling = ops.maximum(ops.abs(v_x * cos + front_v_y * sin), SLIP_SPEED_FLOOR)
     front_slip = car.cornering_stiffness * (front_v_y * cos - v_x * sin) / rolling
@@ -88,11 +97,14 @@ def tire_forces(
     return front_lateral, drive_slip * gain, -side_slip * gain
 
 
-def derivative(state: Any, wheel_speed: Any, steering: Any, car: CarParameters, ops: Any) -> Any:
-    """Time derivative of (x, y, yaw, v_x, v_y, yaw_rate), a tuple of like shape."""
+def derivative(state: Any, wheels: tuple[Any, Any, Any], car: CarParameters, ops: Any) -> Any:
+    """Time derivative of (x, y, yaw, v_x, v_y, yaw_rate), a tuple of like shape.
+
+    `wheels` is `held(action)`.
+    """
     _, _, yaw, v_x, v_y, yaw_rate = state
-    front, rear_x, rear_y = tire_forces(v_x, v_y, yaw_rate, wheel_speed, steering, car, ops)
-    cos, sin = ops.cos(steering), ops.sin(steering)
+    front, rear_x, rear_y = tire_forces(v_x, v_y, yaw_rate, wheels, car, ops)
+    _, cos, sin = wheels
     heading_cos, heading_sin = ops.cos(yaw), ops.sin(yaw)
     torque = car.front_length * front * cos - car.rear_length * rear_y
     return (
@@ -105,18 +117,16 @@ def derivative(state: Any, wheel_speed: Any, steering: Any, car: CarParameters, 
     )
 
 
-def _runge_kutta(state: Any, wheel_speed: Any, steering: Any, h: float, car: Any, ops: Any) -> Any:
+def _runge_kutta(state: Any, wheels: Any, h: float, car: CarParameters, ops: Any) -> Any:
     """One classical fourth-order step of `h` seconds."""
-    k1 = derivative(state, wheel_speed, steering, car, ops)
-    k2 = derivative(
-        [s + 0.5 * h * k for s, k in zip(state, k1, strict=True)], wheel_speed, steering, car, ops
-    )
-    k3 = derivative(
-        [s + 0.5 * h * k for s, k in zip(state, k2, strict=True)], wheel_speed, steering, car, ops
-    )
-    k4 = derivative(
-        [s + h * k for s, k in zip(state, k3, strict=True)], wheel_speed, steering, car, ops
-    )
+
+    def ahead(share: float, slope: Any) -> Any:
+        return [s + share * h * k for s, k in zip(state, slope, strict=True)]
+
+    k1 = derivative(state, wheels, car, ops)
+    k2 = derivative(ahead(0.5, k1), wheels, car, ops)
+    k3 = derivative(ahead(0.5, k2), wheels, car, ops)
+    k4 = derivative(ahead(1.0, k3), wheels, car, ops)
     return [
         s + h / 6.0 * (a + 2.0 * b + 2.0 * c + d)
         for s, a, b, c, d in zip(state, k1, k2, k3, k4, strict=True)
@@ -134,7 +144,7 @@ def step(
     single = state.ndim == 1
     ops: Any = _Floats if single else np
     parts = state.tolist() if single else [state[..., i] for i in range(6)]
-    wheel_speed, steering = action.tolist() if single else (action[..., 0], action[..., 1])
+    wheels = held(action.tolist() if single else (action[..., 0], action[..., 1]), ops)
     for _ in range(substeps):
-        parts = _runge_kutta(parts, wheel_speed, steering, period / substeps, car, ops)
+        parts = _runge_kutta(parts, wheels, period / substeps, car, ops)
     return np.array(parts) if single else np.stack(parts, axis=-1)

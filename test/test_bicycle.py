@@ -46,7 +46,7 @@ def energy(state: Array) -> Array:
 
 
 def derivative(state: Array, action: Array) -> Array:
-    return np.array(bicycle.derivative(state, action[0], action[1], CAR, np))
+    return np.array(bicycle.derivative(state, bicycle.held(action, np), CAR, np))
 
 
 def test_step_error_against_scipy() -> None:
@@ -133,10 +133,10 @@ def test_where_the_car_is_and_faces_changes_nothing() -> None:
 def test_straight_line_drag() -> None:
     """At the wheels' own speed only the drag acts; then the tires' push balances it."""
     state = np.array([0, 0, 0, 2.0, 0, 0])
-    rolling = bicycle.derivative(state, 2.0, 0.0, CAR, np)
+    rolling = bicycle.derivative(state, bicycle.held((2.0, 0.0), np), CAR, np)
     assert rolling[3] == pytest.approx(-CAR.velocity_damping * 2.0, rel=1e-12)
     settled = drive(state, np.array([2.0, 0.0]), 300)[-1]
-    _, push, _ = bicycle.tire_forces(settled[3], 0.0, 0.0, 2.0, 0.0, CAR, np)
+    _, push, _ = bicycle.tire_forces(settled[3], 0.0, 0.0, bicycle.held((2.0, 0.0), np), CAR, np)
     assert push == pytest.approx(CAR.mass * CAR.velocity_damping * settled[3], rel=1e-6)
     assert 1.99 < settled[3] < 2.0
 
@@ -210,7 +210,9 @@ def test_tires_stay_inside_their_friction() -> None:
     states, actions = random_cars(20_000)
     v_x, v_y, yaw_rate = states[:, 3], states[:, 4], states[:, 5]
     wheel, steering = actions[:, 0], actions[:, 1]
-    front, rear_x, rear_y = bicycle.tire_forces(v_x, v_y, yaw_rate, wheel, steering, CAR, np)
+    front, rear_x, rear_y = bicycle.tire_forces(
+        v_x, v_y, yaw_rate, bicycle.held((wheel, steering), np), CAR, np
+    )
     assert np.abs(front).max() <= CAR.static_friction * CAR.front_load * (1 + 1e-12)
     spin = wheel - v_x
     reference = np.abs(v_x) + np.abs(spin)
@@ -227,7 +229,9 @@ def test_tires_work_against_the_slip() -> None:
     states, actions = random_cars(5000)
     v_x, v_y, yaw_rate = states[:, 3], states[:, 4], states[:, 5]
     wheel, steering = actions[:, 0], actions[:, 1]
-    front, rear_x, rear_y = bicycle.tire_forces(v_x, v_y, yaw_rate, wheel, steering, CAR, np)
+    front, rear_x, rear_y = bicycle.tire_forces(
+        v_x, v_y, yaw_rate, bicycle.held((wheel, steering), np), CAR, np
+    )
     front_v_y = v_y + CAR.front_length * yaw_rate
     assert (front * (front_v_y * np.cos(steering) - v_x * np.sin(steering)) <= 0).all()
     assert (rear_x * (wheel - v_x) >= 0).all()
