@@ -88,7 +88,7 @@ class Agent:
         settings = self.settings.planner
         if not np.isfinite(observation).all():
             raise ValueError(f'observation is not finite: {np.asarray(observation).tolist()}')
-        state = self._encode(observation)
+        state = self._encode(observation).to(self.device)
         with torch.inference_mode():
             solution = self._solve(state, settings)
             executed = solution.sequence[0]
@@ -117,7 +117,7 @@ class Agent:
     def act_without_planning(self, observation: Array) -> Array:
         """The actor's mean action [A], physical units."""
         with torch.inference_mode():
-            action = self.actor.mean(self._encode(observation))
+            action = self.actor.mean(self._encode(observation).to(self.device))
         return self.task.denormalize_action(action.double().cpu().numpy())
 
     def reset(self) -> None:
@@ -234,10 +234,12 @@ class Agent:
         return Solution(action.expand(settings.horizon, -1), zero, zero, zero, states)
 
     def _encode(self, observation: Array) -> Tensor:
-        encoded = self.task.encode(torch.as_tensor(observation, dtype=torch.float64))
-        return encoded.to(self.device, torch.float32)
+        """The model state [S] of an observation [O], on the CPU."""
+        return self.task.encode(torch.as_tensor(observation, dtype=torch.float64)).float()
 
     def _batch(self, t: Transition) -> Batch:
+        """A batch of one on the CPU; the replay buffer takes it to its device in one copy."""
+
         def row(value: Any) -> Tensor:
             return torch.as_tensor(np.atleast_2d(value), dtype=torch.float32)
 
