@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parent.parent
@@ -61,6 +62,24 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
         if text in line:
             return lines
     raise AssertionError(f'{text!r} never came:\n{lines}')
+
+
+@contextlib.contextmanager
+def talking() -> Iterator[None]:
+    """Keep a node running that publishes and serves (standalone_talker.py)."""
+    process = subprocess.Popen(
+        [sys.executable, str(TREE / 'test/standalone_talker.py')],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment(),
+    )
+    read_until(process, 'ready')
+    try:
+        yield
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
 
 
 def interrupt(process: subprocess.Popen[str]) -> str:

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +17,14 @@ from conftest import free_domain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
-from standalone_cli import TREE, environment, interrupt, read_until, ros2, start, wait_until
+from standalone_cli import (
+    interrupt,
+    read_until,
+    ros2,
+    start,
+    talking,
+    wait_until,
+)
 
 pytest.importorskip('rclpy')
 
@@ -50,17 +55,8 @@ def contents(bag: Path) -> dict[str, list[Any]]:
 
 @pytest.fixture(scope='module')
 def talker() -> Iterator[None]:
-    process = subprocess.Popen(
-        [sys.executable, str(TREE / 'test/standalone_talker.py')],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=environment(),
-    )
-    read_until(process, 'ready')
-    yield
-    process.kill()
-    process.communicate(timeout=10)
+    with talking():
+        yield
 
 
 @pytest.fixture(scope='module')

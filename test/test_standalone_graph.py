@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from standalone_cli import COMMAND, TREE, environment, read_until, ros2, start
+from standalone_cli import COMMAND, TREE, environment, read_until, ros2, start, talking
 
 pytest.importorskip('rclpy')
 
@@ -79,17 +79,8 @@ Results = dict[tuple[str, int], subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope='module')
 def talker() -> Iterator[None]:
-    process = subprocess.Popen(
-        [sys.executable, str(TREE / 'test/standalone_talker.py')],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=environment(),
-    )
-    read_until(process, 'ready')
-    yield
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=10)
+    with talking():
+        yield
 
 
 @pytest.fixture(scope='module')

@@ -155,6 +155,18 @@ def is_hidden(name: str) -> bool:
     return any(part.startswith('_') for part in name.split('/'))
 
 
+def print_names(
+    named: list[tuple[str, list[str]]], hidden: bool, count: bool, show_types: bool
+) -> None:
+    """Print topics or services as upstream lists them: names, names with types, or their number."""
+    shown = [(name, types) for name, types in named if hidden or not is_hidden(name)]
+    if count:
+        print(len(shown))
+        return
+    for name, types in shown:
+        print(f'{name} [{", ".join(types)}]' if show_types else name)
+
+
 def add_verbs(
     parser: argparse.ArgumentParser, verbs: dict[str, str]
 ) -> dict[str, argparse.ArgumentParser]:

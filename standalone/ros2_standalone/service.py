@@ -5,7 +5,7 @@
 import argparse
 
 from ros2_standalone.messages import message_class, parse_values, set_fields
-from ros2_standalone.ros import Session, add_discovery_arguments, add_verbs, is_hidden, session
+from ros2_standalone.ros import Session, add_discovery_arguments, add_verbs, print_names, session
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,14 +41,6 @@ def _call(args: argparse.Namespace) -> int:
 
 
 def _list(ros: Session, args: argparse.Namespace) -> int:
-    services = [
-        (name, types)
-        for name, types in ros.node.get_service_names_and_types()
-        if args.include_hidden_services or not is_hidden(name)
-    ]
-    if args.count_services:
-        print(len(services))
-        return 0
-    for name, types in services:
-        print(f'{name} [{", ".join(types)}]' if args.show_types else name)
+    services = ros.node.get_service_names_and_types()
+    print_names(services, args.include_hidden_services, args.count_services, args.show_types)
     return 0

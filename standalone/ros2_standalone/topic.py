@@ -11,7 +11,7 @@ from typing import Any
 from ros2_standalone.errors import Ros2Error
 from ros2_standalone.messages import message_class, to_yaml
 from ros2_standalone.qos import matching_qos
-from ros2_standalone.ros import Session, add_discovery_arguments, add_verbs, is_hidden, session
+from ros2_standalone.ros import Session, add_discovery_arguments, add_verbs, print_names, session
 
 _TRUNCATE_LENGTH = 128
 _WINDOW = 10000  # messages
@@ -66,16 +66,8 @@ def main(args: argparse.Namespace) -> int:
 
 def _list(ros: Session, args: argparse.Namespace) -> int:
     ros.settle(args.spin_time)
-    topics = [
-        (name, types)
-        for name, types in ros.node.get_topic_names_and_types()
-        if args.include_hidden_topics or not is_hidden(name)
-    ]
-    if args.count_topics:
-        print(len(topics))
-        return 0
-    for name, types in topics:
-        print(f'{name} [{", ".join(types)}]' if args.show_types else name)
+    topics = ros.node.get_topic_names_and_types()
+    print_names(topics, args.include_hidden_topics, args.count_topics, args.show_types)
     return 0
 
 
