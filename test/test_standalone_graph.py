@@ -224,8 +224,8 @@ def test_run_becomes_the_executable(tmp_path: Path) -> None:
 )
 def test_what_needs_no_ros_imports_none(arguments: list[str]) -> None:
     code = (
-        'import sys; from ros2_standalone.__main__ import main\n'
-        'try: main(sys.argv[1:])\n'
+        'import sys; from ros2_standalone.__main__ import run\n'
+        'try: run(sys.argv[1:])\n'
         'except SystemExit: pass\n'
         'heavy = {"rclpy", "numpy", "rosbags", "mcap"} & set(sys.modules)\n'
         'sys.exit(f"imported: {heavy}" if heavy else 0)\n'

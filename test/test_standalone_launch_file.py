@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ros2_standalone.__main__ import main
+from ros2_standalone.__main__ import run
 from ros2_standalone.errors import LaunchFileError, Ros2Error
 from ros2_standalone.launch_actions import Launch
 from ros2_standalone.process import ProcessSpec
@@ -306,7 +306,7 @@ launch:
 
 
 def test_show_arguments(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(['launch', 'demo', 'demo.launch.py', '-s']) == 0
+    assert run(['launch', 'demo', 'demo.launch.py', '-s']) == 0
     shown = capsys.readouterr().out
     assert shown == (
         "Arguments (pass arguments as '<name>:=<value>'):\n"
@@ -317,7 +317,7 @@ def test_show_arguments(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "        (default: 'x' + LaunchConfig('d0'))\n"
         '\n* argument(s) which are only used if specific conditions occur\n'
     )
-    assert main(['launch', str(demo), '--show-args']) == 0
+    assert run(['launch', str(demo), '--show-args']) == 0
     assert capsys.readouterr().out == shown
 
 
@@ -338,20 +338,20 @@ def test_show_arguments(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_command_line_mistakes(
     demo: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    assert main(['launch', *arguments]) == 1
+    assert run(['launch', *arguments]) == 1
     assert message in capsys.readouterr().err
 
 
 def test_python_launch_file_without_yaml(prefix: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = prefix / 'share/demo/launch/only.launch.py'
     path.touch()
-    assert main(['launch', 'demo', 'only.launch.py']) == 1
+    assert run(['launch', 'demo', 'only.launch.py']) == 1
     assert "there is no 'only.launch.yaml' beside it" in capsys.readouterr().err
 
 
 def test_a_name_found_twice(demo: Path, prefix: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (prefix / 'share/demo/demo.launch.yaml').touch()
-    assert main(['launch', 'demo', 'demo.launch.yaml', '-s']) == 1
+    assert run(['launch', 'demo', 'demo.launch.yaml', '-s']) == 1
     assert 'was found more than once' in capsys.readouterr().err
 
 
@@ -366,9 +366,9 @@ def test_the_shipped_launch_files_are_in_the_subset(tree: Path) -> None:
 
 
 def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(['--help']) == 0
+    assert run(['--help']) == 0
     assert 'standalone subset' in capsys.readouterr().out
-    assert main(['doctor']) == 2
+    assert run(['doctor']) == 2
     assert "unknown command 'doctor'" in capsys.readouterr().err
-    assert main(['run', 'nope', 'nope']) == 1
+    assert run(['run', 'nope', 'nope']) == 1
     assert issubclass(LaunchFileError, Ros2Error)

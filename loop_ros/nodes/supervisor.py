@@ -27,10 +27,12 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
+from loop_ros.nodes.leaving import end_within
 from loop_ros.nodes.parameters import declare
 
 POLL = 0.1  # s between looks at the stop flag
 LOG_PERIOD = 5.0  # s between repetitions of the same warning
+LEAVE_TIMEOUT = 3.0  # s for the end of ROS, after the node has put everything away
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)  # runs on while simulated time stands still
 
 
@@ -161,9 +163,12 @@ def run(make_node: Callable[[], SupervisedNode], stop: threading.Event, args: li
         except (ValueError, ParameterException) as error:
             print(f'error: {error}', file=sys.stderr, flush=True)
             return 1
+        code = 1
         try:
-            return _live(node, stop)
+            code = _live(node, stop)
+            return code
         finally:
+            end_within(LEAVE_TIMEOUT, code)
             node.destroy_node()
     finally:
         rclpy.try_shutdown()

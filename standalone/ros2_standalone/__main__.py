@@ -3,11 +3,13 @@
 """The `ros2` command: finds the subcommand and imports only that."""
 
 import argparse
+import atexit
 import importlib
 import os
 import sys
 
 from ros2_standalone.errors import Ros2Error
+from ros2_standalone.leaving import end_within
 
 _COMMANDS = {
     'bag': 'Record, inspect and play bags',
@@ -19,15 +21,22 @@ _COMMANDS = {
     'service': 'List and call services',
     'topic': 'List, show and measure topics',
 }
+_LEAVE_TIMEOUT = 3.0  # s
 _EPILOG = (
     'This is the standalone subset of ros2 that comes with loop_ros, for machines without a ROS 2 '
     'installation.'
 )
 
 
-def main(argv: list[str] | None = None) -> int:
+def main() -> int:
+    """Run this process's command line and return its exit code."""
+    code = run(sys.argv[1:])
+    atexit.register(end_within, _LEAVE_TIMEOUT, code)  # the last to be registered is the first
+    return code
+
+
+def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code: 0, 1 for an error, 2 for a wrong usage."""
-    arguments = sys.argv[1:] if argv is None else argv
     if not arguments or arguments[0] not in _COMMANDS:
         print(_usage())
         if arguments and arguments[0] in ('-h', '--help'):
@@ -38,7 +47,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(f'ros2 {name}', description=_COMMANDS[name], epilog=_EPILOG)
     module.add_arguments(parser)
     try:
-        return int(module.main(parser.parse_args(rest)))
+        code = int(module.main(parser.parse_args(rest)))
+        sys.stdout.flush()
+        return code
     except Ros2Error as error:
         return _fail(str(error), 1)
     except KeyboardInterrupt:

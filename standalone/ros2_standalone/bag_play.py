@@ -28,7 +28,8 @@ class Player:
 
     def run(self) -> int:
         """Play and return the exit code."""
-        with open_bag(self._args.bag_path) as bag, session() as ros:
+        with open_bag(self._args.bag_path) as bag:
+            ros = session()
             connections = self._selected(bag)
             self._publishers = {c.id: _publisher(ros, c) for c in connections}
             if self._args.clock:

@@ -32,13 +32,12 @@ def record(topics: list[str], all_topics: bool, output: str | None) -> int:
     stop: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: stop.append(number))
-    with session() as ros:
-        recorder = _Recorder(ros, path, None if all_topics else topics)
-        _say('Listening for topics...')
-        try:
-            recorder.run(until=lambda: bool(stop))
-        finally:
-            recorder.close()
+    recorder = _Recorder(session(), path, None if all_topics else topics)
+    _say('Listening for topics...')
+    try:
+        recorder.run(until=lambda: bool(stop))
+    finally:
+        recorder.close()
     return 0
 
 

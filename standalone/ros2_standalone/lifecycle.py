@@ -33,8 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    with session() as ros:
-        return {'get': _get, 'nodes': _nodes, 'set': _set}[args.verb](ros, args)
+    return {'get': _get, 'nodes': _nodes, 'set': _set}[args.verb](session(), args)
 
 
 def _lifecycle_nodes(ros: Session) -> list[str]:

@@ -18,9 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    with session() as ros:
-        ros.settle(args.spin_time)
-        names = [name for name in ros.node_names() if args.all or not is_hidden(name)]
+    ros = session()
+    ros.settle(args.spin_time)
+    names = [name for name in ros.node_names() if args.all or not is_hidden(name)]
     if args.count_nodes:
         print(len(names))
         return 0

@@ -62,8 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     verbs = {'describe': _describe, 'dump': _dump, 'get': _get, 'list': _list, 'set': _set}
-    with session() as ros:
-        return verbs[args.verb](ros, args)
+    return verbs[args.verb](session(), args)
 
 
 def _call(ros: Session, node: str, service: str, **fields: Any) -> Any:

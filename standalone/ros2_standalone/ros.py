@@ -6,10 +6,10 @@ rclpy is imported when a session is opened, so that commands without ROS start a
 """
 
 import argparse
+import atexit
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from ros2_standalone.discovery import announce_often
@@ -117,9 +117,8 @@ class Session:
         return future.result()
 
 
-@contextmanager
-def session(**node_options: Any) -> Iterator[Session]:
-    """Open a hidden node for one command and close it afterwards.
+def session(**node_options: Any) -> Session:
+    """Open a hidden node for one command; it is closed when the process ends, output written.
 
     :raises Ros2Error: rclpy is not installed.
     """
@@ -133,16 +132,12 @@ def session(**node_options: Any) -> Iterator[Session]:
     announce_often()
     # Without rclpy's handlers Ctrl-C is an ordinary KeyboardInterrupt.
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node_options.setdefault('start_parameter_services', False)
-        name = f'_ros2_standalone_{os.getpid()}'
-        node = rclpy.create_node(name, enable_rosout=False, **node_options)
-        try:
-            yield Session(rclpy, node)
-        finally:
-            node.destroy_node()
-    finally:
-        rclpy.shutdown()
+    atexit.register(rclpy.try_shutdown)
+    node_options.setdefault('start_parameter_services', False)
+    name = f'_ros2_standalone_{os.getpid()}'
+    node = rclpy.create_node(name, enable_rosout=False, **node_options)
+    atexit.register(node.destroy_node)
+    return Session(rclpy, node)
 
 
 def domain() -> str:

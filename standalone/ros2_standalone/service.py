@@ -24,18 +24,18 @@ def main(args: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     if args.verb == 'call':
         return _call(args)
-    with session() as ros:
-        ros.settle(args.spin_time)
-        return _list(ros, args)
+    ros = session()
+    ros.settle(args.spin_time)
+    return _list(ros, args)
 
 
 def _call(args: argparse.Namespace) -> int:
     service_type = message_class(args.service_type, 'srv')
     request = service_type.Request()
     set_fields(request, parse_values(args.values) or {})
-    with session() as ros:
-        print(f'requester: making request: {request!r}\n', flush=True)
-        response = ros.call(service_type, '/' + args.service_name.lstrip('/'), request)
+    ros = session()
+    print(f'requester: making request: {request!r}\n', flush=True)
+    response = ros.call(service_type, '/' + args.service_name.lstrip('/'), request)
     print(f'response:\n{response!r}\n')
     return 0
 

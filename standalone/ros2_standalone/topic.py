@@ -60,8 +60,7 @@ def _add_echo_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
-    with session() as ros:
-        return {'echo': _echo, 'hz': _hz, 'info': _info, 'list': _list}[args.verb](ros, args)
+    return {'echo': _echo, 'hz': _hz, 'info': _info, 'list': _list}[args.verb](session(), args)
 
 
 def _list(ros: Session, args: argparse.Namespace) -> int:
