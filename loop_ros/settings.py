@@ -152,6 +152,14 @@ class PlannerSettings(_Validated):
         "known: the task's cost of predicted states; learned: the ensemble's cost head",
         choices=('known', 'learned'),
     )
+    rollout_dtype: str = setting(
+        'auto',
+        "precision of the models' products; auto: bfloat16 where the device multiplies it natively",
+        choices=('auto', 'float32', 'bfloat16'),
+    )
+    num_threads: int = setting(
+        0, 'CPU threads that share the rollouts of a plan; 0: as many as cores', 0, 1024
+    )
     propagate_noise: bool = setting(
         True, 'particles sample the aleatoric noise (else they follow the mean)'
     )

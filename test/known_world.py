@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from loop_ros.models.ensemble import Prediction
+from loop_ros.models.planning_ensemble import Trajectory
 from loop_ros.planning.rollout import Rollout
 from loop_ros.settings import PlannerSettings
 
@@ -32,8 +33,25 @@ class LinearEnsemble:
     def __post_init__(self) -> None:
         self.num_models = len(self.gains)
 
-    def folded(self) -> LinearEnsemble:
-        return self
+    device = torch.device('cpu')
+
+    def refresh(self) -> None:
+        pass
+
+    def roll(self, state: Tensor, actions: Tensor, noise: Tensor | None = None) -> Trajectory:
+        """As PlanningEnsemble.roll, from `predict` step by step."""
+        horizon, num, _ = actions.shape
+        particles = 1 if noise is None else noise.shape[2]
+        states = state.expand(self.num_models, num * particles, -1)
+        steps = []
+        for t in range(horizon):
+            action = actions[t].repeat_interleave(particles, dim=0).expand(*states.shape[:2], -1)
+            steps.append(self.predict(states, action, None if noise is None else noise[t]))
+            states = steps[-1].next_state
+        return Trajectory(*(torch.stack(part) for part in zip(*steps, strict=True)))
+
+    def step(self, states: Tensor, actions: Tensor) -> Tensor:
+        return self.predict(states, actions).next_state
 
     def predict(self, state: Tensor, action: Tensor, noise: Tensor | None = None) -> Prediction:
         """As Ensemble.predict: states and actions [K, B, 1], noise [K, P, 2] for every P rows."""
@@ -79,7 +97,9 @@ def make_rollout(
     ensemble: Any, actor: Any = None, critic: Any = None, cost: Any = None, kind: Any = Rollout
 ) -> Any:
     """A rollout (of class `kind`) over stand-ins for the networks."""
-    return kind(ensemble, actor or LinearActor(), critic or LinearCritic(), cost)
+    return kind(
+        ensemble, actor or LinearActor(), critic or LinearCritic(), cost, lambda same, dtype: same
+    )
 
 
 def loop_scores(

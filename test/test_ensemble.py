@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor
 from loop_ros.learning.ensemble_trainer import EnsembleTrainer
 from loop_ros.models.ensemble import Ensemble
 from loop_ros.models.normalizer import Normalizer
+from loop_ros.models.planning_ensemble import PlanningEnsemble
 from loop_ros.settings import EnsembleSettings
 from loop_ros.types import Batch
 
@@ -89,18 +91,57 @@ def test_it_recovers_the_noise_of_each_dimension(trained: tuple[Ensemble, Any]) 
 
 
 def test_the_copy_for_planning_predicts_the_same(trained: tuple[Ensemble, Any]) -> None:
-    """With and without noise, also far from the data."""
+    """Whole rollouts, with and without noise, against `predict` step by step."""
     ensemble, _ = trained
     generator = torch.Generator().manual_seed(0)
-    state, action, noise = (
-        torch.randn(*shape, generator=generator) for shape in ((3, 12, 2), (3, 12, 1), (3, 4, 3))
+    state, actions, noise = (
+        torch.randn(*shape, generator=generator) for shape in ((2,), (5, 4, 1), (5, 3, 6, 3))
     )
-    copy = ensemble.folded()
+    copy = PlanningEnsemble(ensemble)
+    for drawn, rows in ((None, 4), (noise, 24)):
+        path, rewards, costs = copy.roll(state, actions, drawn)
+        states = state.expand(3, rows, 2)
+        for t in range(5):
+            action = actions[t].repeat_interleave(rows // 4, dim=0).expand(3, -1, -1)
+            with torch.no_grad():
+                exact = ensemble.predict(states, action, None if drawn is None else drawn[t])
+            torch.testing.assert_close(path[t], exact.next_state, rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(rewards[t], exact.reward, rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(costs[t], exact.cost, rtol=1e-4, atol=1e-4)
+            states = exact.next_state
+    means = copy.step(states[:, :7], actions[0, :1].expand(3, 7, 1))
     with torch.no_grad():
-        for drawn in (None, noise):
-            exact = ensemble.predict(3 * state, 3 * action, drawn)
-            for ours, theirs in zip(exact, copy.predict(3 * state, 3 * action, drawn), strict=True):
-                torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-5)
+        exact = ensemble.predict(states[:, :7], actions[0, :1].expand(3, 7, 1))
+    torch.testing.assert_close(means, exact.next_state, rtol=1e-4, atol=1e-4)
+
+
+def test_a_refreshed_copy_has_the_present_weights_and_scales(trained: tuple[Ensemble, Any]) -> None:
+    trained_ensemble, _ = trained
+    ensemble = copy.deepcopy(trained_ensemble)
+    planning = PlanningEnsemble(ensemble)
+    with torch.no_grad():
+        for tensor in (*ensemble.parameters(), *ensemble.buffers()):
+            tensor.mul_(1.1)
+    state, actions = torch.tensor([0.3, -0.2]), torch.full((2, 1, 1), 0.5)
+    noise = torch.ones(2, 3, 1, 3)
+    stale = planning.roll(state, actions, noise).states.clone()
+    planning.refresh()
+    fresh = planning.roll(state, actions, noise).states
+    torch.testing.assert_close(fresh, PlanningEnsemble(ensemble).roll(state, actions, noise).states)
+    assert (fresh - stale).abs().max() > 1e-3
+
+
+def test_bfloat16_rounds_by_less_than_the_models_disagree(trained: tuple[Ensemble, Any]) -> None:
+    """Also where the state is far from zero: rounding happens in normalised units."""
+    ensemble, _ = trained
+    generator = torch.Generator().manual_seed(0)
+    state, actions = torch.tensor([0.4, -0.3]), torch.randn(5, 20, 1, generator=generator)
+    exact = PlanningEnsemble(ensemble).roll(state, actions)
+    rounded = PlanningEnsemble(ensemble, torch.bfloat16).roll(state, actions)
+    for ours, theirs in zip(rounded, exact, strict=True):
+        assert ours.dtype == torch.float32
+        error, scale = (ours - theirs).abs().mean(), theirs.std()
+        assert 0 < error < 0.01 * scale
 
 
 def test_noise_drives_every_block_of_rows_alike() -> None:

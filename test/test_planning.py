@@ -31,12 +31,17 @@ class RecordingRollout(Rollout):
         self.noises: list[Tensor | None] = []
         self.asked = 0
 
-    def __call__(
-        self, state: Tensor, sequences: Tensor, noise: Any, settings: Any, visited: Any = None
-    ) -> Scores:
+    def __call__(self, state: Tensor, sequences: Tensor, noise: Any, settings: Any) -> Scores:
         self.candidates.append(sequences.clone())
         self.noises.append(noise)
-        return super().__call__(state, sequences, noise, settings, visited)
+        return super().__call__(state, sequences, noise, settings)
+
+    def follow(
+        self, state: Tensor, sequence: Tensor, noise: Any, settings: Any
+    ) -> tuple[Scores, Tensor]:
+        self.candidates.append(sequence.clone().unsqueeze(0))
+        self.noises.append(noise)
+        return super().follow(state, sequence, noise, settings)
 
     def actor_sequences(self, state: Tensor, noise: Tensor, settings: PlannerSettings) -> Tensor:
         self.asked += 1

@@ -215,17 +215,18 @@ def test_actor_sequences_follow_the_actor_through_one_model_each() -> None:
             s = s + gains[i % 2] * a
 
 
-def test_visited_states_are_those_of_every_model_and_particle() -> None:
+def test_followed_states_are_the_mean_of_models_and_particles() -> None:
     rollout = make_rollout(LinearEnsemble([1.0, 3.0], plain_reward, noise_std=1.0))
     noise = torch.zeros(2, 2, 2, 2)
     noise[0, :, 1, 0] = 10.0  # the second particle is kicked in the first step
-    visited: list[torch.Tensor] = []
     settings = PlannerSettings(num_particles=2)
-    rollout(torch.tensor([1.0]), torch.tensor([[[0.5], [-1.0]]]), noise, settings, visited)
-    assert [states[..., 0].tolist() for states in visited] == [
-        [[1.5, 11.5], [2.5, 12.5]],
-        [[0.5, 10.5], [-0.5, 9.5]],
-    ]
+    scores, states = rollout.follow(
+        torch.tensor([1.0]), torch.tensor([[0.5], [-1.0]]), noise, settings
+    )
+    # Models and particles reach (1.5, 11.5, 2.5, 12.5), then (0.5, 10.5, -0.5, 9.5).
+    assert states[:, 0].tolist() == pytest.approx([1.0, 7.0, 5.0])
+    again = rollout(torch.tensor([1.0]), torch.tensor([[[0.5], [-1.0]]]), noise, settings)
+    torch.testing.assert_close(scores, again)
 
 
 def test_critic_first_is_the_first_of_both() -> None:

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from loop_ros.models.networks import BatchedLinear, BatchedMLP
+from loop_ros.models.networks import BatchedMLP
 from loop_ros.models.normalizer import Normalizer
 from loop_ros.settings import EnsembleSettings
 from loop_ros.types import Batch
@@ -46,6 +46,11 @@ class Ensemble(nn.Module):
             self.max_log_var.requires_grad_(False)
             self.min_log_var.requires_grad_(False)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.max_log_var.device
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Normalised [K, B, S+A] -> normalised mean and log-variance [K, B, S+1], cost [K, B]."""
         out = self.network(x)
@@ -65,10 +70,6 @@ class Ensemble(nn.Module):
             mean = mean + (spread * noise.unsqueeze(1)).flatten(1, 2)
         target = self.targets.denormalize(mean)
         return Prediction(state + target[..., :-1], target[..., -1], cost)
-
-    def folded(self) -> FoldedEnsemble:
-        """A copy for planning with the present weights: the same predictions at less work."""
-        return FoldedEnsemble(self)
 
     def fit_normalizers(self, batch: Batch) -> None:
         """Set the scales of inputs and targets from data."""
@@ -93,43 +94,6 @@ class Ensemble(nn.Module):
     def bound_penalty(self) -> Tensor:
         """The pull of the log-variance bounds towards each other."""
         return 0.01 * (self.max_log_var.sum() - self.min_log_var.sum())
-
-
-class FoldedEnsemble:
-    """An ensemble's `predict` with the normalisers folded into the first and the last layer.
-
-    A plan makes some fifty predictions of few rows each, where every operation saved counts.
-    """
-
-    def __init__(self, ensemble: Ensemble) -> None:
-        self.state_dim = ensemble.state_dim
-        layers = cast('list[BatchedLinear]', ensemble.network.layers)
-        first, *hidden, last = ((layer.weight.detach(), layer.bias.detach()) for layer in layers)
-        inputs, targets = ensemble.inputs, ensemble.targets
-        weight = first[0] / inputs.std[:, None]
-        self._layers = [(weight, first[1] - (inputs.mean @ weight)[:, None]), *hidden]
-        one, zero = targets.std.new_ones(1), targets.std.new_zeros(1)
-        scale, shift = torch.cat((targets.std, one)), torch.cat((targets.mean, zero))
-        columns = [*range(ensemble.noisy_dim), -1]  # delta-state, reward, cost
-        self._mean = last[0][..., columns] * scale, last[1][..., columns] * scale + shift
-        noisy = slice(ensemble.noisy_dim, -1)
-        raise_by = 2.0 * targets.std.log()  # a log-variance in the targets' own units
-        self._log_var = last[0][..., noisy], last[1][..., noisy] + raise_by
-        self._bounds = ensemble.min_log_var + raise_by, ensemble.max_log_var + raise_by
-
-    def predict(self, state: Tensor, action: Tensor, noise: Tensor | None = None) -> Prediction:
-        """As `Ensemble.predict`."""
-        x = torch.cat((state, action), dim=-1)
-        for weight, bias in self._layers:
-            x = functional.silu(torch.baddbmm(bias, x, weight), inplace=True)
-        out = torch.baddbmm(self._mean[1], x, self._mean[0])
-        target, cost = out[..., :-1], out[..., -1]
-        if noise is not None:
-            log_var = torch.baddbmm(self._log_var[1], x, self._log_var[0])
-            spread = torch.exp(0.5 * soft_clamp(log_var, *self._bounds))
-            spread = spread.unflatten(1, (-1, noise.shape[1])) * noise.unsqueeze(1)
-            target = target + spread.flatten(1, 2)
-        return Prediction(state + target[..., : self.state_dim], target[..., self.state_dim], cost)
 
 
 def soft_clamp(x: Tensor, low: Tensor, high: Tensor) -> Tensor:

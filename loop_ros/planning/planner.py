@@ -41,7 +41,7 @@ class Planner:
     @torch.inference_mode()
     def plan(self, state: Tensor, settings: PlannerSettings) -> Solution:
         """The best action sequence from `state` [S] (Alg. 3 and 4)."""
-        self.rollout.refresh()
+        self.rollout.refresh(settings)
         rule = weighting.RULES[settings.algorithm]
         mean = self.initial_mean(settings.horizon)
         variance = torch.full_like(mean, settings.initial_std**2)
@@ -56,9 +56,7 @@ class Planner:
                 mean, variance, candidates, rule(scores, settings), settings
             )
         self._last = mean
-        visited: list[Tensor] = []
-        final = self.rollout(state, mean.unsqueeze(0), noise, settings, visited)
-        states = torch.stack([state, *(met.mean(dim=(0, 1)) for met in visited)])
+        final, states = self.rollout.follow(state, mean, noise, settings)
         safe = (scores.costs <= settings.d0).float().mean()
         return Solution(mean, final.returns[0], final.costs[0], safe, states)
 

@@ -7,99 +7,150 @@ All sequences, models and particles move together; the only loop is the one over
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from loop_ros.models.ensemble import Ensemble, Prediction
+from loop_ros.models.ensemble import Ensemble
 from loop_ros.models.networks import Actor, TwinCritic
+from loop_ros.models.planning_ensemble import PlanningEnsemble, Trajectory
 from loop_ros.settings import PlannerSettings
 from loop_ros.types import Scores
 
 Cost = Callable[[Tensor], Tensor]
 WORTHLESS = -1e9
+SHARE = 128  # rows of states that are worth a thread of their own
 
 
 class Rollout:
     """Rolls action sequences through the ensemble and scores them (Alg. 4, lines 12 to 27)."""
 
     def __init__(
-        self, ensemble: Ensemble, actor: Actor, critic: TwinCritic, cost: Cost | None
+        self,
+        ensemble: Ensemble,
+        actor: Actor,
+        critic: TwinCritic,
+        cost: Cost | None,
+        copy: Callable[[Any, torch.dtype], Any] = PlanningEnsemble,
     ) -> None:
+        """`copy` makes the ensemble's copy for planning in a dtype."""
         self.ensemble, self.actor, self.critic, self.cost = ensemble, actor, critic, cost
-        self.refresh()
+        self.device = ensemble.device
+        self._copy = copy
+        self._copies: dict[str, Any] = {}
 
-    def refresh(self) -> None:
+    def refresh(self, settings: PlannerSettings) -> None:
         """Take over the ensemble's present weights, as each plan does at its start."""
-        self.model = self.ensemble.folded()
+        self._model(settings).refresh()
 
     def __call__(
-        self,
-        state: Tensor,
-        sequences: Tensor,
-        noise: Tensor | None,
-        settings: PlannerSettings,
-        visited: list[Tensor] | None = None,
+        self, state: Tensor, sequences: Tensor, noise: Tensor | None, settings: PlannerSettings
     ) -> Scores:
         """Score sequences [N, H, A] from state [S].
 
         `noise` [H, K, P, S+1] drives the particles; every sequence meets the same noise, so that
         sequences differ by their actions alone. None makes the particles follow the means.
-        `visited`, where given, collects the states [K, N*P, S] met at the H steps.
+
+        On the CPU, threads take shares of the sequences through all steps: unlike threads within
+        each operation they never wait for each other, which matters where cores are shared.
         """
-        models, particles = (
-            self.ensemble.num_models,
-            settings.num_particles if noise is not None else 1,
-        )
-        num, horizon, _ = sequences.shape
-        actions = sequences.transpose(0, 1).repeat_interleave(particles, dim=1)  # [H, N*P, A]
-        actions = actions.unsqueeze(1).expand(-1, models, -1, -1)
-        steps, states = [], state.expand(models, num * particles, -1)
-        for t in range(horizon):
-            before = states
-            step = self.model.predict(states, actions[t], None if noise is None else noise[t])
-            steps.append(step)
-            states = step.next_state
-        path = torch.stack([step.next_state for step in steps])  # [H, K, N*P, S]
-        if visited is not None:
-            visited.extend(path)
-        discounts = settings.discount ** torch.arange(horizon + 1).to(state)
-        rewards = torch.stack([step.reward for step in steps])
-        if settings.terminal_value == 'q':  # Alg. 3: Q takes the place of the last reward
-            rewards[-1] = self._value(before, actions[-1], settings)
-        returns = torch.tensordot(discounts[:-1], rewards, dims=1)
-        if settings.terminal_value == 'v':
-            value = self._value(states, self.actor.mean(states), settings)
-            returns = returns + discounts[-1] * value
-        costs = torch.tensordot(discounts[:-1], self._costs(steps, path, settings), dims=1)
-        by_model = returns.view(models, num, particles).mean(dim=2)
-        total = by_model.mean(dim=0) - settings.pessimism * by_model.std(dim=0, correction=0)
-        worst = costs.view(models, num, particles).amax(dim=(0, 2))
-        # A rollout that leaves the numbers (a diverging model) is worth nothing and is not safe.
-        sound = total.isfinite() & states.isfinite().view(models, num, -1).all(dim=2).all(dim=0)
-        return Scores(torch.where(sound, total, WORTHLESS), torch.where(sound, worst, -WORTHLESS))
+        rows = len(sequences) * (1 if noise is None else settings.num_particles)
+        cores = settings.num_threads or len(os.sched_getaffinity(0))
+        shares = min(cores, rows // SHARE) if state.device.type == 'cpu' else 1
+        if shares < 2:
+            return self._score(state, sequences, noise, settings)
+        score = functools.partial(_alone, self._score, state, noise=noise, settings=settings)
+        scores = _threads(shares).map(score, sequences.tensor_split(shares))
+        returns, costs = zip(*scores, strict=True)
+        return Scores(torch.cat(returns), torch.cat(costs))
+
+    def follow(
+        self, state: Tensor, sequence: Tensor, noise: Tensor | None, settings: PlannerSettings
+    ) -> tuple[Scores, Tensor]:
+        """Score one sequence [H, A]; also the mean states [H+1, S] of models and particles."""
+        trajectory, actions = self._roll(state, sequence.unsqueeze(0), noise, settings)
+        states = torch.cat((state.unsqueeze(0), trajectory.states.mean(dim=(1, 2))))
+        return self._judge(state, trajectory, actions, noise, settings), states
 
     def actor_sequences(self, state: Tensor, noise: Tensor, settings: PlannerSettings) -> Tensor:
         """Whole action sequences [n, H, A] of the actor, each through one model's mean.
 
         `noise` [n, H, A], standard normal, is scaled by `actor_noise`; the first sequence is the
-        actor's mean.
+        actor's mean. Sequence i follows model i modulo K.
         """
-        num, horizon, _ = noise.shape
+        num, horizon, action_dim = noise.shape
         noise = noise * settings.actor_noise
         noise[0] = 0.0
-        models = self.ensemble.num_models
-        each = torch.arange(num, device=state.device)
-        states, actions = state.expand(num, -1), []
+        model = self._model(settings)
+        rows = -(-num // model.num_models)  # sequences of a model; the last row may be padding
+        padded = noise.new_zeros(rows * model.num_models, horizon, action_dim)
+        padded[:num] = noise
+        by_model = padded.view(rows, model.num_models, horizon, action_dim).transpose(0, 1)
+        states, actions = state.expand(model.num_models, rows, -1), []
         for t in range(horizon):
-            actions.append(self.actor.act(states, noise[:, t]))
+            actions.append(self.actor.act(states, by_model[:, :, t]))
             if t < horizon - 1:
-                predicted = self.model.predict(
-                    states.expand(models, -1, -1), actions[-1].expand(models, -1, -1)
-                )
-                states = predicted.next_state[each % models, each]
-        return torch.stack(actions, dim=1)
+                states = model.step(states, actions[-1])
+        sequences = torch.stack(actions, dim=2)  # [K, rows, H, A]
+        return sequences.transpose(0, 1).reshape(-1, horizon, action_dim)[:num]
+
+    def _score(
+        self, state: Tensor, sequences: Tensor, noise: Tensor | None, settings: PlannerSettings
+    ) -> Scores:
+        trajectory, actions = self._roll(state, sequences, noise, settings)
+        return self._judge(state, trajectory, actions, noise, settings)
+
+    def _roll(
+        self, state: Tensor, sequences: Tensor, noise: Tensor | None, settings: PlannerSettings
+    ) -> tuple[Trajectory, Tensor]:
+        """The trajectory of sequences [N, H, A], and their actions [H, N, A]."""
+        actions = sequences.transpose(0, 1)
+        return self._model(settings).roll(state, actions, noise), actions
+
+    def _model(self, settings: PlannerSettings) -> Any:
+        """The ensemble's copy in the dtype of the settings, made at its first use."""
+        name = settings.rollout_dtype
+        if name not in self._copies:
+            self._copies[name] = self._copy(self.ensemble, rollout_dtype(name, self.device))
+        return self._copies[name]
+
+    def _judge(
+        self,
+        state: Tensor,
+        trajectory: Trajectory,
+        actions: Tensor,
+        noise: Tensor | None,
+        settings: PlannerSettings,
+    ) -> Scores:
+        """Returns and costs of a trajectory under actions [H, N, A]."""
+        path, rewards, _ = trajectory
+        horizon, models, _, _ = path.shape
+        num = actions.shape[1]
+        discounts = _discounts(settings.discount, horizon + 1, state.device, state.dtype)
+        if settings.terminal_value == 'q':  # Alg. 3: Q takes the place of the last reward
+            before = path[-2] if horizon > 1 else state.expand(path.shape[1:])
+            particles = path.shape[2] // num
+            last = actions[-1].repeat_interleave(particles, dim=0).expand(models, -1, -1)
+            returns = torch.tensordot(discounts[: horizon - 1], rewards[:-1], dims=1)
+            returns = returns + discounts[horizon - 1] * self._value(before, last, settings)
+        else:
+            returns = torch.tensordot(discounts[:-1], rewards, dims=1)
+        if settings.terminal_value == 'v':
+            value = self._value(path[-1], self.actor.mean(path[-1]), settings)
+            returns = returns + discounts[-1] * value
+        costs = torch.tensordot(discounts[:-1], self._costs(trajectory, settings), dims=1)
+        by_model = returns.view(models, num, -1).mean(dim=2)
+        total = by_model.mean(dim=0) - settings.pessimism * by_model.std(dim=0, correction=0)
+        worst = costs.view(models, num, -1).amax(dim=(0, 2))
+        # A rollout that leaves the numbers (a diverging model) is worth nothing and is not safe.
+        sound = total.isfinite() & path[-1].isfinite().view(models, num, -1).all(dim=2).all(dim=0)
+        return Scores(torch.where(sound, total, WORTHLESS), torch.where(sound, worst, -WORTHLESS))
 
     def _value(self, states: Tensor, action: Tensor, settings: PlannerSettings) -> Tensor:
         """Terminal value [K, B] of states [K, B, S] and actions [K, B, A]."""
@@ -111,8 +162,44 @@ class Rollout:
         value = values.amin(dim=0) if settings.critic == 'min' else values.mean(dim=0)
         return value.view(models, batch)
 
-    def _costs(self, steps: list[Prediction], path: Tensor, settings: PlannerSettings) -> Tensor:
+    def _costs(self, trajectory: Trajectory, settings: PlannerSettings) -> Tensor:
         """Cost [H, K, B] of each step: that of the state it leads to, as the task counts it."""
         if settings.cost_source == 'known' and self.cost is not None:
-            return self.cost(path)
-        return torch.stack([step.cost for step in steps]).clamp(min=0.0)
+            return self.cost(trajectory.states)
+        return trajectory.costs.clamp(min=0.0)
+
+
+@functools.cache
+def rollout_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The dtype of a setting; `auto` is bfloat16 where the device multiplies it natively."""
+    if name == 'auto':
+        return torch.bfloat16 if _multiplies_bfloat16(device) else torch.float32
+    return {'float32': torch.float32, 'bfloat16': torch.bfloat16}[name]
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    if device.type == 'cuda':
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    try:
+        words = set(Path('/proc/cpuinfo').read_text(encoding='ascii').split())
+    except (OSError, UnicodeDecodeError):
+        return False
+    return bool(words & {'avx512_bf16', 'amx_bf16', 'bf16'})  # x86, x86, ARM
+
+
+@functools.cache
+def _discounts(discount: float, num: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """1, gamma, gamma^2 ..., kept on the device."""
+    with torch.inference_mode(False):
+        return discount ** torch.arange(num, device=device, dtype=dtype)
+
+
+@functools.cache
+def _threads(num: int) -> ThreadPoolExecutor:
+    """Threads that compute alone; torch keeps a thread count for each thread."""
+    return ThreadPoolExecutor(num, 'rollout', lambda: torch.set_num_threads(1))
+
+
+def _alone(score: Callable[..., Scores], state: Tensor, sequences: Tensor, **rest: Any) -> Scores:
+    with torch.inference_mode():  # a mode of each thread's own
+        return score(state, sequences, **rest)
