@@ -112,6 +112,7 @@ class Agent:
             actor_divergence=numbers[3],
             states=solution.states.double().cpu().numpy(),
             plan_s=time.perf_counter() - start,
+            iterations=solution.iterations,
         )
 
     def act_without_planning(self, observation: Array) -> Array:
@@ -231,7 +232,7 @@ class Agent:
         else:
             action = 2.0 * self._random(torch.rand, len(self.task.action_labels)) - 1.0
         states = state.expand(settings.horizon + 1, -1)  # nothing is predicted
-        return Solution(action.expand(settings.horizon, -1), zero, zero, zero, states)
+        return Solution(action.expand(settings.horizon, -1), zero, zero, zero, states, 0)
 
     def _encode(self, observation: Array) -> Tensor:
         """The model state [S] of an observation [O], on the CPU."""

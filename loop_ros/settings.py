@@ -94,6 +94,15 @@ class PlannerSettings(_Validated):
     num_samples: int = setting(100, 'action sequences per iteration N', 2, 100_000)
     num_particles: int = setting(4, 'rollouts of each sequence in each model P', 1, 1000)
     num_iterations: int = setting(8, 'iterations of importance sampling', 1, 100, live=True)
+    time_budget: float = setting(
+        0.0,
+        'time that a plan may take: its iterations end in time; 0: all of them (in real time: what '
+        'the control period allows)',
+        0,
+        1000,
+        's',
+        live=True,
+    )
     temperature: float = setting(
         1.0, 'eta of the weights exp(R/eta), in units of return', 1e-6, 1e6, live=True
     )
@@ -157,7 +166,7 @@ class PlannerSettings(_Validated):
         "precision of the models' products; auto: bfloat16 where the device multiplies it natively",
         choices=('auto', 'float32', 'bfloat16'),
     )
-    num_threads: int = setting(
+    rollout_threads: int = setting(
         0, 'CPU threads that share the rollouts of a plan; 0: as many as cores', 0, 1024
     )
     propagate_noise: bool = setting(

@@ -74,3 +74,4 @@ class Plan:
     actor_divergence: float  # L2 distance of the normalised action to the actor's mean
     states: Array  # [H+1, S], predicted by the ensemble's mean
     plan_s: float  # wall time, s
+    iterations: int  # of importance sampling that were run

@@ -29,7 +29,7 @@ PERIOD = 35_000_000
 
 def make_plan(value: float, horizon: int = 3, d0: float = 0.2) -> Plan:
     sequence = np.array([[value + step, 0.1 * step] for step in range(horizon)])
-    return Plan(sequence[0], sequence, 0.0, 0.0, 1.0, d0, 0.0, np.zeros((horizon + 1, 6)), 0.001)
+    return Plan(sequence[0], sequence, 0.0, 0.0, 1.0, d0, 0.0, np.zeros((horizon + 1, 6)), 0.001, 3)
 
 
 def make_transition(episode: int, step: int, value: float = 0.0, last: bool = False) -> Transition:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from known_world import LinearActor, LinearEnsemble, loop_scores, make_rollout, plain_reward
 from torch import Tensor
 
+from loop_ros.planning import planner as planner_module
 from loop_ros.planning import weighting
 from loop_ros.planning.planner import Planner, Solution
 from loop_ros.planning.rollout import Rollout
@@ -255,3 +257,49 @@ def test_a_seed_determines_the_plan(algorithm: str) -> None:
 
     assert torch.equal(sequence(1), sequence(1))
     assert not torch.equal(sequence(1), sequence(2))
+
+
+class SlowRollout(RecordingRollout):
+    """Moves a clock of its own by 10 ms a rollout, and by 8 ms an evaluation."""
+
+    now = 0.0
+
+    def __call__(self, *arguments: Any) -> Scores:
+        SlowRollout.now += 0.010
+        return super().__call__(*arguments)
+
+    def follow(self, *arguments: Any) -> tuple[Scores, Tensor]:
+        SlowRollout.now += 0.008
+        return super().follow(*arguments)
+
+
+@pytest.fixture
+def slow_planner(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Planner]:
+    monkeypatch.setattr(planner_module.time, 'perf_counter', lambda: SlowRollout.now)
+
+    def make() -> Planner:
+        rollout = make_rollout(LinearEnsemble(GAINS, plain_reward, STD), kind=SlowRollout)
+        return Planner(rollout, 1, torch.device('cpu'), torch.Generator().manual_seed(0))
+
+    return make
+
+
+def test_a_time_budget_ends_the_iterations_with_the_best_so_far(
+    slow_planner: Callable[[], Planner],
+) -> None:
+    def plan(budget: float, iterations: int = 8) -> Solution:
+        settings = PlannerSettings(num_iterations=iterations, time_budget=budget, horizon=3)
+        return slow_planner().plan(torch.tensor([START]), settings)
+
+    assert [plan(budget).iterations for budget in (0.0, 1e-6, 0.035, 1.0)] == [8, 1, 3, 8]
+    torch.testing.assert_close(plan(0.035).sequence, plan(0.0, 3).sequence, rtol=0, atol=0)
+
+
+def test_the_budget_keeps_time_for_the_evaluation(slow_planner: Callable[[], Planner]) -> None:
+    """Once a plan has shown how long it takes."""
+    planner = slow_planner()
+    settings = PlannerSettings(num_iterations=8, time_budget=0.035, horizon=3)
+    planner.plan(torch.tensor([START]), settings)
+    before = SlowRollout.now
+    assert planner.plan(torch.tensor([START]), settings).iterations == 2
+    assert SlowRollout.now - before <= settings.time_budget

@@ -20,6 +20,7 @@ PLAN_FIELDS = (
     'safe_fraction',
     'd0',
     'actor_divergence',
+    'iterations',
 )
 # Stamp (s) of the state that a command answers, the figures of the plan behind it, and its level:
 # 0 fresh plan, 1 shifted last plan, 2 actor, 3 safe command. NaN where there is no plan.

@@ -78,6 +78,7 @@ class PlanWorker:
     ) -> None:
         """In real time the actor is asked before each plan, to have its answer if needed."""
         self.plan_times: deque[float] = deque(maxlen=1000)  # s
+        self.iterations: deque[int] = deque(maxlen=1000)
         self.plans = 0
         self.missed = 0  # control periods without a fresh plan in time
         self._reported = time.monotonic(), 0
@@ -178,6 +179,7 @@ class PlanWorker:
             'plan rate (Hz)': rate,
             'plan_s p50': p50,
             'plan_s p99': p99,
+            'iterations (mean)': float(np.mean(self.iterations or [np.nan])),
             'plans': plans,
             'missed periods': self.missed,
         }
@@ -222,6 +224,7 @@ class PlanWorker:
                 self._ladder.keep_actor(state.stamp, action)
         plan = agent.act(state.observation, self._explore)
         self.plan_times.append(plan.plan_s)
+        self.iterations.append(plan.iterations)
         self.plans += 1
         answer = Answer(state.stamp, state.observation, plan.action, FRESH, plan)
         with self._changed:

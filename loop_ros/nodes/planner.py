@@ -29,6 +29,8 @@ from loop_ros.types import Plan
 
 # Share of the control period after which a fallback goes out, so that it still arrives in time.
 DEADLINE = 0.85
+# Share of it that a plan's iterations may take in real time, unless `time_budget` says otherwise.
+BUDGET = 0.75
 PICTURE_PERIOD = 0.1  # s, between pictures of the plan
 START_GRACE = 10.0  # s that the robot may take to come up before a warning
 
@@ -117,9 +119,8 @@ class PlannerNode(SupervisedNode):
         )
 
     def _make_agent(self) -> Agent:
-        settings = dataclasses.replace(
-            self.parameters.settings, planner=self.planner_parameters.settings
-        )
+        planner = self._in_time(self.planner_parameters.settings)
+        settings = dataclasses.replace(self.parameters.settings, planner=planner)
         agent = dataclasses.replace(self.parameters, settings=settings).make(resume=False)
         self.weights_version = agent.version
         if self.realtime:  # a process's first plan is slow; in lockstep it would use random numbers
@@ -145,7 +146,13 @@ class PlannerNode(SupervisedNode):
         self.next_picture = 0.0
 
     def _reconfigure(self, settings: PlannerSettings) -> None:
-        self.worker.configure(settings)
+        self.worker.configure(self._in_time(settings))
+
+    def _in_time(self, settings: PlannerSettings) -> PlannerSettings:
+        """In real time a plan without a budget of its own gets what the period allows."""
+        if not self.realtime or settings.time_budget > 0:
+            return settings
+        return dataclasses.replace(settings, time_budget=BUDGET * self.period)
 
     def _on_state(self, message: Odometry | JointState) -> None:
         try:

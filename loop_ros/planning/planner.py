@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import NamedTuple
 
 import torch
@@ -22,6 +23,7 @@ class Solution(NamedTuple):
     worst_cost: Tensor  # []
     safe_fraction: Tensor  # [], of the last iteration's candidates
     states: Tensor  # [H+1, S], the ensemble's mean along the sequence
+    iterations: int  # that were run
 
 
 class Planner:
@@ -33,6 +35,7 @@ class Planner:
         self.rollout = rollout
         self.action_dim, self.device, self.generator = action_dim, device, generator
         self._last: Tensor | None = None
+        self._follow_s = 0.0  # what the last plan's evaluation took
 
     def reset(self) -> None:
         """Forget the last plan: the next one starts from the middle of the action range."""
@@ -40,14 +43,19 @@ class Planner:
 
     @torch.inference_mode()
     def plan(self, state: Tensor, settings: PlannerSettings) -> Solution:
-        """The best action sequence from `state` [S] (Alg. 3 and 4)."""
+        """The best action sequence from `state` [S] (Alg. 3 and 4).
+
+        With a time budget the iterations end while there is still time to evaluate the result; the
+        first one always runs.
+        """
+        start = time.perf_counter()
         self.rollout.refresh(settings)
         rule = weighting.RULES[settings.algorithm]
         mean = self.initial_mean(settings.horizon)
         variance = torch.full_like(mean, settings.initial_std**2)
         noise = self._particle_noise(settings)
         proposals: Tensor | None = None
-        for _ in range(settings.num_iterations):
+        for iterations in range(1, settings.num_iterations + 1):
             if proposals is None or settings.resample_actor:
                 proposals = self._proposals(state, settings)
             candidates = torch.cat((proposals, self._samples(mean, variance, proposals, settings)))
@@ -55,10 +63,21 @@ class Planner:
             mean, variance = self._update(
                 mean, variance, candidates, rule(scores, settings), settings
             )
+            if settings.time_budget and not self._fits_another(start, iterations, settings):
+                break
         self._last = mean
+        end = time.perf_counter()
         final, states = self.rollout.follow(state, mean, noise, settings)
+        self._follow_s = time.perf_counter() - end
         safe = (scores.costs <= settings.d0).float().mean()
-        return Solution(mean, final.returns[0], final.costs[0], safe, states)
+        return Solution(mean, final.returns[0], final.costs[0], safe, states, iterations)
+
+    def _fits_another(self, start: float, iterations: int, settings: PlannerSettings) -> bool:
+        """Whether one more iteration like the ones so far, and the evaluation, are in time."""
+        if self.device.type == 'cuda':
+            torch.cuda.synchronize(self.device)
+        elapsed = time.perf_counter() - start
+        return elapsed * (1 + 1 / iterations) + self._follow_s <= settings.time_budget
 
     def initial_mean(self, horizon: int) -> Tensor:
         """The last plan shifted by one step, its last action repeated; zeros without one."""

@@ -61,7 +61,7 @@ class Rollout:
         each operation they never wait for each other, which matters where cores are shared.
         """
         rows = len(sequences) * (1 if noise is None else settings.num_particles)
-        cores = settings.num_threads or len(os.sched_getaffinity(0))
+        cores = settings.rollout_threads or len(os.sched_getaffinity(0))
         shares = min(cores, rows // SHARE) if state.device.type == 'cpu' else 1
         if shares < 2:
             return self._score(state, sequences, noise, settings)
