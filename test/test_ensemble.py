@@ -248,17 +248,24 @@ def test_the_reported_loss_is_that_of_the_restored_models() -> None:
     assert report['model_loss'] == pytest.approx(loss.mean().item(), abs=1e-3)
 
 
-def watch(ensemble: Ensemble, monkeypatch: pytest.MonkeyPatch) -> tuple[set[float], set[float]]:
-    """Identities (kept in the cost) of the transitions trained on, and of those only looked at."""
-    trained_on: set[float] = set()
+def watch(
+    ensemble: Ensemble, trainer: EnsembleTrainer, monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[Tensor], set[float]]:
+    """Identities (kept in the cost) [K, B] trained on, and of those only looked at."""
+    trained_on: list[Tensor] = []
     looked_at: set[float] = set()
-    original = ensemble.negative_log_likelihood
+    step, loss = trainer._step, ensemble.negative_log_likelihood
 
-    def recorded(x: Tensor, target: Tensor, cost: Tensor) -> Tensor:
-        (trained_on if torch.is_grad_enabled() else looked_at).update(cost.flatten().tolist())
-        return original(x, target, cost)
+    def recorded_step(table: Tensor, index: Tensor) -> None:
+        trained_on.append(table[index][..., -1])
+        step(table, index)
 
-    monkeypatch.setattr(ensemble, 'negative_log_likelihood', recorded)
+    def recorded_loss(x: Tensor, target: Tensor, cost: Tensor) -> Tensor:
+        looked_at.update(cost.flatten().tolist())
+        return loss(x, target, cost)
+
+    monkeypatch.setattr(trainer, '_step', recorded_step)
+    monkeypatch.setattr(ensemble, 'negative_log_likelihood', recorded_loss)
     return trained_on, looked_at
 
 
@@ -266,11 +273,12 @@ def watch(ensemble: Ensemble, monkeypatch: pytest.MonkeyPatch) -> tuple[set[floa
 def test_the_holdout_is_never_trained_on(fraction: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither in one training nor in a later one with more data."""
     ensemble, trainer = make(holdout_fraction=fraction, max_epochs=2)
-    trained_on, held_out = watch(ensemble, monkeypatch)
+    batches, held_out = watch(ensemble, trainer, monkeypatch)
     numbered = linear_data(400)._replace(cost=torch.arange(400.0))
     trainer.train(Batch(*(part[:200] for part in numbered)))
     assert len(held_out) == pytest.approx(200 * fraction, abs=1)
     trainer.train(numbered)
+    trained_on = {number for batch in batches for number in batch.flatten().tolist()}
     assert not trained_on & held_out
     assert trained_on | held_out == set(range(400))
     assert len(held_out) == pytest.approx(400 * fraction, abs=1)
@@ -280,15 +288,7 @@ def test_every_model_sees_every_transition_in_its_own_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ensemble, trainer = make(max_epochs=1, batch_size=16)
-    batches: list[Tensor] = []
-    original = ensemble.negative_log_likelihood
-
-    def recorded(x: Tensor, target: Tensor, cost: Tensor) -> Tensor:
-        if torch.is_grad_enabled():
-            batches.append(cost)
-        return original(x, target, cost)
-
-    monkeypatch.setattr(ensemble, 'negative_log_likelihood', recorded)
+    batches, _ = watch(ensemble, trainer, monkeypatch)
     trainer.train(linear_data(100)._replace(cost=torch.arange(100.0)))
     seen = torch.cat(batches, dim=1)
     assert seen.shape == (3, 90)

@@ -102,7 +102,8 @@ def test_bellman_target_by_hand(entropy_in_target: bool) -> None:
     constant(sac.actor, [[0.5, 0.5, -1.0, -1.0]])  # type: ignore[list-item]
     batch, entropy_coef = random_batch(), torch.tensor(0.2)
     target = sac.target(batch, entropy_coef)
-    noise = torch.randn(8, ACTIONS, generator=torch.Generator().manual_seed(SEED)).double()
+    generator = torch.Generator().manual_seed(SEED)
+    noise = torch.randn(16, ACTIONS, generator=generator)[8:].double()  # after those of the states
     std = math.exp(-1.0) * torch.ones(ACTIONS, dtype=torch.float64)
     mean = 0.5 * torch.ones(ACTIONS, dtype=torch.float64)
     log_prob = tanh_gaussian(mean, std).log_prob(torch.tanh(mean + std * noise))
@@ -156,24 +157,33 @@ def test_the_critic_step_is_the_gradient_of_both_squared_errors() -> None:
 def test_the_actor_climbs_the_lower_critic() -> None:
     """Q1 rewards a large first action, Q2 (always lower) a small one: Q2 wins."""
     sac = make(learning_rate=3e-3, initial_entropy_coef=0.0)
-
-    class Critic(torch.nn.Module):
-        def forward(self, state: Tensor, action: Tensor) -> Tensor:
-            return torch.stack((action[..., 0], -action[..., 0] - 10.0))
-
-    sac.critic = Critic()  # type: ignore[assignment]
+    with torch.no_grad():
+        for p in sac.critic.parameters():
+            p.zero_()
+        first, second, last = sac.critic.network.layers
+        first.weight[:, STATES, 0], first.weight[:, STATES, 1] = 1.0, -1.0
+        second.weight[:, 0, 0] = second.weight[:, 1, 1] = 1.0
+        last.weight[0, :2, 0] = torch.tensor([1.0, -1.0])  # relu(a) - relu(-a) = a
+        last.weight[1, :2, 0] = torch.tensor([-1.0, 1.0])
+        last.bias[1] = -10.0
+    sac.critic_optimizer.step = lambda gradients: None  # type: ignore[method-assign]
     batch = random_batch()
+    values = sac.critic(batch.state, batch.action)
+    torch.testing.assert_close(values, torch.stack((batch.action[:, 0], -batch.action[:, 0] - 10)))
     before = sac.actor.mean(batch.state)[:, 0].mean().item()
     for _ in range(50):
-        sac._update_actor(batch.state, torch.tensor(0.0))
+        sac.update(batch)
     assert sac.actor.mean(batch.state)[:, 0].mean().item() < before - 0.3
 
 
 def test_the_actors_pass_leaves_the_critics_alone() -> None:
     sac = make()
+    sac.critic_optimizer.step = lambda gradients: None  # type: ignore[method-assign]
     before = [p.clone() for p in sac.critic.parameters()]
-    sac._update_actor(random_batch().state, torch.tensor(0.1))
+    actor = [p.clone() for p in sac.actor.parameters()]
+    sac.update(random_batch())
     assert all(torch.equal(a, b) for a, b in zip(before, sac.critic.parameters(), strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(actor, sac.actor.parameters(), strict=True))
     assert all(p.requires_grad and p.grad is None for p in sac.critic.parameters())
 
 

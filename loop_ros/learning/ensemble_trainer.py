@@ -9,6 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from loop_ros.learning.adam import Adam
+from loop_ros.learning.ensemble_step import EnsembleStep
 from loop_ros.models.ensemble import Ensemble
 from loop_ros.settings import EnsembleSettings
 from loop_ros.types import Batch
@@ -21,12 +23,12 @@ class EnsembleTrainer:
         self, ensemble: Ensemble, settings: EnsembleSettings, generator: torch.Generator
     ) -> None:
         self.ensemble, self.settings, self.generator = ensemble, settings, generator
-        self.optimizer = torch.optim.AdamW(
+        self.optimizer = Adam(
             [p for p in ensemble.parameters() if p.requires_grad],
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            fused=True,
+            settings.learning_rate,
+            settings.weight_decay,
         )
+        self._steps: dict[int, EnsembleStep] = {}  # by the rows of their batches
 
     def train(self, data: Batch, stop: Callable[[], bool] = lambda: False) -> dict[str, float]:
         """Fit to data until convergence; returns the holdout loss and error and the epochs used.
@@ -70,12 +72,20 @@ class EnsembleTrainer:
         """One pass; each model sees the data in an order of its own."""
         x, target, cost = data
         models, size = self.ensemble.num_models, self.settings.batch_size
+        table = torch.cat((x, target, cost.unsqueeze(-1)), dim=-1)
         keys = torch.rand(models, len(x), generator=self.generator, device=x.device)
         for index in keys.argsort(dim=1).split(size, dim=1):
-            loss = self.ensemble.negative_log_likelihood(x[index], target[index], cost[index])
-            self.optimizer.zero_grad(set_to_none=True)
-            (loss.sum() + self.ensemble.bound_penalty()).backward()
-            self.optimizer.step()
+            self._step(table, index)
+
+    @torch.no_grad()
+    def _step(self, table: Tensor, index: Tensor) -> None:
+        """One gradient step on the rows `index` [K, B] of a table of inputs, targets and cost."""
+        rows, size = index.shape[1], self.settings.batch_size
+        if rows not in self._steps:
+            # Full batches are for ever; how many rows are left for the last one changes.
+            self._steps = {kept: step for kept, step in self._steps.items() if kept == size}
+            self._steps[rows] = EnsembleStep(self.ensemble, self.optimizer, rows)
+        self._steps[rows](table, index)
 
     @torch.no_grad()
     def _holdout_loss(self, data: list[Tensor]) -> Tensor:

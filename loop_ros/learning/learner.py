@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from loop_ros.learning.adam import Adam
 from loop_ros.learning.ensemble_trainer import EnsembleTrainer
 from loop_ros.learning.replay_buffer import ReplayBuffer
 from loop_ros.learning.sac import SAC
@@ -55,7 +56,7 @@ class Learner:
         if len(self.buffer) >= self.settings.sac.batch_size:
             for _ in range(self.settings.sac.updates_per_step):
                 losses = self.sac.update(self._sac_batch())
-        report = {name: float(value) for name, value in losses.items()}
+        report = dict(zip(losses, _numbers(losses), strict=True))
         if self._ensemble_due():
             report.update(self.ensemble_trainer.train(self.buffer.all(), stop))
             self.num_trainings += 1
@@ -106,13 +107,12 @@ class Learner:
             f'buffer.{name}': value for name, value in self.buffer.tensors().items()
         }
         found['generator'] = self.generator.get_state()
-        found['log_entropy_coef'] = self.sac.log_entropy_coef.detach()
+        found['log_entropy_coef'] = self.sac.log_entropy_coef
         for name, value in self.sac.critic_target.state_dict().items():
             found[f'critic_target.{name}'] = value
         for name, optimizer in self._optimizers().items():
-            for index, state in optimizer.state_dict()['state'].items():
-                for key, value in state.items():
-                    found[f'{name}.{index}.{key}'] = torch.as_tensor(value)
+            for key, value in optimizer.tensors().items():
+                found[f'{name}.{key}'] = value
         return found
 
     def restore(self, tensors: dict[str, Tensor], counters: dict[str, Any]) -> None:
@@ -120,10 +120,9 @@ class Learner:
         try:
             self.buffer.restore({'rows': tensors['buffer.rows']})
             self.sac.critic_target.load_state_dict(_under(tensors, 'critic_target.'))
-            with torch.no_grad():
-                self.sac.log_entropy_coef.copy_(tensors['log_entropy_coef'])
+            self.sac.log_entropy_coef.copy_(tensors['log_entropy_coef'])
             for name, optimizer in self._optimizers().items():
-                _restore_optimizer(optimizer, _under(tensors, f'{name}.'))
+                optimizer.restore(_under(tensors, f'{name}.'))
             self.generator.set_state(tensors['generator'].to('cpu'))
             self.num_steps = int(counters['num_steps'])
             self.num_trainings = int(counters['num_trainings'])
@@ -136,7 +135,7 @@ class Learner:
         """Steps seen and ensemble trainings done, for a checkpoint's metadata."""
         return {'num_steps': self.num_steps, 'num_trainings': self.num_trainings}
 
-    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+    def _optimizers(self) -> dict[str, Adam]:
         return {
             'actor_optimizer': self.sac.actor_optimizer,
             'critic_optimizer': self.sac.critic_optimizer,
@@ -149,10 +148,6 @@ def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
 
 
-def _restore_optimizer(optimizer: torch.optim.Optimizer, entries: dict[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in entries.items():
-        index, key = name.split('.', 1)
-        state.setdefault(int(index), {})[key] = value
-    groups = optimizer.state_dict()['param_groups']
-    optimizer.load_state_dict({'state': state, 'param_groups': groups})
+def _numbers(losses: dict[str, Tensor]) -> list[float]:
+    """In one copy from the device."""
+    return torch.stack(list(losses.values())).tolist() if losses else []

@@ -46,7 +46,7 @@ class ReplayBuffer:
     def sample(self, size: int, generator: torch.Generator) -> Batch:
         """`size` transitions drawn uniformly, with replacement."""
         index = torch.randint(self._size, (size,), generator=generator, device=self.device)
-        return self._split(self._rows[index])
+        return self._split(self._rows.index_select(0, index))
 
     def tensors(self) -> dict[str, Tensor]:
         """The contents for a checkpoint, oldest first."""

@@ -9,15 +9,24 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from loop_ros.learning.adam import Adam
+from loop_ros.learning.backprop import Backprop
+from loop_ros.learning.cuda_graph import Graphed
+from loop_ros.learning.squashed_gaussian import SquashedGaussian
 from loop_ros.models.networks import Actor, TwinCritic
 from loop_ros.settings import SacSettings
 from loop_ros.types import Batch
 
+LOSSES = ('critic_loss', 'actor_loss', 'entropy', 'entropy_coef')
+
 
 class SAC:
-    """Updates an actor and a twin critic in place."""
+    """Updates an actor and a twin critic in place.
+
+    Gradients are worked out without autograd (`Backprop`): networks this small spend a third of
+    an update on its bookkeeping.
+    """
 
     def __init__(
         self,
@@ -32,70 +41,107 @@ class SAC:
         self.generator = generator
         self.action_dim = action_dim
         self.target_entropy = settings.target_entropy * action_dim
-        device = next(actor.parameters()).device
+        self.device = next(actor.parameters()).device
         initial = math.log(max(settings.initial_entropy_coef, 1e-8))
-        self.log_entropy_coef = torch.tensor(initial, device=device, requires_grad=True)
-        self.actor_optimizer = self._adam(list(actor.parameters()))
-        self.critic_optimizer = self._adam(list(critic.parameters()))
-        self.entropy_optimizer = self._adam([self.log_entropy_coef])
+        self.log_entropy_coef = torch.tensor(initial, device=self.device)
+        self.actor_optimizer = Adam(list(actor.parameters()), settings.learning_rate)
+        self.critic_optimizer = Adam(list(critic.parameters()), settings.learning_rate)
+        self.entropy_optimizer = Adam([self.log_entropy_coef], settings.learning_rate)
+        self._work: _Workspace | None = None
 
-    def _adam(self, parameters: list[Tensor]) -> torch.optim.Adam:
-        return torch.optim.Adam(parameters, lr=self.settings.learning_rate, fused=True)
-
+    @torch.no_grad()
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """One gradient step of critics, actor and temperature, and of the targets towards them."""
-        entropy_coef = self.log_entropy_coef.detach().exp()
-        critic_loss = self._update_critic(batch, entropy_coef)
-        actor_loss, log_prob = self._update_actor(batch.state, entropy_coef)
-        self._step(
-            self.entropy_optimizer,
-            -self.log_entropy_coef * (log_prob.mean() + self.target_entropy),
-        )
-        with torch.no_grad():
-            torch._foreach_lerp_(
-                list(self.critic_target.parameters()),
-                list(self.critic.parameters()),
-                self.settings.tau,
-            )
-        return {
-            'critic_loss': critic_loss,
-            'actor_loss': actor_loss,
-            'entropy': -log_prob.mean(),
-            'entropy_coef': entropy_coef,
-        }
+        work = self._work
+        if work is None or work.rows != len(batch.reward):
+            work = self._work = _Workspace(self, batch)
+        work.take(batch)
+        work.update()
+        return dict(zip(LOSSES, work.losses.clone().unbind(), strict=True))
 
+    @torch.no_grad()
     def target(self, batch: Batch, entropy_coef: Tensor) -> Tensor:
         """The Bellman target [B] (Eq. 1 with SAC's policy and, where set, its entropy bonus)."""
-        with torch.no_grad():
-            action, log_prob = self.actor.sample(batch.next_state, self._noise(batch.action))
-            value = self.critic_target(batch.next_state, action).amin(dim=0)
-            if self.settings.entropy_in_target:
-                value = value - entropy_coef * log_prob
-            return batch.reward + self.settings.discount * (1.0 - batch.terminated) * value
+        work = _Workspace(self, batch)
+        work.take(batch)
+        return work.target(work.sample(), entropy_coef)
 
-    def _update_critic(self, batch: Batch, entropy_coef: Tensor) -> Tensor:
-        target = self.target(batch, entropy_coef)
-        values = self.critic(batch.state, batch.action)
-        loss = functional.mse_loss(values, target.expand_as(values)) * 2.0
-        self._step(self.critic_optimizer, loss)
-        return loss.detach()
 
-    def _update_actor(self, state: Tensor, entropy_coef: Tensor) -> tuple[Tensor, Tensor]:
-        action, log_prob = self.actor.sample(
-            state, self._noise(state.new_empty(len(state), self.action_dim))
+class _Workspace:
+    """An update's batch, passes and gradients: fixed memory for a number of rows B."""
+
+    def __init__(self, sac: SAC, like: Batch) -> None:
+        self.sac, self.rows = sac, len(like.reward)
+        states, new = like.state.shape[1], sac.log_entropy_coef.new_empty
+        # Inputs of the critics [B, S+A]: as stored, with the policy's action, and one step on.
+        self._stored = new(self.rows, states + sac.action_dim)
+        self._both = new(2 * self.rows, states + sac.action_dim)
+        self._now, self._next = self._both.split(self.rows)
+        self._reward, self._going_on = new(2, self.rows).unbind()
+        self._noise = new(2 * self.rows, sac.action_dim)
+        self._actions = slice(states, None)
+        self._critic = Backprop(sac.critic.network, self.rows)
+        self._critic_target = Backprop(sac.critic_target.network, self.rows)
+        self._actor = Backprop(sac.actor.network, 2 * self.rows, trained=self.rows)
+        self.losses = new(len(LOSSES))
+        self.update = Graphed(self._update, sac.device, sac.generator)
+
+    def take(self, batch: Batch) -> None:
+        """Copy a batch in."""
+        states = batch.state.shape[1]
+        torch.cat((batch.state, batch.action), dim=-1, out=self._stored)
+        torch.cat((batch.state, batch.next_state), out=self._both[:, :states])
+        self._reward.copy_(batch.reward)
+        torch.sub(1.0, batch.terminated, out=self._going_on)
+
+    def _update(self) -> None:
+        sac = self.sac
+        entropy_coef = sac.log_entropy_coef.exp()
+        policy = self.sample()
+        critic_loss = self._update_critic(self.target(policy, entropy_coef))
+        actor_loss, log_prob = self._update_actor(policy, entropy_coef)
+        sac.entropy_optimizer.step([-(log_prob + sac.target_entropy)])
+        torch._foreach_lerp_(
+            self._critic_target.parameters, self._critic.parameters, sac.settings.tau
         )
-        self.critic.requires_grad_(False)  # only the actor learns from this pass
-        value = self.critic(state, action).amin(dim=0)
-        loss = (entropy_coef * log_prob - value).mean()
-        self._step(self.actor_optimizer, loss)
-        self.critic.requires_grad_(True)
-        return loss.detach(), log_prob.detach()
+        torch.stack((critic_loss, actor_loss, -log_prob, entropy_coef), out=self.losses)
 
-    def _noise(self, like: Tensor) -> Tensor:
-        return torch.randn(like.shape, generator=self.generator, device=like.device)
+    def sample(self) -> SquashedGaussian:
+        """The policy's actions [2B, A] in the states and in those one step on, in one pass."""
+        self._noise.normal_(generator=self.sac.generator)
+        states = self._both[:, : self._actions.start].unsqueeze(0)
+        policy = SquashedGaussian(self._actor.forward(states)[0], self._noise)
+        self._both[:, self._actions] = policy.action
+        return policy
 
-    @staticmethod
-    def _step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+    def target(self, policy: SquashedGaussian, entropy_coef: Tensor) -> Tensor:
+        """The Bellman target [B]."""
+        value = self._critic_target.forward(_twice(self._next)).squeeze(-1).amin(dim=0)
+        if self.sac.settings.entropy_in_target:
+            value = value - entropy_coef * policy.log_prob[self.rows :]
+        return self._reward + self.sac.settings.discount * self._going_on * value
+
+    def _update_critic(self, target: Tensor) -> Tensor:
+        """Both critics' squared errors, mean over the batch; returns their sum."""
+        error = self._critic.forward(_twice(self._stored)).squeeze(-1) - target
+        gradient = (2.0 / self.rows) * error
+        self.sac.critic_optimizer.step(self._critic.backward(gradient.unsqueeze(-1)))
+        return error.square().sum() / self.rows
+
+    def _update_actor(
+        self, policy: SquashedGaussian, entropy_coef: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Up the lower critic, less the temperature's share of log pi [2B]; returns both means."""
+        values = self._critic.forward(_twice(self._now))
+        lower = values.amin(dim=0)
+        is_lower = (values == lower).to(values.dtype)  # ties share the gradient
+        towards = is_lower / (-self.rows * is_lower.sum(dim=0))
+        action_gradient = self._critic.input_gradient(towards, self._actions).sum(dim=0)
+        gradient = policy.gradient(action_gradient, entropy_coef / self.rows)
+        self.sac.actor_optimizer.step(self._actor.backward(gradient.unsqueeze(0)))
+        log_prob = policy.log_prob[: self.rows].mean()
+        return entropy_coef * log_prob - lower.mean(), log_prob
+
+
+def _twice(x: Tensor) -> Tensor:
+    return x.expand(2, *x.shape)
