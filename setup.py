@@ -18,7 +18,7 @@ setup(
     maintainer_email='maintainers@loop-ros.invalid',
     license='Apache-2.0',
     python_requires='>=3.11',
-    # loop_ros/sim and loop_ros/config are links to sim/ and config/: they install with the package.
+    # loop_ros/sim, bench and config are links to the folders of that name: they install with it.
     packages=find_packages(include=[NAME, f'{NAME}.*']),
     package_data={NAME: ['py.typed', 'config/*.yaml', *CHECKPOINTS]},
     data_files=[

@@ -2,27 +2,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """The car's RK4 step against scipy.solve_ivp: time a step and error, as ratios from one run.
 
-Run it as `python bench/drift_car.py` on an otherwise idle core.
+Errors are the largest over the six state variables, against solve_ivp at 1e-9; the largest sit
+where the tire begins to slide and its force jumps.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 from scipy.integrate import solve_ivp
 
+from loop_ros.bench.report import Row
 from loop_ros.sim import bicycle
 from loop_ros.sim.drift_car import ACTION_HIGH, ACTION_LOW, CONTROL_PERIOD
 
 Array = NDArray[np.float64]
+TITLE = 'One control period of a random car, by method'
 CAR = bicycle.CarParameters()
 REQUIRED_RATIO = 50.0  # of the batched step over solve_ivp with its default tolerances
 
@@ -46,6 +46,8 @@ def scipy_step(state: Array, action: Array, **tolerances: float) -> Array:
 
 
 def one_by_one(step: Callable[..., Array]) -> Callable[[Array, Array], Array]:
+    """A step of one car as a step of many."""
+
     def run(states: Array, actions: Array) -> Array:
         return np.array([step(s, a) for s, a in zip(states, actions, strict=True)])
 
@@ -53,6 +55,7 @@ def one_by_one(step: Callable[..., Array]) -> Callable[[Array, Array], Array]:
 
 
 def batched(states: Array, actions: Array) -> Array:
+    """The environment's own step."""
     return bicycle.step(states, actions, CONTROL_PERIOD, CAR)
 
 
@@ -68,9 +71,9 @@ def seconds_per_car(
     return min(times) / len(states)
 
 
-def measure(num: int, repeats: int) -> tuple[Table, float]:
-    """The table, and by how much the batched step beats solve_ivp's default."""
-    states, actions = random_cars(num, seed=0)
+def run(options: argparse.Namespace) -> list[Row]:
+    """A row for each method; options: num (cars in the batch), repeats."""
+    states, actions = random_cars(options.num, seed=0)
     exact = one_by_one(lambda s, a: scipy_step(s, a, rtol=1e-9, atol=1e-9))
     reference = exact(states, actions)
     methods: dict[str, Callable[[Array, Array], Array]] = {
@@ -79,42 +82,19 @@ def measure(num: int, repeats: int) -> tuple[Table, float]:
         'RK4, single car': one_by_one(batched),
         'RK4, batched': batched,
     }
-    title = f'{1e3 * CONTROL_PERIOD:.0f} ms of {num} random cars: time, speed-up, step error'
-    table = Table(title=title)
-    for column in ('method', 'us a car', 'faster', 'median', '90%', 'largest'):
-        table.add_column(column, justify='left' if column == 'method' else 'right', no_wrap=True)
-    base = ratio = math.nan
-    for name, run in methods.items():
-        duration = seconds_per_car(run, states, actions, repeats)
-        base = duration if math.isnan(base) else base
-        ratio = base / duration
-        error = np.abs(run(states, actions) - reference).max(axis=1)
-        quantiles = [float(np.quantile(error, q)) for q in (0.5, 0.9, 1.0)]
-        table.add_row(
-            name, f'{1e6 * duration:.2f}', f'{ratio:.1f}x', *(f'{q:.1e}' for q in quantiles)
-        )
-    return table, ratio
-
-
-def main() -> int:
-    """Print the table; 1 where the batched step is not fast enough."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--num', type=int, default=1000, help='cars in the batch')
-    parser.add_argument('--repeats', type=int, default=5)
-    options = parser.parse_args()
-    table, ratio = measure(options.num, options.repeats)
-    console = Console()
-    console.print(table)
-    console.print(
-        'Errors are the largest over the six state variables, against solve_ivp at 1e-9; the '
-        'largest sit where the tire begins to slide and its force jumps.'
-    )
-    enough = ratio >= REQUIRED_RATIO
-    console.print(
-        f'batched against solve_ivp default: {ratio:.0f}x (required {REQUIRED_RATIO:.0f}x)'
-    )
-    return 0 if enough else 1
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+    rows: list[Row] = []
+    for name, method in methods.items():
+        seconds = seconds_per_car(method, states, actions, options.repeats)
+        error = np.abs(method(states, actions) - reference).max(axis=1)
+        median, most, largest = np.quantile(error, (0.5, 0.9, 1.0)).tolist()
+        row = {
+            'method': name,
+            'us_a_car': 1e6 * seconds,
+            'ratio': rows[0]['us_a_car'] / (1e6 * seconds) if rows else 1.0,
+            'error_median': median,
+            'error_90%': most,
+            'error_largest': largest,
+        }
+        rows.append(row)
+    rows[-1]['required_ratio'] = REQUIRED_RATIO
+    return rows

@@ -17,11 +17,15 @@ import loop_ros
 TREE = Path(__file__).resolve().parent.parent
 ROS = ('rclpy', 'rosbags', 'rcl_interfaces', 'std_msgs', 'sensor_msgs', 'nav_msgs')
 # What needs ROS; the rest of the package is the core.
-OUTSIDE = ('loop_ros.nodes', 'loop_ros.bags')
+OUTSIDE = (
+    'loop_ros.nodes',
+    'loop_ros.bags',
+    *(f'loop_ros.bench.{name}' for name in ('bridge', 'latency', 'processes', 'realtime')),
+)
 
 
 def core_modules() -> list[str]:
-    """Every module of the package but the nodes and the bags."""
+    """Every module of the package but what needs ROS."""
     found = pkgutil.walk_packages(loop_ros.__path__, 'loop_ros.')
     return [module.name for module in found if not module.name.startswith(OUTSIDE)]
 

@@ -19,6 +19,7 @@ NODES = ('planner_node', 'learner_node', 'bridge_node')
 # Run by the installed package's Python: where things are, and that they work.
 PROBE = """
 import json, loop_ros
+from loop_ros.bench import workload
 from loop_ros.learning.checkpoint import resolve
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
@@ -26,7 +27,8 @@ environment = registry.make('drift_car')
 environment.reset(seed=0)
 Settings.load('drift_car')
 print(json.dumps({
-    'package': loop_ros.__file__, 'sim': registry.__file__, 'tasks': list(registry.names()),
+    'package': loop_ros.__file__, 'sim': registry.__file__,
+    'bench': workload.__file__, 'tasks': list(registry.names()),
     'weights': sorted(path.name for path in resolve('shipped', 'drift_car').iterdir()),
 }))
 """
@@ -60,8 +62,8 @@ def run(*command: object, cwd: Path) -> str:
 def check_probe(output: str, expected: Path) -> None:
     """Check what PROBE printed: the code was loaded from below `expected`."""
     found = json.loads(output.splitlines()[-1])
-    assert Path(found['package']).resolve().is_relative_to(expected.resolve())
-    assert Path(found['sim']).resolve().is_relative_to(expected.resolve())
+    for part in ('package', 'sim', 'bench'):
+        assert Path(found[part]).resolve().is_relative_to(expected.resolve())
     assert 'drift_car' in found['tasks']
     assert any(name.endswith('.safetensors') for name in found['weights'])
 

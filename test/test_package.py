@@ -28,7 +28,10 @@ PYTHON_DEPENDENCIES = {
 }
 ROS_DEPENDENCIES = {'rclpy', 'launch', 'launch_ros'}
 # Imported where they are installed, done without where they are not.
-OPTIONAL = {'ackermann_msgs', 'ament_index_python', 'builtin_interfaces', 'mcap'}
+OPTIONAL = {
+    'ackermann_msgs', 'ament_index_python', 'builtin_interfaces', 'mcap',
+    'scipy', 'stable_baselines3',  # peers of the benchmarks
+}  # fmt: skip
 
 
 def sources(*patterns: str) -> list[Path]:
@@ -93,7 +96,7 @@ def test_changelog_reads_as_ros_wants_it(package) -> None:
 def test_every_import_is_declared(package, distribution) -> None:
     declared = {dependency.name for dependency in package.build_depends + package.exec_depends}
     required = {Requirement(line).name for line in distribution.install_requires}
-    for path in sources('loop_ros/*.py', 'sim/*.py', 'launch/*.py'):
+    for path in sources('loop_ros/*.py', 'sim/*.py', 'bench/*.py', 'launch/*.py'):
         for module in imports(path) - OPTIONAL:
             where = f'{path.relative_to(TREE)} imports {module}'
             if module in PYTHON_DEPENDENCIES:
@@ -155,11 +158,11 @@ def test_every_folder_of_code_is_a_package(distribution) -> None:
     for path in sources('loop_ros/*.py'):
         name = '.'.join(path.relative_to(TREE).parent.parts)
         assert name in packages, f'{path.relative_to(TREE)}: its folder has no __init__.py'
-    assert 'loop_ros.sim' in packages
+    assert {'loop_ros.sim', 'loop_ros.bench'} <= packages
 
 
 def test_links_are_relative() -> None:
-    for name in ('sim', 'config'):
+    for name in ('sim', 'bench', 'config'):
         link = TREE / 'loop_ros' / name
         assert link.is_symlink()
         assert str(link.readlink()) == f'../{name}'

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from loop_ros.cli import bench
 from loop_ros.cli.algorithms import ALGORITHMS
 
 
@@ -30,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_sweep(commands)
     _add_compare(commands)
+    bench.add(commands)
     return parser
 
 

@@ -1,0 +1,71 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Rows of figures for people (a table) or for programs (one line of JSON)."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+Row = dict[str, Any]
+
+
+def show(title: str, rows: list[Row], as_json: bool = False) -> None:
+    """Print the rows; JSON has null where a figure is not a number.
+
+    In a table, what is the same in all rows stands below it.
+    """
+    if as_json:
+        print(json.dumps([{name: _plain(value) for name, value in row.items()} for row in rows]))
+        return
+    console = Console()
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    common = {name for name in names if len({str(row.get(name)) for row in rows}) == 1}
+    common = common if len(rows) > 1 else set()
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify='left')
+    for name in names:
+        if name not in common:
+            numbers = all(isinstance(row.get(name) or 0, int | float) for row in rows)
+            table.add_column(
+                _words(name), justify='right' if numbers else 'left', no_wrap=not numbers
+            )
+    for row in rows:
+        table.add_row(*(_text(row.get(name)) for name in names if name not in common))
+    console.print(table)
+    if common:
+        same = (f'{_words(name)} {_text(rows[0][name])}' for name in names if name in common)
+        console.print(', '.join(same), highlight=False)
+
+
+def exit_code(rows: list[Row]) -> int:
+    """1 where a row's ratio is below the one it must reach, else 0."""
+    return int(any(row['ratio'] < row['required_ratio'] for row in rows if 'required_ratio' in row))
+
+
+def rounded(value: float, digits: int = 4) -> float:
+    """To so many significant digits: more would be noise."""
+    if value == 0.0 or not math.isfinite(value):
+        return value
+    return round(value, digits - 1 - math.floor(math.log10(abs(value))))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return rounded(value) if math.isfinite(value) else None
+    return value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f'{value:.0f}' if abs(value) >= 1000 else f'{value:.3g}'
+    return '' if value is None else str(value)
+
+
+def _words(name: str) -> str:
+    """A heading that may break into lines."""
+    return name.replace('_', ' ')

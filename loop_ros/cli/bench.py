@@ -1,0 +1,107 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""loop-ros bench: one sub-command for each file of measurements in bench/."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+from typing import Any
+
+NEED_ROS = ('bridge', 'latency', 'realtime')
+
+
+def add(commands: Any) -> None:
+    """Add the command `bench` with its sub-commands."""
+    parser = commands.add_parser('bench', help='speeds, beside a peer from the same run')
+    benches = parser.add_subparsers(required=True, metavar='WHAT', dest='bench')
+    _add_planning(benches)
+    _add_nodes(benches)
+    learner = _add(benches, 'learner', 'SAC and ensemble steps against peers')
+    _add_device(learner)
+    _add_seconds(learner, 10.0)
+    drift_car = _add(benches, 'drift_car', "the car's step against scipy's solver")
+    drift_car.add_argument('--num', type=_positive, default=1000, help='cars in the batch')
+    drift_car.add_argument('--repeats', type=_positive, default=5)
+
+
+def _add_planning(benches: Any) -> None:
+    planner = _add(benches, 'planner', 'plans against a plain reference and the matmul rate')
+    scaling = _add(benches, 'scaling', 'plan time against N, K, P, H and width')
+    for parser, plans in ((planner, 100), (scaling, 20)):
+        _add_device(parser)
+        parser.add_argument(
+            '--dtype',
+            choices=('auto', 'float32', 'bfloat16'),
+            help="precision of the rollouts; default the profile's",
+        )
+        parser.add_argument(
+            '--plans', type=_positive, default=plans, help=f'of each size, default {plans}'
+        )
+    scaling.add_argument('--out', type=Path, required=True, help='folder for scaling.json and .png')
+
+
+def _add_nodes(benches: Any) -> None:
+    latency = _add(benches, 'latency', 'state message out to command message in, real time')
+    _add_device(latency)
+    _add_seconds(latency, 30.0)
+    latency.add_argument('--profile', default='drift_car', help='name or YAML file')
+    _add_seconds(_add(benches, 'bridge', 'steps in lockstep, transitions to the learner'), 5.0)
+    realtime = _add(benches, 'realtime', 'the launched drift car in real time')
+    _add_seconds(realtime, 300.0)
+    realtime.add_argument(
+        'launch_arguments', nargs='*', metavar='NAME:=VALUE', help='for the launch, as d0:=0.5'
+    )
+
+
+def _add(benches: Any, name: str, description: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = benches.add_parser(name, help=description)
+    parser.add_argument('--json', action='store_true', help='one line: a list of rows')
+    parser.set_defaults(run=_run)
+    return parser
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1 ...')
+    parser.add_argument(
+        '--num-threads', type=_positive, help="CPU threads; default torch's choice (nodes: theirs)"
+    )
+
+
+def _add_seconds(parser: argparse.ArgumentParser, default: float) -> None:
+    parser.add_argument(
+        '--seconds', type=_duration, default=default, help=f'of a measurement, default {default:g}'
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        from loop_ros.bench import report
+
+        module = importlib.import_module(f'loop_ros.bench.{options.bench}')
+        rows = module.run(options)
+    except ModuleNotFoundError as error:
+        missing = str(error.name).partition('.')[0]
+        if missing == 'loop_ros':
+            raise
+        remedy = f'pip install {missing}'
+        if options.bench in NEED_ROS:
+            remedy = 'source a ROS 2 installation, or run `make .venv` and activate it'
+        raise ValueError(f'bench {options.bench} needs {missing}: {remedy}') from None
+    report.show(getattr(module, 'TITLE', options.bench), rows, options.json)
+    return report.exit_code(rows)
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'{value} is not positive')
+    return value
+
+
+def _duration(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float('inf'):
+        raise argparse.ArgumentTypeError(f'{text} is not a length of time')
+    return value
