@@ -46,6 +46,7 @@ class Robot:
         self.sent: dict[int, float] = {}  # stamp -> time of publication, s
         self.waited: dict[int, float] = {}  # stamp -> s until its command
         self.levels: dict[int, int] = {}  # stamp -> level of the answer
+        self.iterations: dict[int, float] = {}  # stamp -> of the plan behind it
         self.learner: dict[str, str] = {}  # its last diagnostics
         self.states = ros.create_publisher(Odometry, 'odom', qos.STATE)
         self.transitions = ros.create_publisher(Float64MultiArray, 'transition', qos.TRANSITION)
@@ -83,6 +84,7 @@ class Robot:
         self.sent.clear()
         self.waited.clear()
         self.levels.clear()
+        self.iterations.clear()
 
     def _step(self, action: Array) -> None:
         transition = self.simulation.step(action)
@@ -96,7 +98,10 @@ class Robot:
 
     def _on_telemetry(self, message: Float64MultiArray) -> None:
         figures = conversions.telemetry_from_msg(message)
-        self.levels[round(1e9 * figures['stamp'])] = int(figures['level'])
+        stamp = round(1e9 * figures['stamp'])
+        self.levels[stamp] = int(figures['level'])
+        if self.levels[stamp] == FRESH:
+            self.iterations[stamp] = figures['iterations']
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -156,6 +161,7 @@ def _row(robot: Robot, options: argparse.Namespace, learning: bool, learned_befo
         'states': len(robot.sent),
         'answered': len(robot.waited),
         'fresh_plans': fresh,
+        'iterations': sum(robot.iterations.values()) / max(1, len(robot.iterations)),
         'p50_ms': p50,
         'p99_ms': p99,
         'max_ms': float(waited.max(initial=0.0)),

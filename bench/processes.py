@@ -87,8 +87,8 @@ def node(name: str, **parameters: Any) -> Iterator[Callable[[], None]]:
         def check() -> None:
             if process.poll() is not None:
                 log.seek(0)
-                last = log.read().decode(errors='replace').strip().splitlines()[-1:]
-                raise ChildProcessError(f'{name}_node ended ({process.returncode}): {last}')
+                words = log.read().decode(errors='replace').strip().rpartition('\n')[2]
+                raise ChildProcessError(f'{name}_node ended ({process.returncode}): {words}')
 
         try:
             yield check

@@ -51,7 +51,8 @@ class Listener(Node):
 
 def report(rows: list[dict[str, float]], diagnostics: dict[str, dict[str, str]]) -> Row:
     """Figures over the commands that answered a state."""
-    times = 1e3 * np.array([row['plan_s'] for row in rows if row['level'] == 0])
+    fresh = [row for row in rows if row['level'] == 0]
+    times = 1e3 * np.array([row['plan_s'] for row in fresh])
     levels = [int(row['level']) for row in rows]
     planner = diagnostics.get('/planner: planning', {})
     learner = diagnostics.get('/learner: learning', {})
@@ -61,6 +62,7 @@ def report(rows: list[dict[str, float]], diagnostics: dict[str, dict[str, str]])
         'p50_ms': p50,
         'p99_ms': p99,
         'max_ms': float(times.max(initial=0.0)),
+        'iterations': sum(row['iterations'] for row in fresh) / max(1, len(fresh)),
         **{f'level_{level}': levels.count(level) for level in range(4)},
         'missed_periods': int(planner.get('missed periods', -1)),
         'plans': int(planner.get('plans', -1)),

@@ -21,7 +21,7 @@ def show(title: str, rows: list[Row], as_json: bool = False) -> None:
     In a table, what is the same in all rows stands below it.
     """
     if as_json:
-        print(json.dumps([{name: _plain(value) for name, value in row.items()} for row in rows]))
+        print(json.dumps(plain(rows)))
         return
     console = Console()
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -42,28 +42,28 @@ def show(title: str, rows: list[Row], as_json: bool = False) -> None:
         console.print(', '.join(same), highlight=False)
 
 
+def plain(rows: list[Row]) -> list[Row]:
+    """As JSON has them: to four digits, None where a figure is not a number."""
+    return [{name: _plain(value) for name, value in row.items()} for row in rows]
+
+
 def exit_code(rows: list[Row]) -> int:
     """1 where a row's ratio is below the one it must reach, else 0."""
     return int(any(row['ratio'] < row['required_ratio'] for row in rows if 'required_ratio' in row))
 
 
-def rounded(value: float, digits: int = 4) -> float:
-    """To so many significant digits: more would be noise."""
-    if value == 0.0 or not math.isfinite(value):
-        return value
-    return round(value, digits - 1 - math.floor(math.log10(abs(value))))
-
-
 def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return rounded(value) if math.isfinite(value) else None
-    return value
+    if not isinstance(value, float):
+        return value
+    return float(f'{value:.4g}') if math.isfinite(value) else None
 
 
 def _text(value: Any) -> str:
+    if value is None or isinstance(value, float) and math.isnan(value):
+        return ''
     if isinstance(value, float):
         return f'{value:.0f}' if abs(value) >= 1000 else f'{value:.3g}'
-    return '' if value is None else str(value)
+    return str(value)
 
 
 def _words(name: str) -> str:

@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 
 from loop_ros.bench import planner
-from loop_ros.bench.report import Row, rounded
+from loop_ros.bench.report import Row, plain
 from loop_ros.bench.timing import percentiles, take_turns
 from loop_ros.bench.workload import Workload, plan_flop, workloads
 
@@ -46,10 +46,11 @@ def run(options: argparse.Namespace) -> list[Row]:
         for value in values
     ]
     rows = [largest(workload, device, options.plans) for workload in (paper, *others)]
-    data = {'threads': torch.get_num_threads(), 'points': points, 'largest': rows}
+    threads = torch.get_num_threads()
+    data = {'threads': threads, 'points': plain(points), 'largest': plain(rows)}
     text = json.dumps(data, indent=2) + '\n'
     (options.out / 'scaling.json').write_text(text, encoding='utf-8')
-    plot(points, f'{device}, {torch.get_num_threads()} threads', options.out / 'scaling.png')
+    plot(points, f'{device}, {threads} threads', options.out / 'scaling.png')
     return rows
 
 
@@ -60,9 +61,9 @@ def point(paper: Workload, name: str, value: int, device: torch.device, plans: i
     return {
         'varied': name,
         'value': value,
-        'p50_ms': rounded(p50),
-        'p99_ms': rounded(p99),
-        'gflop': rounded(1e-9 * plan_flop(workload)),
+        'p50_ms': p50,
+        'p99_ms': p99,
+        'gflop': 1e-9 * plan_flop(workload),
     }
 
 
@@ -91,7 +92,7 @@ def largest(workload: Workload, device: torch.device, plans: int) -> Row:
         'num_threads': torch.get_num_threads(),
         'own_N': workload.settings.planner.num_samples,
         'largest_N_at_50_hz': num,
-        'p99_ms': rounded(time),
+        'p99_ms': time,
     }
 
 
