@@ -43,16 +43,21 @@ class Planner:
 
     @torch.inference_mode()
     def plan(self, state: Tensor, settings: PlannerSettings) -> Solution:
-        """The best action sequence from `state` [S] (Alg. 3 and 4).
+        """The best action sequence from `state` [S], sought around the last one."""
+        solution = self.solve(state, self.initial_mean(settings.horizon), settings)
+        self._last = solution.sequence
+        return solution
+
+    def solve(self, state: Tensor, mean: Tensor, settings: PlannerSettings) -> Solution:
+        """The best action sequence from `state` [S], sought around `mean` [H, A] (Alg. 3 and 4).
 
         With a time budget the iterations end while there is still time to evaluate the result; the
-        first one always runs.
+        first one always runs. Without one nothing waits for the device.
         """
         start = time.perf_counter()
         self.rollout.refresh(settings)
         rule = weighting.RULES[settings.algorithm]
-        mean = self.initial_mean(settings.horizon)
-        variance = torch.full_like(mean, settings.initial_std**2)
+        variance = (torch.zeros_like(mean) + settings.initial_std).square()
         noise = self._particle_noise(settings)
         proposals: Tensor | None = None
         for iterations in range(1, settings.num_iterations + 1):
@@ -65,7 +70,6 @@ class Planner:
             )
             if settings.time_budget and not self._fits_another(start, iterations, settings):
                 break
-        self._last = mean
         end = time.perf_counter()
         final, states = self.rollout.follow(state, mean, noise, settings)
         self._follow_s = time.perf_counter() - end
@@ -84,7 +88,7 @@ class Planner:
         last = self._last
         if last is None or len(last) != horizon:
             return torch.zeros(horizon, self.action_dim, device=self.device)
-        return torch.cat((last[1:], last[-1:]))
+        return shifted(last)
 
     def _proposals(self, state: Tensor, settings: PlannerSettings) -> Tensor:
         """The actor's share of the candidates, [beta N, H, A]."""
@@ -135,3 +139,8 @@ class Planner:
 
     def _normal(self, *shape: int) -> Tensor:
         return torch.randn(shape, generator=self.generator, device=self.device)
+
+
+def shifted(sequence: Tensor) -> Tensor:
+    """A sequence [H, A] one step later, its last action repeated."""
+    return torch.cat((sequence[1:], sequence[-1:]))

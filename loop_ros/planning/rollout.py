@@ -86,7 +86,7 @@ class Rollout:
         """
         num, horizon, action_dim = noise.shape
         noise = noise * settings.actor_noise
-        noise[0] = 0.0
+        noise[0].zero_()
         model = self._model(settings)
         rows = -(-num // model.num_models)  # sequences of a model; the last row may be padding
         padded = noise.new_zeros(rows * model.num_models, horizon, action_dim)

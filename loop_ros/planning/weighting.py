@@ -52,9 +52,8 @@ def safe_cem(scores: Scores, settings: PlannerSettings) -> Tensor:
 
 def _elites(merit: Tensor, settings: PlannerSettings) -> Tensor:
     count = max(1, round(settings.elite_fraction * len(merit)))
-    weights = torch.zeros_like(merit)
-    weights[merit.topk(count).indices] = 1.0 / count
-    return weights
+    elites = merit.topk(count).indices
+    return torch.zeros_like(merit).scatter(0, elites, 1.0 / count)  # assigning would copy a number
 
 
 RULES = {'arc': arc, 'safe_arc': safe_arc, 'cem': cem, 'safe_cem': safe_cem}
