@@ -28,7 +28,7 @@ from loop_ros.learning import checkpoint
 from loop_ros.learning.learner import Learner
 from loop_ros.models.ensemble import Ensemble
 from loop_ros.models.networks import Actor, TwinCritic
-from loop_ros.planning.planner import Planner, Solution
+from loop_ros.planning.planner import Solution, make_planner
 from loop_ros.planning.rollout import Rollout
 from loop_ros.settings import PlannerSettings, Settings
 from loop_ros.sim.task import Task
@@ -53,7 +53,7 @@ class Agent:
             network.to(self.device)
         self._plan_generator = torch.Generator(self.device).manual_seed(seed)
         rollout = Rollout(self.ensemble, self.actor, self.critic, task.cost)
-        self.planner = Planner(rollout, action_dim, self.device, self._plan_generator)
+        self.planner = make_planner(rollout, action_dim, self.device, self._plan_generator)
         self._learn_generator = torch.Generator(self.device).manual_seed(seed + 1)
         self.version = 0  # of the weights; 0 is untrained
 
@@ -98,10 +98,14 @@ class Agent:
             divergence = (executed - self.actor.mean(state)).norm()
             sequence = solution.sequence.clone()
             sequence[0] = executed
-            numbers = torch.stack(
+            figures = torch.stack(
                 (solution.predicted_return, solution.worst_cost, solution.safe_fraction, divergence)
-            ).tolist()
-        physical = self.task.denormalize_action(sequence.double().cpu().numpy())
+            )
+            parts = figures, sequence.flatten(), solution.states.flatten()
+            read = torch.cat(parts).cpu().double()  # the one wait for the device
+        figures, actions, states = read.split([len(part) for part in parts])
+        numbers = figures.tolist()
+        physical = self.task.denormalize_action(actions.view(sequence.shape).numpy())
         return Plan(
             action=physical[0],
             sequence=physical,
@@ -110,7 +114,7 @@ class Agent:
             safe_fraction=numbers[2],
             d0=settings.d0,
             actor_divergence=numbers[3],
-            states=solution.states.double().cpu().numpy(),
+            states=states.view(solution.states.shape).numpy(),
             plan_s=time.perf_counter() - start,
             iterations=solution.iterations,
         )

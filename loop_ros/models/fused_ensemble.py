@@ -34,15 +34,20 @@ _WARPS = 8
 
 
 class FusedEnsemble(PlanningEnsemble):
-    """Predicts as PlanningEnsemble does; ImportError without Triton."""
+    """Predicts as PlanningEnsemble does."""
 
     def __init__(
         self, ensemble: Ensemble, dtype: torch.dtype = torch.float32, block: int | None = None
     ) -> None:
-        """`block` sets the rows of a program, one of BLOCKS; None: as suits the device."""
+        """`block` sets the rows of a program, one of BLOCKS; None: as suits the device.
+
+        ImportError without Triton, RuntimeError on a GPU that it does not suit.
+        """
         if triton is None:
             raise ImportError('the fused rollout needs triton, which comes with torch for CUDA')
         super().__init__(ensemble, dtype)
+        if self.device.type == 'cuda' and torch.cuda.get_device_capability(self.device) < (8, 0):
+            raise RuntimeError('the fused rollout needs a GPU of 2020 or later (capability 8.0)')
         # The layers between hidden ones, and the biases of hidden ones, each in one piece.
         models, _, width = self.weights[0].shape
         layers = len(self.weights) - 2

@@ -144,3 +144,15 @@ class Planner:
 def shifted(sequence: Tensor) -> Tensor:
     """A sequence [H, A] one step later, its last action repeated."""
     return torch.cat((sequence[1:], sequence[-1:]))
+
+
+def make_planner(
+    rollout: Rollout, action_dim: int, device: torch.device, generator: torch.Generator
+) -> Planner:
+    """The planner for a device; it plans in the thread that makes it."""
+    if device.type != 'cuda':
+        return Planner(rollout, action_dim, device, generator)
+    from loop_ros.planning.graph import GraphedPlanner  # brings a compiler with it
+
+    torch.cuda.set_device(device)  # graphs and kernels go to the present one
+    return GraphedPlanner(rollout, action_dim, device, generator)
