@@ -8,6 +8,7 @@ from typing import cast
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from loop_ros.models.networks import BatchedLinear, BatchedMLP
 
@@ -29,7 +30,7 @@ class Backprop:
         self._weights = [layer.weight.detach() for layer in layers]
         self._biases = [layer.bias.detach() for layer in layers]
         self._transposed = [weight.mT for weight in self._weights]
-        self._silu = {'silu': True, 'relu': False}[network.activation.__name__]
+        self._silu = network.activation is functional.silu
         self._layer_norm = network.layer_norm
         self._trained = rows if trained is None else trained
         pairs = zip(self._weights, self._biases, strict=True)

@@ -39,7 +39,8 @@ class BatchedMLP(nn.Module):
         self.layers = nn.ModuleList(
             BatchedLinear(num, a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
         )
-        self.activation = getattr(functional, activation)
+        # In place where the gradient allows it: relu's needs the output, silu's the input.
+        self.activation = {'relu': torch.relu_, 'silu': functional.silu}[activation]
         self.layer_norm = layer_norm
 
     def forward(self, x: Tensor, num: int | None = None) -> Tensor:
