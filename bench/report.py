@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 Row = dict[str, Any]
+WIDTH = 160  # characters of a table that goes into a file
 
 
 def show(title: str, rows: list[Row], as_json: bool = False) -> None:
@@ -24,16 +25,15 @@ def show(title: str, rows: list[Row], as_json: bool = False) -> None:
         print(json.dumps(plain(rows)))
         return
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH)
     names = list(dict.fromkeys(name for row in rows for name in row))
     common = {name for name in names if len({str(row.get(name)) for row in rows}) == 1}
     common = common if len(rows) > 1 else set()
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify='left')
     for name in names:
         if name not in common:
-            numbers = all(isinstance(row.get(name) or 0, int | float) for row in rows)
-            table.add_column(
-                _words(name), justify='right' if numbers else 'left', no_wrap=not numbers
-            )
+            _add_column(table, name, [row.get(name) for row in rows])
     for row in rows:
         table.add_row(*(_text(row.get(name)) for name in names if name not in common))
     console.print(table)
@@ -50,6 +50,16 @@ def plain(rows: list[Row]) -> list[Row]:
 def exit_code(rows: list[Row]) -> int:
     """1 where a row's ratio is below the one it must reach, else 0."""
     return int(any(row['ratio'] < row['required_ratio'] for row in rows if 'required_ratio' in row))
+
+
+def _add_column(table: Table, name: str, values: list[Any]) -> None:
+    """Where room is short texts and headings take more lines; numbers stay whole."""
+    words = _words(name)
+    if all(isinstance(value or 0, int | float) for value in values):
+        least = max(len(part) for part in (*words.split(), *map(_text, values)))
+        table.add_column(words, justify='right', min_width=least)
+    else:
+        table.add_column(words, overflow='fold', min_width=min(8, len(words)))
 
 
 def _plain(value: Any) -> Any:

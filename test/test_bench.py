@@ -213,6 +213,23 @@ def test_json_is_one_line_and_has_null_for_no_number(capsys: pytest.CaptureFixtu
     ]
 
 
+@pytest.mark.parametrize('width', ['60', '200'])
+def test_no_number_of_a_table_is_cut(
+    width: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv('FORCE_COLOR', '1')  # a terminal, as far as rich can see
+    monkeypatch.setenv('COLUMNS', width)
+    names = ('matmul_gflops', 'ratio_to_reference', 'p50_ms', 'p99_ms')
+    rows = [
+        {'size': f'{what} with a long name', 'device': 'cpu', **dict.fromkeys(names, number)}
+        for what, number in (('one', 123.4), ('two', 0.0567))
+    ]
+    report.show('Title', rows)
+    output = capsys.readouterr().out
+    assert output.count('123') == output.count('0.0567') == len(names)
+    assert output.count('cpu') == 1, 'what all rows share stands below the table'
+
+
 def test_a_ratio_below_the_required_one_fails() -> None:
     row = {'ratio': 49.0, 'required_ratio': 50.0}
     assert report.exit_code([{'ratio': 1.0}, row]) == 1
