@@ -19,8 +19,11 @@ pytest.importorskip('triton', reason='the fused rollout needs triton, as CUDA bu
 
 from loop_ros.models.ensemble import Ensemble  # noqa: E402
 from loop_ros.models.fused_ensemble import FusedEnsemble  # noqa: E402
+from loop_ros.models.networks import Actor, TwinCritic  # noqa: E402
 from loop_ros.models.planning_ensemble import PlanningEnsemble  # noqa: E402
-from loop_ros.settings import EnsembleSettings  # noqa: E402
+from loop_ros.planning.planner import Planner  # noqa: E402
+from loop_ros.planning.rollout import Rollout  # noqa: E402
+from loop_ros.settings import EnsembleSettings, PlannerSettings  # noqa: E402
 
 DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
 HERE = Path(__file__).resolve().parent
@@ -75,6 +78,28 @@ def test_a_fused_rollout_equals_the_eager_one(
     choice = torch.randn(ensemble.num_models, 5, actions.shape[-1]).to(DEVICE)
     step, expected = fused.step(states, choice), eager.step(states, choice)
     assert (step - expected).abs().max() <= share * (1.0 + expected.std())
+
+
+def test_a_plan_over_fused_rollouts_equals_one_over_eager_ones() -> None:
+    """With proposals of the actor, particles and the final evaluation."""
+    settings = PlannerSettings(
+        horizon=HORIZON, num_samples=20, num_particles=2, num_iterations=3, actor_fraction=0.2,
+        mean_update=0.9, rollout_dtype='float32', cost_source='learned',
+    )  # fmt: skip
+    ensemble = make(4, 2, 3, 2, 20)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        actor = Actor(4, 2, 8).to(DEVICE)
+        critic = TwinCritic(4, 2, 8, layer_norm=False).to(DEVICE)
+    solutions = []
+    for copy in (FusedEnsemble, PlanningEnsemble):
+        rollout = Rollout(ensemble, actor, critic, None, copy)
+        planner = Planner(rollout, 2, DEVICE, torch.Generator(DEVICE).manual_seed(0))
+        for state in torch.linspace(-1.0, 1.0, 8, device=DEVICE).view(2, 4):
+            solutions.append(planner.plan(state, settings))
+    for ours, theirs in zip(solutions[:2], solutions[2:], strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+        assert ours.sequence.abs().max() > 0.1
 
 
 def test_refreshed_weights_are_the_ones_that_are_used() -> None:
