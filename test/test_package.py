@@ -31,6 +31,7 @@ ROS_DEPENDENCIES = {'rclpy', 'launch', 'launch_ros'}
 OPTIONAL = {
     'ackermann_msgs', 'ament_index_python', 'builtin_interfaces', 'mcap',
     'scipy', 'stable_baselines3',  # peers of the benchmarks
+    'triton',  # comes with torch for CUDA
 }  # fmt: skip
 
 
