@@ -78,6 +78,9 @@ def test_a_fused_rollout_equals_the_eager_one(
     choice = torch.randn(ensemble.num_models, 5, actions.shape[-1]).to(DEVICE)
     step, expected = fused.step(states, choice), eager.step(states, choice)
     assert (step - expected).abs().max() <= share * (1.0 + expected.std())
+    before = step.clone()
+    fused.step(states + 1.0, choice)
+    assert torch.equal(step, before), "a step is its caller's to keep"
 
 
 def test_a_plan_over_fused_rollouts_equals_one_over_eager_ones() -> None:
@@ -126,6 +129,7 @@ def test_a_nan_stays_in_its_model_and_its_sequence() -> None:
     actions[1, 4, 0] = torch.nan  # from the second step on
     with torch.no_grad():
         ensemble.network.layers[0].weight[2, 0, 5] = torch.nan
+        ensemble.network.layers[-1].bias[0, 0, -1] = torch.nan  # a cost of which nothing comes
     ours = FusedEnsemble(ensemble, block=16).roll(state, actions, noise)
     theirs = PlanningEnsemble(ensemble).roll(state, actions, noise)
     for mine, other in zip(ours, theirs, strict=True):

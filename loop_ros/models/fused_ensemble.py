@@ -223,7 +223,7 @@ def _roll_rows(  # type: ignore[no-untyped-def]
                 noise + ((t * models + k) * particles + row % particles)[:, None] * (STATE + 1)
                 + column, is_row[:, None] & is_noisy, 0.0,
             )  # fmt: skip
-            output += tl.where(is_noisy, spread * drawn, 0.0)
+            output += spread * drawn
         state = tl.where(is_state, state + output, 0.0)
         at = (t * models + k) * rows + row[:, None].to(tl.int64)
         tl.store(path + at * STATE + column, state, is_row[:, None] & is_state)
