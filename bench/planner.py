@@ -57,11 +57,15 @@ def measure(workload: Workload, device: torch.device, plans: int) -> Row:
     def state() -> torch.Tensor:
         return torch.randn(workload.state_dim, generator=states).to(device)
 
+    threads = torch.get_num_threads()
+
+    def plan() -> None:
+        torch.set_num_threads(1)  # as the nodes do: a plan has threads of its own
+        planner.plan(state(), settings)
+        torch.set_num_threads(threads)
+
     times = take_turns(
-        {
-            'planner': lambda: planner.plan(state(), settings),
-            'reference': lambda: reference.plan(state()),
-        },
+        {'planner': plan, 'reference': lambda: reference.plan(state())},
         plans,
         device,
         f'{workload.size}, {workload.profile}',

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from loop_ros.models.ensemble import Ensemble
 from loop_ros.models.networks import Actor, TwinCritic
-from loop_ros.planning.planner import Planner
+from loop_ros.planning.planner import Planner, make_planner
 from loop_ros.planning.rollout import Cost, Rollout
 from loop_ros.settings import Settings, profile_names
 from loop_ros.sim import drift_car, registry
@@ -68,7 +68,7 @@ class Workload:
         """The planner under test."""
         rollout = Rollout(networks.ensemble, networks.actor, networks.critic, self.cost)
         generator = torch.Generator(device).manual_seed(seed)
-        return Planner(rollout, self.action_dim, device, generator)
+        return make_planner(rollout, self.action_dim, device, generator)
 
 
 def workloads() -> list[Workload]:

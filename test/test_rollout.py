@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -202,16 +203,17 @@ def test_noise_scales_with_the_predicted_variance(networks: Rollout) -> None:
 def test_actor_sequences_follow_the_actor_through_one_model_each() -> None:
     gains, slope, start = [1.0, 2.0], -0.3, 0.8
     rollout = make_rollout(LinearEnsemble(gains, plain_reward), LinearActor(slope))
-    noise = 0.1 * torch.randn(5, 4, 1, generator=torch.Generator().manual_seed(0))
+    noise = 0.1 * torch.randn(3, 5, 4, 1, generator=torch.Generator().manual_seed(0))
     settings = PlannerSettings(actor_noise=0.5)
     sequences = rollout.actor_sequences(torch.tensor([start]), noise, settings)
-    for i in range(5):
+    assert sequences.shape == noise.shape
+    for draw, i in itertools.product(range(3), range(5)):
         s = start
         for t in range(4):
             # The first sequence is the actor's mean, the others carry its noise.
-            added = 0.0 if i == 0 else 0.5 * noise[i, t, 0].item()
+            added = 0.0 if i == 0 else 0.5 * noise[draw, i, t, 0].item()
             a = min(1.0, max(-1.0, slope * s + added))
-            assert sequences[i, t, 0].item() == pytest.approx(a, abs=1e-6)
+            assert sequences[draw, i, t, 0].item() == pytest.approx(a, abs=1e-6)
             s = s + gains[i % 2] * a
 
 

@@ -59,10 +59,9 @@ class Planner:
         rule = weighting.RULES[settings.algorithm]
         variance = (torch.zeros_like(mean) + settings.initial_std).square()
         noise = self._particle_noise(settings)
-        proposals: Tensor | None = None
+        proposed = self._proposals(state, settings)
         for iterations in range(1, settings.num_iterations + 1):
-            if proposals is None or settings.resample_actor:
-                proposals = self._proposals(state, settings)
+            proposals = proposed[(iterations - 1) % len(proposed)]
             candidates = torch.cat((proposals, self._samples(mean, variance, proposals, settings)))
             scores = self.rollout(state, candidates, noise, settings)
             mean, variance = self._update(
@@ -91,11 +90,15 @@ class Planner:
         return shifted(last)
 
     def _proposals(self, state: Tensor, settings: PlannerSettings) -> Tensor:
-        """The actor's share of the candidates, [beta N, H, A]."""
+        """The actor's share of the candidates, [I, beta N, H, A]; I is 1 without resampling.
+
+        It depends on the state alone, so that all iterations' shares are drawn in one pass.
+        """
         num = round(settings.actor_fraction * settings.num_samples)
+        draws = settings.num_iterations if settings.resample_actor else 1
         if num == 0:
-            return state.new_empty(0, settings.horizon, self.action_dim)
-        noise = self._normal(num, settings.horizon, self.action_dim)
+            return state.new_empty(1, 0, settings.horizon, self.action_dim)
+        noise = self._normal(draws, num, settings.horizon, self.action_dim)
         return self.rollout.actor_sequences(state, noise, settings)
 
     def _samples(

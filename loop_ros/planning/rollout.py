@@ -79,26 +79,26 @@ class Rollout:
         return self._judge(state, trajectory, actions, noise, settings), states
 
     def actor_sequences(self, state: Tensor, noise: Tensor, settings: PlannerSettings) -> Tensor:
-        """Whole action sequences [n, H, A] of the actor, each through one model's mean.
+        """Whole action sequences [I, n, H, A] of the actor, each through one model's mean.
 
-        `noise` [n, H, A], standard normal, is scaled by `actor_noise`; the first sequence is the
-        actor's mean. Sequence i follows model i modulo K.
+        `noise` [I, n, H, A], standard normal, is scaled by `actor_noise`; the first sequence of
+        every draw I is the actor's mean. Sequence i of a draw follows model i modulo K.
         """
-        num, horizon, action_dim = noise.shape
+        draws, num, horizon, action_dim = noise.shape
         noise = noise * settings.actor_noise
-        noise[0].zero_()
+        noise[:, 0].zero_()
         model = self._model(settings)
         rows = -(-num // model.num_models)  # sequences of a model; the last row may be padding
-        padded = noise.new_zeros(rows * model.num_models, horizon, action_dim)
-        padded[:num] = noise
-        by_model = padded.view(rows, model.num_models, horizon, action_dim).transpose(0, 1)
-        states, actions = state.expand(model.num_models, rows, -1), []
+        padded = noise.new_zeros(draws, rows * model.num_models, horizon, action_dim)
+        padded[:, :num] = noise
+        by_model = padded.unflatten(1, (rows, -1)).permute(2, 0, 1, 3, 4).flatten(1, 2)
+        states, actions = state.expand(model.num_models, draws * rows, -1), []
         for t in range(horizon):
             actions.append(self.actor.act(states, by_model[:, :, t]))
             if t < horizon - 1:
                 states = model.step(states, actions[-1])
-        sequences = torch.stack(actions, dim=2)  # [K, rows, H, A]
-        return sequences.transpose(0, 1).reshape(-1, horizon, action_dim)[:num]
+        sequences = torch.stack(actions, dim=2).unflatten(1, (draws, rows))  # [K, I, rows, H, A]
+        return sequences.permute(1, 2, 0, 3, 4).flatten(1, 2)[:, :num]
 
     def _score(
         self, state: Tensor, sequences: Tensor, noise: Tensor | None, settings: PlannerSettings
