@@ -95,7 +95,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(checkpoint: Path, log: Path, **parameters: object) -> tuple[Process, Robot]:
-    command = node_command('planner', checkpoint=checkpoint, **FAST, **parameters)
+    command = node_command('planner', checkpoint=checkpoint, **{**FAST, **parameters})
     process, robot = Process(command, log), Robot()
     process.wait_for('weights version 1')
     until(lambda: robot.state.get_subscription_count(), 10, 'the planner listens')
@@ -119,6 +119,7 @@ def test_one_command_per_state(lockstep: tuple[Process, Robot]) -> None:
     for _ in range(5):
         telemetry = robot.drive()
         assert telemetry['level'] == 0 and telemetry['d0'] == 1.0 and telemetry['plan_s'] > 0
+        assert telemetry['iterations'] == FAST['num_iterations']
     command = next(
         m for m in robot.commands if conversions.time_from_msg(m.header.stamp) == robot.stamp
     )
@@ -267,6 +268,34 @@ def test_realtime_falls_back_when_plans_are_late(
             levels = {conversions.telemetry_from_msg(m)['level'] for m in list(robot.telemetry)}
         assert {1.0, 2.0} & levels, levels
         assert int(robot.status()['missed periods']) > 0
+    finally:
+        robot.close()
+        process.kill()
+
+
+def test_realtime_runs_the_iterations_that_the_period_allows(
+    ros_domain: int, checkpoint: Path, tmp_path: Path
+) -> None:
+    """A hundred would take several periods; a smaller budget means fewer, and is told as such."""
+    process, robot = start(
+        checkpoint, tmp_path / 'log', step_mode='realtime', speed=0.5, num_iterations=100
+    )
+
+    def iterations() -> list[float]:
+        robot.telemetry.clear()
+        for _ in range(15):
+            robot.send()
+            time.sleep(0.07)
+        found = [conversions.telemetry_from_msg(m) for m in robot.telemetry]
+        return [t['iterations'] for t in found if t['level'] == 0]
+
+    try:
+        in_a_period = iterations()
+        assert in_a_period and max(in_a_period) < 100
+        assert robot.set('time_budget', 0.001) == (True, '')
+        robot.send()
+        in_a_millisecond = iterations()
+        assert max(in_a_millisecond) < np.median(in_a_period)
     finally:
         robot.close()
         process.kill()
