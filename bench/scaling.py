@@ -138,6 +138,8 @@ def plot(points: list[Row], title: str, path: Path) -> None:
         axis.minorticks_off()
         axis.set_xlabel(f'{name} ({setting})')
         axis.grid(alpha=0.3)
+    ticks = (10, 20, 50, 100, 200, 500, 1000, 2000)
+    axes[0].set_yticks(ticks, [str(tick) for tick in ticks])
     axes[0].set_ylabel('time of a plan [ms]')
     axes[0].legend()
     figure.suptitle(f'paper safeARC on the drift car; {title}; red: 50 Hz')

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from loop_ros.models.ensemble import Ensemble
 from loop_ros.models.networks import Actor, TwinCritic
 from loop_ros.planning.rollout import Rollout
 from loop_ros.settings import EnsembleSettings, PlannerSettings
+from loop_ros.types import Scores
 
 
 def identity(state: torch.Tensor) -> torch.Tensor:
@@ -157,6 +159,28 @@ def test_a_sequence_scores_the_same_alone_and_among_others(networks: Rollout) ->
             alone = networks(state, sequences[i : i + 1], noise, settings)
             torch.testing.assert_close(alone.returns[0], together.returns[i], rtol=1e-5, atol=1e-6)
             torch.testing.assert_close(alone.costs[0], together.costs[i], rtol=1e-5, atol=1e-6)
+
+
+def test_shares_of_threads_score_as_one(networks: Rollout) -> None:
+    generator = torch.Generator().manual_seed(1)
+    sequences = torch.rand(101, 4, 2, generator=generator) * 2 - 1
+    noise = torch.randn(4, 3, 2, networks.ensemble.noisy_dim, generator=generator)
+    state = torch.tensor([0.2, -0.1, 0.5])
+    used: set[int] = set()
+    score = networks._score
+
+    def watched(*arguments: Any, **named: Any) -> Scores:
+        used.add(threading.get_ident())
+        return score(*arguments, **named)
+
+    networks._score = watched  # type: ignore[method-assign]
+    scores = []
+    with torch.inference_mode():
+        for number in (1, 3):
+            settings = PlannerSettings(num_particles=2, rollout_threads=number)
+            scores.append(networks(state, sequences, noise, settings))
+    assert threading.get_ident() in used and len(used) > 1
+    torch.testing.assert_close(*scores, rtol=1e-4, atol=1e-5)
 
 
 def test_every_model_is_its_own_network(networks: Rollout) -> None:
