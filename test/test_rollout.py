@@ -163,7 +163,7 @@ def test_a_sequence_scores_the_same_alone_and_among_others(networks: Rollout) ->
 
 def test_shares_of_threads_score_as_one(networks: Rollout) -> None:
     generator = torch.Generator().manual_seed(1)
-    sequences = torch.rand(101, 4, 2, generator=generator) * 2 - 1
+    sequences = torch.rand(201, 4, 2, generator=generator) * 2 - 1
     noise = torch.randn(4, 3, 2, networks.ensemble.noisy_dim, generator=generator)
     state = torch.tensor([0.2, -0.1, 0.5])
     used: set[int] = set()

@@ -25,7 +25,7 @@ from loop_ros.types import Scores
 
 Cost = Callable[[Tensor], Tensor]
 WORTHLESS = -1e9
-SHARE = 48  # rows of states that are worth a thread of their own
+SHARE = 128  # rows of states that are worth a thread of their own; fewer wait for the interpreter
 
 
 class Rollout:
