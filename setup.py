@@ -37,7 +37,7 @@ setup(
         'rosbags',
         'safetensors',
         'setuptools',
-        'torch>=2.2',
+        'torch>=2.4',
     ],
     zip_safe=False,
     entry_points={
