@@ -252,9 +252,7 @@ def test_realtime_falls_back_when_plans_are_late(
         'planner',
         checkpoint=checkpoint,
         step_mode='realtime',
-        num_samples=3000,
-        num_iterations=30,
-        num_particles=8,
+        num_samples=60_000,  # a single iteration takes longer than the period
     )
     process, robot = Process(command, tmp_path / 'log'), Robot()
     try:
