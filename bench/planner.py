@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 import torch
 
+from loop_ros.agent import usable_device
 from loop_ros.bench.machine import matmul_gflops
 from loop_ros.bench.reference import Reference
 from loop_ros.bench.report import Row
@@ -31,10 +33,7 @@ def prepare(options: argparse.Namespace) -> torch.device:
     """Set torch's threads, where so many are asked for; ValueError without the device."""
     if options.num_threads:
         torch.set_num_threads(options.num_threads)
-    try:
-        return torch.empty(0, device=options.device).device
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device '{options.device}': {str(error).splitlines()[0]}") from None
+    return usable_device(options.device)
 
 
 def configured(workload: Workload, dtype: str | None) -> Workload:
@@ -47,6 +46,18 @@ def configured(workload: Workload, dtype: str | None) -> Workload:
     return workload.replace(overrides)
 
 
+def as_nodes_do(plan: Callable[[], object]) -> Callable[[], None]:
+    """The plan with a single thread within each operation: rollouts have threads of their own."""
+    threads = torch.get_num_threads()
+
+    def run() -> None:
+        torch.set_num_threads(1)
+        plan()
+        torch.set_num_threads(threads)
+
+    return run
+
+
 def measure(workload: Workload, device: torch.device, plans: int) -> Row:
     """Time plans of a workload and of the reference in turns."""
     settings = workload.settings.planner
@@ -57,15 +68,11 @@ def measure(workload: Workload, device: torch.device, plans: int) -> Row:
     def state() -> torch.Tensor:
         return torch.randn(workload.state_dim, generator=states).to(device)
 
-    threads = torch.get_num_threads()
-
-    def plan() -> None:
-        torch.set_num_threads(1)  # as the nodes do: a plan has threads of its own
-        planner.plan(state(), settings)
-        torch.set_num_threads(threads)
-
     times = take_turns(
-        {'planner': plan, 'reference': lambda: reference.plan(state())},
+        {
+            'planner': as_nodes_do(lambda: planner.plan(state(), settings)),
+            'reference': lambda: reference.plan(state()),
+        },
         plans,
         device,
         f'{workload.size}, {workload.profile}',

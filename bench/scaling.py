@@ -72,9 +72,8 @@ def plan_times(workload: Workload, device: torch.device, plans: int, label: str)
     planning = workload.planner(workload.networks(device), device)
     states = iter(torch.randn(plans + 10, workload.state_dim, device=device))
     settings = workload.settings.planner
-    return take_turns(
-        {'plan': lambda: planning.plan(next(states), settings)}, plans, device, label
-    )['plan']
+    plan = planner.as_nodes_do(lambda: planning.plan(next(states), settings))
+    return take_turns({'plan': plan}, plans, device, label)['plan']
 
 
 def largest(workload: Workload, device: torch.device, plans: int) -> Row:

@@ -40,7 +40,7 @@ class Agent:
 
     def __init__(self, task: Task, settings: Settings, device: str = 'cpu', seed: int = 0) -> None:
         self.task, self.settings = task, settings
-        self.device = _usable_device(device)
+        self.device = usable_device(device)
         action_dim = len(task.action_labels)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -285,7 +285,7 @@ class Agent:
         return draw(size, generator=self._plan_generator, device=self.device)
 
 
-def _usable_device(name: str) -> torch.device:
+def usable_device(name: str) -> torch.device:
     """The device; ValueError where this machine has none of that name."""
     try:
         return torch.empty(0, device=name).device

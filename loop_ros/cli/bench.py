@@ -9,6 +9,8 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+from loop_ros.cli.arguments import duration, positive
+
 NEED_ROS = ('bridge', 'latency', 'realtime')
 
 
@@ -22,8 +24,8 @@ def add(commands: Any) -> None:
     _add_device(learner)
     _add_seconds(learner, 10.0)
     drift_car = _add(benches, 'drift_car', "the car's step against scipy's solver")
-    drift_car.add_argument('--num', type=_positive, default=1000, help='cars in the batch')
-    drift_car.add_argument('--repeats', type=_positive, default=5)
+    drift_car.add_argument('--num', type=positive, default=1000, help='cars in the batch')
+    drift_car.add_argument('--repeats', type=positive, default=5)
 
 
 def _add_planning(benches: Any) -> None:
@@ -37,7 +39,7 @@ def _add_planning(benches: Any) -> None:
             help="precision of the rollouts; default the profile's",
         )
         parser.add_argument(
-            '--plans', type=_positive, default=plans, help=f'of each size, default {plans}'
+            '--plans', type=positive, default=plans, help=f'of each size, default {plans}'
         )
     scaling.add_argument('--out', type=Path, required=True, help='folder for scaling.json and .png')
 
@@ -65,13 +67,13 @@ def _add(benches: Any, name: str, description: str) -> argparse.ArgumentParser:
 def _add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1 ...')
     parser.add_argument(
-        '--num-threads', type=_positive, help="CPU threads; default torch's choice (nodes: theirs)"
+        '--num-threads', type=positive, help="CPU threads; default torch's choice (nodes: theirs)"
     )
 
 
 def _add_seconds(parser: argparse.ArgumentParser, default: float) -> None:
     parser.add_argument(
-        '--seconds', type=_duration, default=default, help=f'of a measurement, default {default:g}'
+        '--seconds', type=duration, default=default, help=f'of a measurement, default {default:g}'
     )
 
 
@@ -91,17 +93,3 @@ def _run(options: argparse.Namespace) -> int:
         raise ValueError(f'bench {options.bench} needs {missing}: {remedy}') from None
     report.show(getattr(module, 'TITLE', options.bench), rows, options.json)
     return report.exit_code(rows)
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'{value} is not positive')
-    return value
-
-
-def _duration(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float('inf'):
-        raise argparse.ArgumentTypeError(f'{text} is not a length of time')
-    return value

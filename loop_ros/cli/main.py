@@ -12,6 +12,7 @@ from typing import Any
 
 from loop_ros.cli import bench
 from loop_ros.cli.algorithms import ALGORITHMS
+from loop_ros.cli.arguments import positive
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,7 +40,7 @@ def _add_experiment(commands: Any) -> None:
     parser = commands.add_parser('experiment', help='train from scratch and evaluate')
     parser.add_argument('task', help='for example drift_car')
     parser.add_argument('--algorithm', choices=sorted(ALGORITHMS), default='safeloop')
-    parser.add_argument('--steps', type=_positive, default=15_000, help='environment steps')
+    parser.add_argument('--steps', type=positive, default=15_000, help='environment steps')
     parser.add_argument('--out', type=Path, required=True, help='folder for the results')
     _add_common(parser, profile="the task's own")
     parser.set_defaults(run=_experiment)
@@ -75,14 +76,14 @@ def _add_compare(commands: Any) -> None:
 def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('task')
     parser.add_argument('--checkpoint', default='shipped', help='shipped, or a folder')
-    parser.add_argument('--episodes', type=_positive, default=20)
+    parser.add_argument('--episodes', type=positive, default=20)
 
 
 def _add_common(parser: argparse.ArgumentParser, profile: str) -> None:
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--profile', help=f'name or YAML file; default {profile}')
     parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1 ...')
-    parser.add_argument('--num-threads', type=_positive, default=1, help='CPU threads of torch')
+    parser.add_argument('--num-threads', type=positive, default=1, help='CPU threads of torch')
     parser.add_argument(
         '--set',
         metavar='NAME=VALUE',
@@ -90,13 +91,6 @@ def _add_common(parser: argparse.ArgumentParser, profile: str) -> None:
         default=[],
         help='a setting, for example planner.horizon=12',
     )
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'{value} is not positive')
-    return value
 
 
 def _overrides(options: argparse.Namespace) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch.nn import functional
 from loop_ros.learning.adam import Adam
 from loop_ros.learning.backprop import Backprop
 from loop_ros.learning.cuda_graph import Graphed
-from loop_ros.models.ensemble import Ensemble
+from loop_ros.models.ensemble import BOUND_PULL, Ensemble
 
 
 class EnsembleStep:
@@ -67,8 +67,7 @@ def likelihood_gradient(
     torch.mul(predicted_cost - cost, 2.0 / rows, out=gradient[..., -1:])
     if not ensemble.max_log_var.requires_grad:
         return []
-    penalty = 0.01  # of Ensemble.bound_penalty
     return [
-        (of_x - of_raw).sum(dim=(0, 1)) + penalty,
-        (of_log_var - of_x).sum(dim=(0, 1)) - penalty,
+        (of_x - of_raw).sum(dim=(0, 1)) + BOUND_PULL,
+        (of_log_var - of_x).sum(dim=(0, 1)) - BOUND_PULL,
     ]

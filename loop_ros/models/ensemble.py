@@ -15,6 +15,8 @@ from loop_ros.models.normalizer import Normalizer
 from loop_ros.settings import EnsembleSettings
 from loop_ros.types import Batch
 
+BOUND_PULL = 0.01  # of the log-variance's soft bounds towards each other
+
 
 class Prediction(NamedTuple):
     """Of K models for B states each."""
@@ -93,7 +95,7 @@ class Ensemble(nn.Module):
 
     def bound_penalty(self) -> Tensor:
         """The pull of the log-variance bounds towards each other."""
-        return 0.01 * (self.max_log_var.sum() - self.min_log_var.sum())
+        return BOUND_PULL * (self.max_log_var.sum() - self.min_log_var.sum())
 
 
 def soft_clamp(x: Tensor, low: Tensor, high: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ class Rollout:
         """Score one sequence [H, A]; also the mean states [H+1, S] of models and particles."""
         trajectory, actions = self._roll(state, sequence.unsqueeze(0), noise, settings)
         states = torch.cat((state.unsqueeze(0), trajectory.states.mean(dim=(1, 2))))
-        return self._judge(state, trajectory, actions, noise, settings), states
+        return self._judge(state, trajectory, actions, settings), states
 
     def actor_sequences(self, state: Tensor, noise: Tensor, settings: PlannerSettings) -> Tensor:
         """Whole action sequences [I, n, H, A] of the actor, each through one model's mean.
@@ -104,7 +104,7 @@ class Rollout:
         self, state: Tensor, sequences: Tensor, noise: Tensor | None, settings: PlannerSettings
     ) -> Scores:
         trajectory, actions = self._roll(state, sequences, noise, settings)
-        return self._judge(state, trajectory, actions, noise, settings)
+        return self._judge(state, trajectory, actions, settings)
 
     def _roll(
         self, state: Tensor, sequences: Tensor, noise: Tensor | None, settings: PlannerSettings
@@ -121,12 +121,7 @@ class Rollout:
         return self._copies[name]
 
     def _judge(
-        self,
-        state: Tensor,
-        trajectory: Trajectory,
-        actions: Tensor,
-        noise: Tensor | None,
-        settings: PlannerSettings,
+        self, state: Tensor, trajectory: Trajectory, actions: Tensor, settings: PlannerSettings
     ) -> Scores:
         """Returns and costs of a trajectory under actions [H, N, A]."""
         path, rewards, _ = trajectory
