@@ -1,0 +1,162 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""PointGoal1 and CarGoal1 of safety-gymnasium, with the observation of the paper's released code.
+
+A robot drives to a goal, which then appears elsewhere, round 8 hazards that cost and past a vase
+that does not. The observation holds exact positions in the robot's frame instead of lidar bins.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from torch import Tensor
+
+from loop_ros.sim import safety_gym_compat
+from loop_ros.sim.task import Array, Task, simulators
+
+ACTION_REPEAT = 5  # simulation steps in an agent step
+SIMULATION_STEPS = 1000  # in an episode
+HAZARD_RADIUS = 0.2  # m; inside costs 1 a simulation step
+HAZARDS = 8
+SENSORS = (('velocimeter', slice(2)), ('magnetometer', slice(3)), ('gyro', slice(2, 3)))
+LABELS = (
+    *('v_x', 'v_y', 'field_x', 'field_y', 'field_z', 'yaw_rate'),
+    *('goal_x', 'goal_y', 'vase_x', 'vase_y'),
+    *(f'hazard{i}_{axis}' for i in range(HAZARDS) for axis in 'xy'),
+)
+GOAL, FIRST_HAZARD = LABELS.index('goal_x'), LABELS.index('hazard0_x')
+BODIES = ('goal', 'vase0', *(f'hazard{i}' for i in range(HAZARDS)))
+
+
+class SafetyGoal(gymnasium.Env[Array, Array]):
+    """Drive to the goal round the hazards; an agent step is 5 steps of safety-gymnasium.
+
+    Observation [26]: v_x, v_y (m/s), magnetic field (3), yaw rate (rad/s), then goal, vase and 8
+    hazards as x, y (m), all in the robot's frame. Positions are turned by the robot's yaw alone, so
+    that their lengths are the distances over ground by which the simulation counts.
+    Action [2] in [-1, 1]. Reward (metres gained towards the goal, 1 for reaching it) and
+    info['cost'] (0 or 1 a simulation step) are the simulation's own, summed over the 5 steps.
+    """
+
+    metadata = {'render_modes': ['human', 'rgb_array'], 'render_fps': 10}
+    observation_space: gymnasium.Space[Array]
+    action_space: gymnasium.Space[Array]
+
+    def __init__(self, robot: str, render_mode: str | None = None) -> None:
+        """Make the simulation of 'Point' or 'Car'."""
+        with simulators(f'{robot}Goal1'):
+            self.world = safety_gym_compat.make_world(robot, 'Goal1')
+        self.world.task.obs = lambda: None  # 4 lidars a simulation step that nobody reads
+        self.render_mode = render_mode
+        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (len(LABELS),), np.float64)
+        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float64)
+        self._renderer: Any = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Array, dict[str, Any]]:
+        """Draw a new layout."""
+        super().reset(seed=seed)
+        self.world.reset(seed=seed)
+        if self._renderer is not None:  # the simulation makes its model anew
+            for part in (self._renderer, self._renderer.viewer):
+                part.model, part.data = self.world.task.model, self.world.task.data
+        return self._observation(), {}
+
+    def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        """Hold `action` (clipped to its limits) for 5 simulation steps."""
+        action = np.clip(np.asarray(action, dtype=np.float64), -1.0, 1.0)
+        reward = cost = 0.0
+        for _ in range(ACTION_REPEAT):
+            _, gained, charged, unplaceable, over, _ = self.world.step(action)
+            reward, cost = reward + gained, cost + charged
+            if unplaceable or over:  # no free place for a new goal: nothing that the robot did
+                break
+        if self.render_mode == 'human':
+            self.render()
+        return self._observation(), float(reward), False, unplaceable or over, {'cost': float(cost)}
+
+    def render(self) -> Any:
+        """Show the arena from above, or return it as pixels [height, width, 3]."""
+        if self._renderer is None:
+            from gymnasium.envs.mujoco.mujoco_rendering import MujocoRenderer
+
+            task = self.world.task
+            self._renderer = MujocoRenderer(task.model, task.data, camera_name='fixedfar')
+        return self._renderer.render(self.render_mode)
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+
+    def _observation(self) -> Array:
+        data = self.world.task.data
+        sensed = [data.sensor(name).data[entries] for name, entries in SENSORS]
+        robot = data.body('agent')
+        cosine, sine = robot.xmat[0], robot.xmat[3]
+        heading = np.array([[cosine, -sine], [sine, cosine]]) / np.hypot(cosine, sine)
+        positions = np.stack([data.body(name).xpos[:2] for name in BODIES])
+        return np.concatenate((*sensed, ((positions - robot.xpos[:2]) @ heading).ravel()))
+
+
+def _same(observation: Tensor) -> Tensor:
+    return observation
+
+
+def cost(state: Tensor) -> Tensor:
+    """1 where a state reached is inside a hazard, else 0; [..., 26] -> [...].
+
+    The simulation's own signal counts simulation steps: 0 to 5 in the agent step to that state.
+    """
+    offsets = state[..., FIRST_HAZARD:].unflatten(-1, (HAZARDS, 2))
+    inside = torch.hypot(offsets[..., 0], offsets[..., 1]) < HAZARD_RADIUS
+    return inside.any(dim=-1).to(state.dtype)
+
+
+def metrics(observation: Array) -> dict[str, float]:
+    """Distances to the goal and to the middle of the nearest hazard (m), speed (m/s)."""
+    hazards = observation[FIRST_HAZARD:].reshape(HAZARDS, 2)
+    return {
+        'goal': float(np.hypot(*observation[GOAL : GOAL + 2])),
+        'hazard': float(np.hypot(hazards[:, 0], hazards[:, 1]).min()),
+        'speed': float(np.hypot(observation[0], observation[1])),
+    }
+
+
+def _task(
+    robot: str,
+    actions: tuple[str, str],
+    interfaces: tuple[str, str],
+    control_period: float,
+) -> tuple[Task, Callable[..., gymnasium.Env[Any, Any]]]:
+    task = Task(
+        name=f'{robot}Goal1',
+        observation_labels=LABELS,
+        action_labels=actions,
+        action_interfaces=interfaces,
+        action_low=(-1.0, -1.0),
+        action_high=(1.0, 1.0),
+        control_period=control_period,
+        max_episode_steps=SIMULATION_STEPS // ACTION_REPEAT,
+        safe_command=(0.0, 0.0),
+        default_d0=0.0,
+        state_dim=len(LABELS),
+        encode=_same,
+        metrics=metrics,
+        cost=cost,
+    )
+    return task, functools.partial(SafetyGoal, robot)
+
+
+TASKS = {
+    'PointGoal1': _task('Point', ('forward', 'turn'), ('effort', 'velocity'), 0.1),
+    'CarGoal1': _task('Car', ('left_wheel', 'right_wheel'), ('effort', 'effort'), 0.2),
+}
