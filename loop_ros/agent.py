@@ -52,7 +52,9 @@ class Agent:
         for network in (self.ensemble, self.actor, self.critic):
             network.to(self.device)
         self._plan_generator = torch.Generator(self.device).manual_seed(seed)
-        rollout = Rollout(self.ensemble, self.actor, self.critic, task.cost)
+        rollout = Rollout(
+            self.ensemble, self.actor, self.critic, task.cost, termination=task.termination
+        )
         self.planner = make_planner(rollout, action_dim, self.device, self._plan_generator)
         self._learn_generator = torch.Generator(self.device).manual_seed(seed + 1)
         self.version = 0  # of the weights; 0 is untrained
@@ -67,6 +69,7 @@ class Agent:
             len(self.task.action_labels),
             self.settings,
             self._learn_generator,
+            self.task.termination,
         )
 
     @property
@@ -82,7 +85,8 @@ class Agent:
     def act(self, observation: Array, explore: bool = False) -> Plan:
         """The plan from an observation [O]; before there is a model, a random action.
 
-        `explore` adds the exploration noise of the settings to the executed action.
+        `explore` adds the exploration noise of the settings to the executed action; an agent that
+        acts without planning draws it from its actor instead.
         """
         start = time.perf_counter()
         settings = self.settings.planner
@@ -90,7 +94,7 @@ class Agent:
             raise ValueError(f'observation is not finite: {np.asarray(observation).tolist()}')
         state = self._encode(observation).to(self.device)
         with torch.inference_mode():
-            solution = self._solve(state, settings)
+            solution = self._solve(state, settings, explore)
             executed = solution.sequence[0]
             if explore and self.ready and settings.exploration_std > 0:
                 noise = self._random(torch.randn, len(executed))
@@ -145,7 +149,10 @@ class Agent:
         `stop` says yes.
         """
         report = self.learner.update(stop)
-        if 'model_loss' in report:
+        if 'model_loss' in report or (
+            self.settings.ensemble.train_every == 0
+            and self.num_steps >= self.settings.learning.random_steps
+        ):
             self.version += 1
         return report
 
@@ -227,14 +234,17 @@ class Agent:
                 raise ValueError(f'{path}: {error}') from None
         return agent
 
-    def _solve(self, state: Tensor, settings: PlannerSettings) -> Solution:
+    def _solve(self, state: Tensor, settings: PlannerSettings, explore: bool) -> Solution:
         if self.ready and settings.algorithm != 'actor':
             return self.planner.plan(state, settings)
         zero = torch.zeros((), device=self.device)
-        if self.ready:
-            action = self.actor.mean(state)
+        action_dim = len(self.task.action_labels)
+        if not self.ready:
+            action = 2.0 * self._random(torch.rand, action_dim) - 1.0
+        elif explore:
+            action = self.actor.act(state, self._random(torch.randn, action_dim))
         else:
-            action = 2.0 * self._random(torch.rand, len(self.task.action_labels)) - 1.0
+            action = self.actor.mean(state)
         states = state.expand(settings.horizon + 1, -1)  # nothing is predicted
         return Solution(action.expand(settings.horizon, -1), zero, zero, zero, states, 0)
 

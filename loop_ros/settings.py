@@ -191,7 +191,9 @@ class EnsembleSettings(_Validated):
     learning_rate: float = setting(1e-3, 'Adam step size', 0, 1)
     weight_decay: float = setting(1e-5, 'L2 penalty, decoupled', 0, 1)
     batch_size: int = setting(256, 'transitions per network and step', 1, 1_000_000)
-    train_every: int = setting(250, 'K_m: environment steps between trainings', 1, 10_000_000)
+    train_every: int = setting(
+        250, 'K_m: environment steps between trainings; 0: no model is learned', 0, 10_000_000
+    )
     max_epochs: int = setting(100, 'largest number of passes in one training', 1, 100_000)
     patience: int = setting(5, 'epochs without a better holdout before stopping', 1, 10_000)
     holdout_fraction: float = setting(0.1, 'share of the data kept for early stopping', 0.01, 0.5)

@@ -4,14 +4,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
 
-from loop_ros.sim import drift_car
+from loop_ros.sim import drift_car, mujoco_tasks, safety_gym_tasks
 from loop_ros.sim.task import Task
 
-_TASKS = {'drift_car': (drift_car.TASK, drift_car.DriftCar)}
+Entry = tuple[Task, Callable[..., gymnasium.Env[Any, Any]]]
+
+_TASKS: dict[str, Entry] = {
+    'drift_car': (drift_car.TASK, drift_car.DriftCar),
+    **mujoco_tasks.TASKS,
+    **safety_gym_tasks.TASKS,
+}
 
 
 def names() -> list[str]:

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
@@ -21,7 +23,8 @@ class Task:
     Limits and commands are in physical units (SI, REP 103); inside the planner actions are
     scaled to [-1, 1]. `encode` maps the robot's observation to the state that the networks see;
     `cost` is the known safety cost of such states where there is one, else None; `path` draws
-    predicted states as (x, y, yaw) in the `odom` frame.
+    predicted states as (x, y, yaw) in the `odom` frame. `termination` says which of the states
+    reached end an episode; None where none does.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Task:
     encode: Callable[[Tensor], Tensor]  # [..., O] -> [..., S]
     metrics: Callable[[Array], dict[str, float]]  # [O] -> named figures for people
     cost: Callable[[Tensor], Tensor] | None = None  # [..., S] -> [...]
+    termination: Callable[[Tensor], Tensor] | None = None  # [..., S] -> [...] bool
     path: Callable[[Array, Array], Array] | None = None  # [O], [H+1, S] -> [H+1, 3]
     odometry: bool = False  # the state travels as nav_msgs/Odometry instead of JointState
 
@@ -50,3 +54,15 @@ class Task:
         """Scale an action [..., A] from [-1, 1] to physical units, inside the limits."""
         low, high = np.asarray(self.action_low), np.asarray(self.action_high)
         return np.clip(low + 0.5 * (action + 1.0) * (high - low), low, high)
+
+
+@contextlib.contextmanager
+def simulators(task: str) -> Iterator[None]:
+    """Around the import of a simulator: says how to get it where it is missing."""
+    try:
+        yield
+    except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
+        raise ImportError(
+            f"task '{task}' needs its simulator ({error}): pip install 'loop_ros[sim]', or see "
+            'Installation in CONTRIBUTING.md'
+        ) from error

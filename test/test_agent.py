@@ -116,6 +116,8 @@ def test_the_warm_start_is_forgotten_on_reset(agent: Agent) -> None:
 
 def test_exploration_noise_is_executed_but_not_planned_on(agent: Agent) -> None:
     configured(agent, algorithm='actor', exploration_std=0.3)
+    with torch.no_grad():
+        agent.actor.network.layers[-1].bias[..., len(tiny.TASK.action_labels) :] = -20.0  # no noise
     mean = agent.act_without_planning(OBSERVATION)
     np.testing.assert_allclose(agent.act(OBSERVATION).action, mean, rtol=1e-6)
     noisy = np.array([agent.act(OBSERVATION, explore=True).action for _ in range(200)])
@@ -123,7 +125,21 @@ def test_exploration_noise_is_executed_but_not_planned_on(agent: Agent) -> None:
     assert 0.2 < scaled.std() < 0.4
     explored = agent.act(OBSERVATION, explore=True)
     np.testing.assert_array_equal(explored.action, explored.sequence[0])
-    np.testing.assert_allclose(explored.sequence[1:], [mean] * 2, rtol=1e-6)
+    np.testing.assert_allclose(explored.sequence[1:], [mean] * 2, atol=1e-2)
+
+
+def test_without_a_planner_the_actor_explores_by_its_own_noise(agent: Agent) -> None:
+    configured(agent, algorithm='actor')
+    with torch.no_grad():
+        agent.actor.network.layers[-1].weight.zero_()
+        agent.actor.network.layers[-1].bias.zero_()
+    drawn = np.array([agent.act(OBSERVATION, explore=True).action for _ in range(400)])
+    scaled = tiny.TASK.normalize_action(drawn)
+    # tanh of a standard normal variable: mean 0, standard deviation 0.628
+    np.testing.assert_allclose(scaled.mean(axis=0), 0.0, atol=0.12)
+    np.testing.assert_allclose(scaled.std(axis=0), 0.628, atol=0.06)
+    still = agent.act(OBSERVATION).action
+    np.testing.assert_allclose(tiny.TASK.normalize_action(still), 0.0, atol=1e-6)
 
 
 def test_a_seed_determines_the_agent() -> None:

@@ -18,5 +18,5 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
     'loop_sac': {'planner.algorithm': 'arc'},
     'pets': {'planner.algorithm': 'cem', **_NO_VALUE},
     'safepets': {'planner.algorithm': 'safe_cem', **_NO_VALUE},
-    'sac': {'planner.algorithm': 'actor'},
+    'sac': {'planner.algorithm': 'actor', 'ensemble.train_every': 0},
 }

@@ -31,8 +31,10 @@ class Learner:
         action_dim: int,
         settings: Settings,
         generator: torch.Generator,
+        termination: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.ensemble, self.settings, self.generator = ensemble, settings, generator
+        self.termination = termination
         device = str(next(actor.parameters()).device)
         self.buffer = ReplayBuffer(
             settings.learning.buffer_size, ensemble.state_dim, action_dim, device
@@ -64,7 +66,8 @@ class Learner:
 
     def _ensemble_due(self) -> bool:
         since = self.num_steps - self.settings.learning.random_steps
-        return since >= 0 and since % self.settings.ensemble.train_every == 0
+        every = self.settings.ensemble.train_every
+        return every > 0 and since >= 0 and since % every == 0
 
     def _sac_batch(self) -> Batch:
         """From the buffer, and in part one model step branched from it (MBPO with length 1)."""
@@ -88,14 +91,18 @@ class Learner:
         )
         pick = torch.randint(models, (count,), generator=self.generator, device=state.device)
         each = torch.arange(count, device=state.device)
-        zeros = torch.zeros(count, device=state.device)
+        reached = predicted.next_state[pick, each]
+        if self.termination is None:
+            terminated = torch.zeros(count, device=state.device)
+        else:
+            terminated = self.termination(reached).to(reached.dtype)
         return Batch(
             state,
             action,
             predicted.reward[pick, each],
             predicted.cost[pick, each],
-            predicted.next_state[pick, each],
-            zeros,
+            reached,
+            terminated,
         )
 
     def _normal(self, *shape: int) -> Tensor:

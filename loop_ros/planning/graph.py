@@ -174,7 +174,9 @@ class GraphedPlanner(Planner):
 
     def _with_copy(self, copy: Callable[[Any, torch.dtype], Any]) -> Rollout:
         given = self._eager_rollout
-        return Rollout(given.ensemble, given.actor, given.critic, given.cost, copy)
+        return Rollout(
+            given.ensemble, given.actor, given.critic, given.cost, copy, given.termination
+        )
 
     def _check_rollout(self, state: Tensor, settings: PlannerSettings) -> None:
         """Compare returns and states of random sequences with the eager rollout's."""

@@ -38,9 +38,11 @@ class Rollout:
         critic: TwinCritic,
         cost: Cost | None,
         copy: Callable[[Any, torch.dtype], Any] = PlanningEnsemble,
+        termination: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        """`copy` makes the ensemble's copy for planning in a dtype."""
+        """`cost` and `termination` are the task's; `copy` makes the ensemble's copy in a dtype."""
         self.ensemble, self.actor, self.critic, self.cost = ensemble, actor, critic, cost
+        self.termination = termination
         self.device = ensemble.device
         self._copy = copy
         self._copies: dict[str, Any] = {}
@@ -127,18 +129,23 @@ class Rollout:
         path, rewards, _ = trajectory
         horizon, models, _, _ = path.shape
         num = actions.shape[1]
+        alive = self._alive(path)
+        if alive is not None:  # what comes after the end of an episode is worth nothing
+            rewards = rewards * alive[:-1]
         discounts = _discounts(settings.discount, horizon + 1, state.device, state.dtype)
         if settings.terminal_value == 'q':  # Alg. 3: Q takes the place of the last reward
             before = path[-2] if horizon > 1 else state.expand(path.shape[1:])
             particles = path.shape[2] // num
             last = actions[-1].repeat_interleave(particles, dim=0).expand(models, -1, -1)
             returns = torch.tensordot(discounts[: horizon - 1], rewards[:-1], dims=1)
-            returns = returns + discounts[horizon - 1] * self._value(before, last, settings)
+            returns = returns + discounts[horizon - 1] * _if(
+                alive, -2, self._value(before, last, settings)
+            )
         else:
             returns = torch.tensordot(discounts[:-1], rewards, dims=1)
         if settings.terminal_value == 'v':
             value = self._value(path[-1], self.actor.mean(path[-1]), settings)
-            returns = returns + discounts[-1] * value
+            returns = returns + discounts[-1] * _if(alive, -1, value)
         costs = torch.tensordot(discounts[:-1], self._costs(trajectory, settings), dims=1)
         by_model = returns.view(models, num, -1).mean(dim=2)
         total = by_model.mean(dim=0) - settings.pessimism * by_model.std(dim=0, correction=0)
@@ -157,11 +164,23 @@ class Rollout:
         value = values.amin(dim=0) if settings.critic == 'min' else values.mean(dim=0)
         return value.view(models, batch)
 
+    def _alive(self, path: Tensor) -> Tensor | None:
+        """1 before each step and after the last, 0 once the episode has ended; [H+1, K, B]."""
+        if self.termination is None:
+            return None
+        going_on = (~self.termination(path)).to(path.dtype)
+        return torch.cat((torch.ones_like(going_on[:1]), going_on)).cumprod(dim=0)
+
     def _costs(self, trajectory: Trajectory, settings: PlannerSettings) -> Tensor:
         """Cost [H, K, B] of each step: that of the state it leads to, as the task counts it."""
         if settings.cost_source == 'known' and self.cost is not None:
             return self.cost(trajectory.states)
         return trajectory.costs.clamp(min=0.0)
+
+
+def _if(alive: Tensor | None, step: int, value: Tensor) -> Tensor:
+    """A terminal value [K, B], where the episode has not ended before."""
+    return value if alive is None else value * alive[step]
 
 
 @functools.cache
