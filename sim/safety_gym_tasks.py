@@ -31,6 +31,9 @@ LABELS = (
     *(f'hazard{i}_{axis}' for i in range(HAZARDS) for axis in 'xy'),
 )
 GOAL, FIRST_HAZARD = LABELS.index('goal_x'), LABELS.index('hazard0_x')
+CONTROL_PERIODS = {'Point': 0.1, 'Car': 0.2}  # s, of an agent step
+CAMERA = {'lookat': (0.0, 0.0, 0.0), 'distance': 5.0, 'azimuth': 90.0, 'elevation': -65.0}
+PICTURE_SIZE = (480, 480)
 BODIES = ('goal', 'vase0', *(f'hazard{i}' for i in range(HAZARDS)))
 
 
@@ -44,7 +47,7 @@ class SafetyGoal(gymnasium.Env[Array, Array]):
     info['cost'] (0 or 1 a simulation step) are the simulation's own, summed over the 5 steps.
     """
 
-    metadata = {'render_modes': ['human', 'rgb_array'], 'render_fps': 10}
+    metadata: dict[str, Any] = {'render_modes': ['human', 'rgb_array']}
     observation_space: gymnasium.Space[Array]
     action_space: gymnasium.Space[Array]
 
@@ -54,9 +57,10 @@ class SafetyGoal(gymnasium.Env[Array, Array]):
             self.world = safety_gym_compat.make_world(robot, 'Goal1')
         self.world.task.obs = lambda: None  # 4 lidars a simulation step that nobody reads
         self.render_mode = render_mode
+        self.metadata = {**self.metadata, 'render_fps': round(1.0 / CONTROL_PERIODS[robot])}
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (len(LABELS),), np.float64)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float64)
-        self._renderer: Any = None
+        self._viewer: Any = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -64,9 +68,8 @@ class SafetyGoal(gymnasium.Env[Array, Array]):
         """Draw a new layout."""
         super().reset(seed=seed)
         self.world.reset(seed=seed)
-        if self._renderer is not None:  # the simulation makes its model anew
-            for part in (self._renderer, self._renderer.viewer):
-                part.model, part.data = self.world.task.model, self.world.task.data
+        if self._viewer is not None:  # the simulation has made its model anew
+            self._viewer.model, self._viewer.data = self.world.task.model, self.world.task.data
         return self._observation(), {}
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
@@ -83,19 +86,29 @@ class SafetyGoal(gymnasium.Env[Array, Array]):
         return self._observation(), float(reward), False, unplaceable or over, {'cost': float(cost)}
 
     def render(self) -> Any:
-        """Show the arena from above, or return it as pixels [height, width, 3]."""
-        if self._renderer is None:
-            from gymnasium.envs.mujoco.mujoco_rendering import MujocoRenderer
-
-            task = self.world.task
-            self._renderer = MujocoRenderer(task.model, task.data, camera_name='fixedfar')
-        return self._renderer.render(self.render_mode)
+        """Show the arena from above in a window, or return it as pixels [height, width, 3]."""
+        if self._viewer is None:
+            self._viewer = self._make_viewer()
+        if self.render_mode == 'human':
+            return self._viewer.render()
+        return self._viewer.render(self.render_mode, camera_id=-1)
 
     def close(self) -> None:
         """Close the window, if there is one."""
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
+        if self._viewer is not None:
+            self._viewer.close()
+            self._viewer = None
+
+    def _make_viewer(self) -> Any:
+        from gymnasium.envs.mujoco import mujoco_rendering
+
+        human = self.render_mode == 'human'
+        kind = mujoco_rendering.WindowViewer if human else mujoco_rendering.OffScreenViewer
+        viewer = kind(self.world.task.model, self.world.task.data, *PICTURE_SIZE)
+        viewer.vopt.geomgroup[:] = 1  # goal, hazards and vase are in groups not shown otherwise
+        for name, value in CAMERA.items():
+            setattr(viewer.cam, name, value)
+        return viewer
 
     def _observation(self) -> Array:
         data = self.world.task.data
@@ -135,7 +148,6 @@ def _task(
     robot: str,
     actions: tuple[str, str],
     interfaces: tuple[str, str],
-    control_period: float,
 ) -> tuple[Task, Callable[..., gymnasium.Env[Any, Any]]]:
     task = Task(
         name=f'{robot}Goal1',
@@ -144,7 +156,7 @@ def _task(
         action_interfaces=interfaces,
         action_low=(-1.0, -1.0),
         action_high=(1.0, 1.0),
-        control_period=control_period,
+        control_period=CONTROL_PERIODS[robot],
         max_episode_steps=SIMULATION_STEPS // ACTION_REPEAT,
         safe_command=(0.0, 0.0),
         default_d0=0.0,
@@ -157,6 +169,6 @@ def _task(
 
 
 TASKS = {
-    'PointGoal1': _task('Point', ('forward', 'turn'), ('effort', 'velocity'), 0.1),
-    'CarGoal1': _task('Car', ('left_wheel', 'right_wheel'), ('effort', 'effort'), 0.2),
+    'PointGoal1': _task('Point', ('forward', 'turn'), ('effort', 'velocity')),
+    'CarGoal1': _task('Car', ('left_wheel', 'right_wheel'), ('effort', 'effort')),
 }
