@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_sweep(commands)
     _add_compare(commands)
+    _add_theory(commands)
     bench.add(commands)
     return parser
 
@@ -71,6 +72,14 @@ def _add_compare(commands: Any) -> None:
     parser.add_argument('folders', type=Path, nargs='+', help='--out folders of experiments')
     parser.add_argument('--out', type=Path, required=True, help='folder for table and picture')
     parser.set_defaults(run=_compare)
+
+
+def _add_theory(commands: Any) -> None:
+    parser = commands.add_parser('theory', help='the bounds of the paper on random MDPs')
+    parser.add_argument('--out', type=Path, required=True, help='folder for pictures and figures')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--problems', type=positive, default=200, help='random MDPs of each kind')
+    parser.set_defaults(run=_theory)
 
 
 def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
@@ -151,6 +160,12 @@ def _compare(options: argparse.Namespace) -> int:
 
     compare(options.folders, options.out)
     return 0
+
+
+def _theory(options: argparse.Namespace) -> int:
+    from loop_ros.cli import theory
+
+    return theory.run(options)
 
 
 def _load(options: argparse.Namespace, algorithm: dict[str, Any]) -> Any:
