@@ -1,0 +1,29 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""loop-ros report: one HTML page about many experiments."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    """Add the command `report`."""
+    parser = commands.add_parser('report', help='one HTML page about many experiments')
+    parser.add_argument('folders', type=Path, nargs='+', help='searched for experiments')
+    parser.add_argument('--out', type=Path, required=True, help='the page, as report.html')
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        from loop_ros.cli.report.page import write
+    except ModuleNotFoundError as error:
+        if error.name not in ('plotly', 'jinja2'):
+            raise
+        raise ValueError(f'report needs {error.name}: pip install {error.name}') from None
+    write(options.folders, options.out)
+    print(options.out)
+    return 0

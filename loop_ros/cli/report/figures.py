@@ -1,0 +1,216 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The figures of a task: a line for each group with the range of its seeds, published beside."""
+
+from __future__ import annotations
+
+import html
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from loop_ros.cli.report.groups import Group
+from loop_ros.cli.report.kinds import KINDS, Grid, Kind, Values
+from loop_ros.cli.report.published import Published
+
+if TYPE_CHECKING:  # it brings torch along, which takes seconds
+    from loop_ros.types import Array
+
+# Told apart by people who see colours differently (Okabe and Ito), on light and dark.
+COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8c6bb1', '#a6761d')
+DASHES = ('solid', 'dash', 'dot', 'dashdot')
+SYMBOLS = ('circle', 'square', 'diamond', 'cross', 'x', 'triangle-up', 'star', 'hexagon')
+GREY = '#888888'
+
+Style = tuple[str, str]  # colour, dash
+Lines = tuple['Array', 'Array', 'Array']  # mean, least and most over seeds, [num_bins] each
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure as the page takes it."""
+
+    title: str
+    caption: str
+    drawn: go.Figure
+
+
+def styles(labels: list[str]) -> dict[str, Style]:
+    """A colour and dash for each label, the same in all figures of the page."""
+    count = len(COLOURS)
+    return {
+        label: (COLOURS[i % count], DASHES[i // count % len(DASHES)])
+        for i, label in enumerate(dict.fromkeys(labels))
+    }
+
+
+def draw(groups: list[Group], published: list[Published], style: dict[str, Style]) -> list[Figure]:
+    """The figures for which the runs of a task have data."""
+    grid = Grid.of([run for group in groups for run in group.runs])
+    found = []
+    for kind in KINDS:
+        curves = _curves(groups, kind.values, grid)
+        seconds = _curves(groups, kind.second, grid) if kind.second else []
+        if not curves or (kind.second is not None and not seconds):
+            continue
+        figure = go.Figure(layout=_layout(kind, grid))
+        for group, lines in curves:
+            _add_group(figure, group, grid, lines, style[group.label])
+        for group, lines in seconds:
+            colour, _ = style[group.label]
+            _add_line(figure, grid, lines[0], group.label, colour, 'dot', showlegend=False)
+        beside = [p for p in published if p.quantity == kind.quantity]
+        _add_published(figure, beside, grid)
+        if not kind.logarithmic:
+            figure.update_yaxes(range=_settled_range(grid, [lines for _, lines in curves], beside))
+        named = sum(trace.showlegend is not False for trace in figure.data)
+        figure.update_layout(height=300 + 11 * named)
+        found.append(Figure(kind.title, kind.caption, figure))
+    return found
+
+
+def curve(group: Group, values: Values, grid: Grid) -> Lines | None:
+    """Mean, least and most over the seeds that got to each step, [num_bins] each."""
+    seeds = [found for run in group.runs if (found := values(run, grid)) is not None]
+    if not seeds:
+        return None
+    table = np.array(seeds)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', RuntimeWarning)  # a bin that no seed has is NaN
+        return np.nanmean(table, axis=0), np.nanmin(table, axis=0), np.nanmax(table, axis=0)
+
+
+def _curves(groups: list[Group], values: Values, grid: Grid) -> list[tuple[Group, Lines]]:
+    """The curve of each group that has one."""
+    curves = [(group, curve(group, values, grid)) for group in groups]
+    return [(group, lines) for group, lines in curves if lines is not None]
+
+
+def _layout(kind: Kind, grid: Grid) -> dict[str, Any]:
+    return {
+        'template': 'none',
+        'margin': {'l': 60, 'r': 16, 't': 12, 'b': 30},
+        'hovermode': 'x unified',
+        'legend': {'orientation': 'h', 'y': -0.12, 'yanchor': 'top'},
+        # Inside, where the legend below cannot cover it.
+        'annotations': [
+            {
+                'text': 'steps',
+                'showarrow': False,
+                **{'xref': 'paper', 'x': 1, 'xanchor': 'right'},
+                **{'yref': 'paper', 'y': 0, 'yanchor': 'bottom'},
+            }
+        ],
+        'xaxis': {
+            'range': [0, 1.02 * grid.steps[-1]],
+            'hoverformat': ',.0f',
+        },
+        'yaxis': {
+            'title': {'text': kind.axis},
+            'type': 'log' if kind.logarithmic else 'linear',
+            'hoverformat': '.4g',
+            'automargin': True,
+        },
+    }
+
+
+def _add_group(
+    figure: go.Figure,
+    group: Group,
+    grid: Grid,
+    lines: Lines,
+    style: Style,
+) -> None:
+    """A line, and a band where there are several seeds."""
+    colour, dash = style
+    mean, low, high = lines
+    known = np.isfinite(mean)
+    if len(group.runs) > 1:
+        steps = grid.steps[known]
+        figure.add_scatter(
+            x=[*steps.tolist(), *steps[::-1].tolist()],
+            y=_short(np.concatenate((high[known], low[known][::-1]))),
+            fill='toself',
+            fillcolor=_faint(colour),
+            line={'width': 0},
+            mode='lines',
+            hoverinfo='skip',
+            legendgroup=group.label,
+            showlegend=False,
+        )
+    _add_line(figure, grid, mean, group.label, colour, dash, showlegend=True)
+
+
+def _add_line(
+    figure: go.Figure,
+    grid: Grid,
+    values: Array,
+    label: str,
+    colour: str,
+    dash: str,
+    showlegend: bool,
+) -> None:
+    known = np.isfinite(values)
+    figure.add_scatter(
+        x=grid.steps[known].tolist(),
+        y=_short(values[known]),
+        mode='lines' if known.sum() > 1 else 'markers',
+        name=html.escape(label),
+        legendgroup=label,
+        line={'color': colour, 'dash': dash, 'width': 2},
+        marker={'color': colour},
+        showlegend=showlegend,
+    )
+
+
+def _add_published(figure: go.Figure, published: list[Published], grid: Grid) -> None:
+    """Markers over several steps, a dashed level for a single value."""
+    series: dict[tuple[str, str], list[Published]] = {}
+    for point in published:
+        if point.comparable and not isinstance(point.value, str):
+            series.setdefault((point.algorithm, point.name), []).append(point)
+    for index, ((algorithm, name), points) in enumerate(series.items()):
+        single = len(points) == 1
+        x: list[Any] = [0.0, float(grid.steps[-1])] if single else [p.step for p in points]
+        y = [points[0].value] * 2 if single else [p.value for p in points]
+        when = f', {points[0].step:,} steps' if single and points[0].step else ''
+        figure.add_scatter(
+            x=x,
+            y=y,
+            mode='lines' if single else 'lines+markers',
+            name=html.escape(f'{algorithm} ({name}{when})'),
+            line={'color': GREY, 'width': 1, 'dash': DASHES[1 + index % 3]},
+            marker={'color': GREY, 'symbol': SYMBOLS[index % len(SYMBOLS)], 'size': 7},
+        )
+
+
+def _settled_range(
+    grid: Grid, curves: list[Lines], published: list[Published]
+) -> list[float] | None:
+    """Limits of what follows the first tenth, where random actions may dwarf the rest."""
+    late = grid.steps > 0.1 * grid.steps[-1]
+    values = np.concatenate([band[late] for _, *bands in curves for band in bands])
+    drawn = [
+        p.value
+        for p in published
+        if p.comparable and not isinstance(p.value, str) and (p.step or 0) <= grid.steps[-1]
+    ]
+    values = np.concatenate((values[np.isfinite(values)], np.array(drawn, dtype=float)))
+    if not len(values):
+        return None
+    low, high = float(values.min()), float(values.max())
+    margin = 0.06 * (high - low) or 1.0
+    return [low - margin, high + margin]
+
+
+def _short(values: Array) -> list[float]:
+    """Four digits: more than a screen shows, half the size of the page."""
+    return [float(f'{value:.4g}') for value in values]
+
+
+def _faint(colour: str) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f'rgba({red},{green},{blue},0.18)'

@@ -1,0 +1,52 @@
+// Copyright 2026 The loop_ros authors, SPDX-License-Identifier: Apache-2.0
+// Draws each figure when it comes into view, in the colours of the page.
+(function () {
+  'use strict';
+  const dark = window.matchMedia('(prefers-color-scheme: dark)');
+  const drawn = new Set();
+
+  function colours() {
+    const style = getComputedStyle(document.documentElement);
+    const text = style.getPropertyValue('--text').trim();
+    const line = style.getPropertyValue('--line').trim();
+    const panel = style.getPropertyValue('--panel').trim();
+    const found = {
+      'paper_bgcolor': 'rgba(0,0,0,0)',
+      'plot_bgcolor': 'rgba(0,0,0,0)',
+      'font.color': text,
+      'hoverlabel.bgcolor': panel,
+      'hoverlabel.font.color': text,
+      'legend.bgcolor': 'rgba(0,0,0,0)',
+    };
+    for (const axis of ['xaxis', 'yaxis']) {
+      found[axis + '.gridcolor'] = line;
+      found[axis + '.linecolor'] = line;
+      found[axis + '.zerolinecolor'] = line;
+    }
+    return found;
+  }
+
+  function draw(place) {
+    const figure = JSON.parse(document.getElementById(place.dataset.figure).textContent);
+    // A finger scrolls the page; a mouse zooms, and a double click zooms out.
+    figure.layout.dragmode = window.matchMedia('(pointer: coarse)').matches ? false : 'zoom';
+    const config = {responsive: true, displayModeBar: false};
+    Plotly.newPlot(place, figure.data, figure.layout, config).then(function () {
+      drawn.add(place);
+      return Plotly.relayout(place, colours());
+    });
+  }
+
+  const watcher = new IntersectionObserver(function (entries) {
+    for (const entry of entries) {
+      if (entry.isIntersecting) {
+        watcher.unobserve(entry.target);
+        draw(entry.target);
+      }
+    }
+  }, {rootMargin: '400px'});
+  document.querySelectorAll('.plot').forEach(function (place) { watcher.observe(place); });
+  dark.addEventListener('change', function () {
+    drawn.forEach(function (place) { Plotly.relayout(place, colours()); });
+  });
+})();
