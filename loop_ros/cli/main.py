@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from loop_ros.cli import bench
+from loop_ros.cli import bench, report
 from loop_ros.cli.algorithms import ALGORITHMS
 from loop_ros.cli.arguments import positive
 
@@ -34,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_compare(commands)
     _add_theory(commands)
     bench.add(commands)
+    report.add(commands)
     return parser
 
 
