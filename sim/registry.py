@@ -9,7 +9,7 @@ from typing import Any
 
 import gymnasium
 
-from loop_ros.sim import drift_car, mujoco_tasks, safety_gym_tasks
+from loop_ros.sim import drift_car, manipulation_tasks, mujoco_tasks, safety_gym_tasks
 from loop_ros.sim.task import Task
 
 Entry = tuple[Task, Callable[..., gymnasium.Env[Any, Any]]]
@@ -17,6 +17,7 @@ Entry = tuple[Task, Callable[..., gymnasium.Env[Any, Any]]]
 _TASKS: dict[str, Entry] = {
     'drift_car': (drift_car.TASK, drift_car.DriftCar),
     **mujoco_tasks.TASKS,
+    **manipulation_tasks.TASKS,
     **safety_gym_tasks.TASKS,
 }
 
