@@ -10,8 +10,10 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import torch
 
 from loop_ros.agent import Agent
+from loop_ros.sim.task import Task
 from loop_ros.types import Array, Plan, Transition
 
 
@@ -25,14 +27,18 @@ class Episode:
     rewards: list[float] = field(default_factory=list)
     costs: list[float] = field(default_factory=list)
 
-    def row(self, metrics: Callable[[Array], dict[str, float]]) -> dict[str, float]:
-        """Its figures by name; `metrics` are averaged over the states reached."""
-        reached = [metrics(observation) for observation in self.observations[1:]]
+    def row(self, task: Task) -> dict[str, float]:
+        """Its figures by name; the task's metrics are averaged over the states reached.
+
+        `cost` is the environment's own, `planner_cost` the one that the planner knows.
+        """
+        reached = [task.metrics(observation) for observation in self.observations[1:]]
         return {
             'episode': self.index,
             'steps': len(self.rewards),
             'return': float(sum(self.rewards)),
             'cost': float(sum(self.costs)),
+            **self._planner_cost(task),
             **{f'mean_{name}': float(np.mean([m[name] for m in reached])) for name in reached[0]},
             'plan_ms': 1e3 * float(np.median([plan.plan_s for plan in self.plans])),
             'worst_cost': float(np.mean([plan.worst_cost for plan in self.plans])),
@@ -40,6 +46,12 @@ class Episode:
             'predicted_return': float(np.mean([plan.predicted_return for plan in self.plans])),
             'actor_divergence': float(np.mean([plan.actor_divergence for plan in self.plans])),
         }
+
+    def _planner_cost(self, task: Task) -> dict[str, float]:
+        if task.cost is None:
+            return {}
+        observations = torch.as_tensor(np.array(self.observations[1:]), dtype=torch.float64)
+        return {'planner_cost': float(task.cost(task.encode(observations)).sum())}
 
 
 def run_episode(

@@ -195,6 +195,9 @@ class EnsembleSettings(_Validated):
         250, 'K_m: environment steps between trainings; 0: no model is learned', 0, 10_000_000
     )
     max_epochs: int = setting(100, 'largest number of passes in one training', 1, 100_000)
+    max_updates: int = setting(
+        0, 'gradient steps in one training, but for the last epoch; 0: no limit', 0, 10_000_000
+    )
     patience: int = setting(5, 'epochs without a better holdout before stopping', 1, 10_000)
     holdout_fraction: float = setting(0.1, 'share of the data kept for early stopping', 0.01, 0.5)
     learn_variance_bounds: bool = setting(

@@ -131,7 +131,7 @@ def test_a_short_run_of_algorithm_1_repeats_exactly() -> None:
             tiny.learn(agent, [transition])
 
         episode = run_episode(env, agent, 0, seed=3, explore=True, on_transition=on_transition)
-        row = episode.row(tiny.TASK.metrics)
+        row = episode.row(tiny.TASK)
         assert row['steps'] == 100
         assert row['return'] == pytest.approx(sum(episode.rewards))
         assert len(episode.observations) == 101

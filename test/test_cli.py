@@ -40,7 +40,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny experiment: 200 steps, then an evaluation of 2 episodes."""
     out = tmp_path_factory.mktemp('experiment') / 'deep' / 'out'
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(experiment_module, 'EVALUATION_EPISODES', 2)
+        patch.setattr(experiment_module, 'EVALUATION_STEPS', 200)
         assert experiment(out, '--seed', '3', *TINY) == 0
     return out
 
@@ -102,7 +102,7 @@ def test_the_experiments_evaluation_can_be_repeated(
 ) -> None:
     """The actor alone draws nothing at random: the same episodes give the same return."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(experiment_module, 'EVALUATION_EPISODES', 2)
+        patch.setattr(experiment_module, 'EVALUATION_STEPS', 200)
         out = trained.parent / 'actor'
         assert experiment(out, '--algorithm', 'sac', *TINY) == 0
     seed = str(experiment_module.EVALUATION_SEED)
@@ -198,7 +198,7 @@ def test_ctrl_c_ends_the_training_and_keeps_the_results(tmp_path: Path) -> None:
     out = tmp_path / 'out'
     code = (
         'import sys; from loop_ros.cli import experiment, main; '
-        'experiment.EVALUATION_EPISODES = 1; sys.exit(main.main(sys.argv[1:]))'
+        'experiment.EVALUATION_STEPS = 100; sys.exit(main.main(sys.argv[1:]))'
     )
     command = ['experiment', 'drift_car', '--steps', '1000000', '--out', str(out), *TINY]
     process = subprocess.Popen(
@@ -222,3 +222,50 @@ def test_ctrl_c_ends_the_training_and_keeps_the_results(tmp_path: Path) -> None:
     assert 'interrupted' in output
     assert Agent.load(out / 'checkpoint', tiny.TASK).num_steps == figures(out)['steps']
     assert (out / 'curve.png').is_file()
+
+
+def test_a_run_is_resumed_where_it_was_left(tmp_path: Path) -> None:
+    """200 steps, then 200 more: one table without a gap, and a buffer of both."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiment_module, 'EVALUATION_STEPS', 100)
+        assert experiment(tmp_path, *TINY, steps=200) == 0
+        first = (tmp_path / 'progress.csv').read_text().splitlines()
+        arguments = ('--resume', '--evaluate-every', '100')
+        assert experiment(tmp_path, *arguments, *TINY, steps=400) == 0
+    lines = (tmp_path / 'progress.csv').read_text().splitlines()
+    assert lines[: len(first)] == first
+    assert [line.split(',')[0] for line in lines[1:]] == ['100', '200', '300', '400']
+    evaluated = (tmp_path / 'evaluation.csv').read_text().splitlines()
+    assert [line.split(',')[0] for line in evaluated] == ['step', '300', '400']
+    agent = Agent.load(tmp_path / 'checkpoint', tiny.TASK)
+    assert agent.num_steps == len(agent.learner.buffer) == 400
+    assert '--resume' in figures(tmp_path)['command']
+
+
+def test_seeds_run_side_by_side_in_folders_of_their_own(tmp_path: Path) -> None:
+    overrides = [*TINY, '--set=planner.algorithm=actor']
+    assert experiment(tmp_path, '--seeds', '0,3', '--algorithm', 'sac', *overrides, steps=100) == 0
+    for seed in (0, 3):
+        result = figures(tmp_path / f'seed_{seed}')
+        assert (result['seed'], result['steps']) == (seed, 100)
+        assert len(result['returns']) == result['episodes'] == 20
+    returns = [figures(tmp_path / f'seed_{seed}')['mean_return'] for seed in (0, 3)]
+    assert returns[0] != returns[1]
+
+
+def test_a_failed_seed_is_named_and_fails_the_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / 'seed_1' / 'progress.csv').mkdir(parents=True)  # where the table should be
+    assert experiment(tmp_path, '--seeds', '0..1', *TINY, '--algorithm', 'sac', steps=100) == 2
+    error = ' '.join(capsys.readouterr().err.split())
+    assert 'seed 1 failed: loop-ros: ' in error
+    assert 'seed 0' not in error.partition('failed')[2]
+    assert figures(tmp_path / 'seed_0')['steps'] == 100
+
+
+@pytest.mark.parametrize('text', ['', '3..1', '-1', '1,1', 'all', '0..x'])
+def test_seeds_are_checked(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        experiment(tmp_path, f'--seeds={text}')
+    assert 'write 0..4 or 0,2,5' in capsys.readouterr().err

@@ -353,3 +353,10 @@ def test_scales_of_the_data_do_not_matter() -> None:
     )
     errors = [make(max_epochs=10)[1].train(batch)['model_error'] for batch in (data, scaled)]
     assert errors[1] == pytest.approx(errors[0], rel=0.02)
+
+
+@pytest.mark.parametrize(('most', 'epochs'), [(12, 2), (13, 3), (0, 4)])
+def test_a_training_ends_after_its_number_of_gradient_steps(most: int, epochs: int) -> None:
+    """90 transitions to learn from, in batches of 16, are 6 steps an epoch."""
+    _, trainer = make(batch_size=16, max_epochs=4, patience=100, max_updates=most)
+    assert trainer.train(linear_data(100))['model_epochs'] == epochs

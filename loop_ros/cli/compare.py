@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,17 @@ from rich.console import Console
 from rich.table import Table
 
 from loop_ros.cli import plots
+from loop_ros.cli.runs import Run, read
 
 
 def compare(folders: list[Path], out: Path) -> None:
     """Final figures by algorithm, mean over seeds: table, comparison.json and comparison.png."""
-    results: dict[str, list[dict[str, Any]]] = {}
-    curves: dict[str, list[list[dict[str, Any]]]] = {}
+    runs: dict[str, list[Run]] = {}
     for folder in folders:
-        result, rows = _read(folder)
-        results.setdefault(result['algorithm'], []).append(result)
-        curves.setdefault(result['algorithm'], []).append(rows)
+        run = read(folder)
+        runs.setdefault(run.result['algorithm'], []).append(run)
     out.mkdir(parents=True, exist_ok=True)
-    summary = [_summary(name, runs) for name, runs in results.items()]
+    summary = [_summary(name, seeds) for name, seeds in runs.items()]
     (out / 'comparison.json').write_text(json.dumps(summary, indent=2) + '\n', encoding='utf-8')
     table = Table(title='final evaluation, mean over seeds', box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in summary[0]:
@@ -34,31 +32,24 @@ def compare(folders: list[Path], out: Path) -> None:
     for row in summary:
         table.add_row(*(f'{v:.2f}' if isinstance(v, float) else str(v) for v in row.values()))
     Console().print(table)
+    curves = {name: [run.rows for run in seeds] for name, seeds in runs.items()}
     plots.comparison(curves, out / 'comparison.png')
 
 
-def _summary(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
-    def mean(key: str) -> float:
-        return float(np.mean([run[key] for run in runs]))
+def _summary(name: str, runs: list[Run]) -> dict[str, Any]:
+    """Means over seeds of the final figures and of the task's own metrics."""
 
+    def mean(key: str) -> float:
+        return float(np.mean([run.result[key] for run in runs]))
+
+    shown = ('mean_return', 'mean_cost')
+    metrics = [n for n in runs[0].result if n.startswith('mean_') and n not in shown]
     return {
         'algorithm': name,
         'seeds': len(runs),
         'return': mean('mean_return'),
-        'worst seed': float(min(run['mean_return'] for run in runs)),
+        'worst seed': float(min(run.result['mean_return'] for run in runs)),
         'cost': mean('mean_cost'),
         'training cost': mean('training_cost'),
-        'speed': mean('mean_speed'),
-        'slip': mean('mean_slip'),
+        **{metric.removeprefix('mean_'): mean(metric) for metric in metrics},
     }
-
-
-def _read(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Result and progress rows of an experiment; ValueError where it is not one."""
-    try:
-        result = json.loads((folder / 'result.json').read_text(encoding='utf-8'))
-        with (folder / 'progress.csv').open(encoding='utf-8') as file:
-            rows = [{name: float(v) for name, v in row.items()} for row in csv.DictReader(file)]
-    except (OSError, ValueError) as error:
-        raise ValueError(f'{folder}: not the folder of a finished experiment: {error}') from None
-    return result, rows

@@ -59,10 +59,10 @@ def evaluate(agent: Agent, episodes: int, seed: int) -> dict[str, Any]:
 
 def summarize(agent: Agent, driven: list[Episode]) -> dict[str, Any]:
     """Mean figures of driven episodes."""
-    rows = [episode.row(agent.task.metrics) for episode in driven]
+    rows = [episode.row(agent.task) for episode in driven]
     returns = np.array([row['return'] for row in rows])
     plan_s = np.array([plan.plan_s for episode in driven for plan in episode.plans])
-    names = [name for name in rows[0] if name.startswith('mean_')]
+    names = [name for name in rows[0] if name.startswith('mean_') or name == 'planner_cost']
     return {
         'task': agent.task.name,
         'algorithm': agent.settings.planner.algorithm,
@@ -76,6 +76,9 @@ def summarize(agent: Agent, driven: list[Episode]) -> dict[str, Any]:
         'worst_predicted_cost': max(plan.worst_cost for e in driven for plan in e.plans),
         'safe_fraction': float(np.mean([row['safe_fraction'] for row in rows])),
         **{name: float(np.mean([row[name] for row in rows])) for name in names},
+        'actor_divergence': float(np.mean([row['actor_divergence'] for row in rows])),
+        'returns': [row['return'] for row in rows],
+        'costs': [row['cost'] for row in rows],
         'plan_hz': float(1.0 / plan_s.mean()),
         'plan_p99_ms': float(1e3 * np.quantile(plan_s, 0.99)),
     }
@@ -94,7 +97,7 @@ def sweep(agent: Agent, thresholds: list[float], episodes: int, seed: int, out: 
         lines.append(driven)
     show(results)
     (out / 'sweep.json').write_text(json.dumps(results, indent=2) + '\n', encoding='utf-8')
-    plots.sweep(results, lines, out / 'sweep.png')
+    plots.sweep(results, lines if agent.task.odometry else [], out / 'sweep.png')
 
 
 def show(results: list[dict[str, Any]]) -> None:
@@ -107,10 +110,11 @@ def show(results: list[dict[str, Any]]) -> None:
         'mean_cost': 'cost',
         'max_cost': 'most',
         'worst_predicted_cost': 'predicted',
-        'mean_speed': 'm/s',
-        'mean_slip': 'slip',
-        'plan_hz': 'plans/s',
     }
+    figures = ('mean_return', 'mean_cost')
+    metrics = [name for name in results[0] if name.startswith('mean_') and name not in figures]
+    columns.update({name: name.removeprefix('mean_') for name in metrics})
+    columns['plan_hz'] = 'plans/s'
     title = f'{results[0]["task"]}, {results[0]["episodes"]} episodes'
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     shown = [name for name in columns if name in results[0]]

@@ -1,10 +1,9 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Training from scratch: progress.csv, result.json, checkpoint/, curve.png and line.png."""
+"""Training from scratch: tables, result.json, checkpoint/ and pictures of one run."""
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import platform
@@ -12,7 +11,7 @@ import shlex
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -27,16 +26,18 @@ from rich.progress import (
 
 import loop_ros
 from loop_ros.agent import Agent
-from loop_ros.cli import evaluate, plots
+from loop_ros.cli import evaluate, plots, run_log
 from loop_ros.cli.algorithms import ALGORITHMS
-from loop_ros.runner import Episode, run_episode
-from loop_ros.settings import Settings
+from loop_ros.runner import run_episode
+from loop_ros.settings import Settings, profile_names
 from loop_ros.sim import registry
+from loop_ros.sim.task import Task
 from loop_ros.types import Transition
 
-EVALUATION_EPISODES = 20
 EVALUATION_SEED = 1_000_000  # far from the training episodes' seeds
-SAVE_EVERY = 20  # episodes
+EVALUATION_STEPS = 4000  # of the last evaluation, in episodes of the task
+SAVE_EVERY = 2000  # steps
+LEARNED = ('model_error', 'model_epochs', 'critic_loss', 'entropy', 'entropy_coef')
 
 
 @dataclass
@@ -51,7 +52,8 @@ class Experiment:
     profile: str
     overrides: dict[str, Any]
     device: str = 'cpu'
-    rows: list[dict[str, float]] = field(default_factory=list)
+    resume: bool = False
+    evaluate_every: int = 0  # steps; 0: at the end alone
     learned: dict[str, float] = field(default_factory=dict)
 
     def run(self) -> None:
@@ -59,8 +61,13 @@ class Experiment:
         task = registry.task(self.task_name)
         overrides = {**ALGORITHMS[self.algorithm], **self.overrides}
         settings = Settings.load(self.profile).replace(overrides)
-        agent = Agent(task, settings, self.device, self.seed)
+        agent = self._agent(task, settings)
         self.out.mkdir(parents=True, exist_ok=True)
+        self._episodes, self._evaluations = (
+            run_log.Table(self.out / name, self._earlier(name, agent))
+            for name in ('progress.csv', 'evaluation.csv')
+        )
+        self._board = run_log.tensorboard(self.out / 'tensorboard')
         start = time.monotonic()
         try:
             self._train(agent)
@@ -68,58 +75,76 @@ class Experiment:
             Console(stderr=True).print('interrupted: evaluating what was learned so far')
         wall_s = time.monotonic() - start
         agent.save(self.out / 'checkpoint', buffer=True)
-        driven = evaluate.drive(agent, EVALUATION_EPISODES, EVALUATION_SEED, 'evaluate')
+        driven = evaluate.drive(agent, evaluation_episodes(task), EVALUATION_SEED, 'evaluate')
         result = evaluate.summarize(agent, driven)
         evaluate.show([result])
         self._write_result(agent, result, wall_s)
-        plots.curve(self.rows, self.out / 'curve.png')
-        plots.line(driven, task.metrics, self.out / 'line.png')
+        plots.curve(self._episodes.rows, self.out / 'curve.png')
+        if task.odometry:
+            plots.line(driven, task.metrics, self.out / 'line.png')
+
+    def _agent(self, task: Task, settings: Settings) -> Agent:
+        """A new agent, or the one to go on with."""
+        path = self.out / 'checkpoint'
+        if self.resume and path.exists():
+            return Agent.load(path, task, self.device, self.seed, settings)
+        return Agent(task, settings, self.device, self.seed)
+
+    def _earlier(self, name: str, agent: Agent) -> list[run_log.Row]:
+        return run_log.rows_until(self.out / name, agent.num_steps) if self.resume else []
 
     def _train(self, agent: Agent) -> None:
         env = registry.make(self.task_name)
-        env.reset(seed=self.seed)
+        env.reset(seed=self.seed + agent.num_steps)
 
         def on_transition(transition: Transition) -> None:
             agent.observe(transition)
             self.learned.update(agent.update())
 
-        with self._progress() as progress, (self.out / 'progress.csv').open('w') as file:
+        saved = evaluated = agent.num_steps
+        with self._progress() as progress:
             bar = progress.add_task(self.algorithm, total=self.steps, figures='')
             while agent.num_steps < self.steps:
-                episode = run_episode(
-                    env, agent, len(self.rows), explore=True, on_transition=on_transition
-                )
-                self._record(agent, episode, file)
-                row = self.rows[-1]
+                index = len(self._episodes.rows)
+                episode = run_episode(env, agent, index, explore=True, on_transition=on_transition)
+                row = self._row(agent, episode.row(agent.task))
                 figures = f'return {row["return"]:.1f} cost {row["cost"]:.0f}'
                 progress.update(bar, completed=agent.num_steps, figures=figures)
-                if len(self.rows) % SAVE_EVERY == 0:
+                if agent.num_steps - saved >= SAVE_EVERY:
                     agent.save(self.out / 'checkpoint', buffer=True)
+                    saved = agent.num_steps
+                if self.evaluate_every and agent.num_steps - evaluated >= self.evaluate_every:
+                    self._evaluate(agent)
+                    evaluated = agent.num_steps
 
-    def _record(self, agent: Agent, episode: Episode, file: TextIO) -> None:
-        names = ('model_error', 'model_epochs', 'critic_loss', 'entropy', 'entropy_coef')
-        row = {
-            'step': agent.num_steps,
-            **episode.row(agent.task.metrics),
-            **{name: self.learned.get(name, 0.0) for name in names},
-        }
-        writer = csv.DictWriter(file, list(row))
-        if not self.rows:
-            writer.writeheader()
-        writer.writerow({name: f'{value:.6g}' for name, value in row.items()})
-        file.flush()
-        self.rows.append(row)
+    def _row(self, agent: Agent, episode: run_log.Row) -> run_log.Row:
+        learned = {name: self.learned.get(name, 0.0) for name in LEARNED}
+        row = {'step': agent.num_steps, **episode, **learned}
+        self._episodes.append(row)
+        self._board('train', row)
+        return row
+
+    def _evaluate(self, agent: Agent) -> None:
+        """One thousand steps, in whole episodes, that nothing is learned from."""
+        episodes = max(1, 1000 // agent.task.max_episode_steps)
+        driven = evaluate.drive(agent, episodes, EVALUATION_SEED + agent.num_steps, 'evaluate')
+        result = evaluate.summarize(agent, driven)
+        names = ('mean_return', 'std_return', 'mean_cost', 'episodes')
+        row = {'step': agent.num_steps, **{name: result[name] for name in names}}
+        self._evaluations.append(row)
+        self._board('evaluate', row)
 
     def _write_result(self, agent: Agent, result: dict[str, Any], wall_s: float) -> None:
         content = {
             **result,
             'algorithm': self.algorithm,
-            'command': self._command(),
+            'command': shlex.join(['loop-ros', *self.words(self.seed, self.out)]),
             'seed': self.seed,
             'steps': agent.num_steps,
-            'training_cost': sum(row['cost'] for row in self.rows),
+            'training_cost': sum(row['cost'] for row in self._episodes.rows),
             'wall_s': round(wall_s, 1),
             'version': loop_ros.__version__,
+            'commit': run_log.commit(),
             'torch': torch.__version__,
             'machine': f'{platform.machine()}, {os.cpu_count()} cores, {self.device}',
             'settings': agent.settings.to_dict(),
@@ -127,13 +152,19 @@ class Experiment:
         path = self.out / 'result.json'
         path.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
 
-    def _command(self) -> str:
-        """What to type for the same run."""
-        words = ['loop-ros', 'experiment', self.task_name, '--algorithm', self.algorithm]
-        words += ['--steps', str(self.steps), '--seed', str(self.seed), '--profile', self.profile]
+    def words(self, seed: int, out: Path) -> list[str]:
+        """What to give to loop-ros for this run with a seed."""
+        words = ['experiment', self.task_name, '--algorithm', self.algorithm]
+        words += ['--steps', str(self.steps), '--seed', str(seed), '--profile', self.profile]
+        if self.evaluate_every:
+            words += ['--evaluate-every', str(self.evaluate_every)]
+        if self.device != 'cpu':
+            words += ['--device', self.device]
+        if self.resume:
+            words += ['--resume']
         for name, value in self.overrides.items():
-            words += ['--set', f'{name}={value}']
-        return shlex.join([*words, '--out', str(self.out)])
+            words += ['--set', f'{name}={json.dumps(value)}']
+        return [*words, '--out', str(out)]
 
     @staticmethod
     def _progress() -> Progress:
@@ -146,3 +177,15 @@ class Experiment:
             TextColumn('{task.fields[figures]}'),
             console=Console(stderr=True),
         )
+
+
+def evaluation_episodes(task: Task) -> int:
+    """Episodes of the last evaluation: 20 of the drift car, 20 of PointGoal1, 4 of HalfCheetah."""
+    return min(20, max(1, EVALUATION_STEPS // task.max_episode_steps))
+
+
+def default_profile(task: Task) -> str:
+    """The profile of a task's own name, or that of its family."""
+    if task.name in profile_names():
+        return task.name
+    return 'safety_gym' if task.cost is not None else 'mujoco'

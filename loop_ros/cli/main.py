@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from loop_ros.cli import bench, report
+from loop_ros.cli import bench, report, seeds
 from loop_ros.cli.algorithms import ALGORITHMS
 from loop_ros.cli.arguments import positive
 
@@ -44,6 +45,16 @@ def _add_experiment(commands: Any) -> None:
     parser.add_argument('--algorithm', choices=sorted(ALGORITHMS), default='safeloop')
     parser.add_argument('--steps', type=positive, default=15_000, help='environment steps')
     parser.add_argument('--out', type=Path, required=True, help='folder for the results')
+    parser.add_argument(
+        '--evaluate-every', type=int, default=0, metavar='STEPS', help='0: at the end alone'
+    )
+    parser.add_argument('--resume', action='store_true', help='go on where --out was left')
+    parser.add_argument(
+        '--seeds',
+        type=seeds.seed_list,
+        help='0..4 or 0,2,5: each in a process and folder of its own',
+    )
+    parser.add_argument('--jobs', type=positive, help='processes at a time; default: all cores')
     _add_common(parser, profile="the task's own")
     parser.set_defaults(run=_experiment)
 
@@ -120,19 +131,26 @@ def _overrides(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _experiment(options: argparse.Namespace) -> int:
-    from loop_ros.cli.experiment import Experiment
+    from loop_ros.cli.experiment import Experiment, default_profile
+    from loop_ros.sim import registry
 
     _set_threads(options)
-    Experiment(
+    experiment = Experiment(
         task_name=options.task,
         algorithm=options.algorithm,
         steps=options.steps,
         seed=options.seed,
         out=options.out,
-        profile=options.profile or options.task,
+        profile=options.profile or default_profile(registry.task(options.task)),
         overrides=_overrides(options),
         device=options.device,
-    ).run()
+        resume=options.resume,
+        evaluate_every=options.evaluate_every,
+    )
+    if options.seeds:
+        jobs = options.jobs or len(os.sched_getaffinity(0))
+        return seeds.run(experiment.words, options.seeds, options.steps, options.out, jobs)
+    experiment.run()
     return 0
 
 

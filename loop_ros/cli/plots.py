@@ -42,8 +42,6 @@ def curve(rows: list[Row], path: Path) -> None:
         axes.plot(steps, smooth(values), color='tab:blue')
         axes.set_ylabel(f'{name} / episode')
         axes.grid(alpha=0.3)
-    settled = [row['return'] for row in rows[len(rows) // 5 :]] or [-1.0]
-    top.set_ylim(min(settled) * 1.1, 0)
     bottom.set_xlabel('environment steps')
     _save(figure, path)
 
@@ -92,19 +90,18 @@ def line(episodes: list[Episode], metrics: Callable[[Array], dict[str, float]], 
 
 
 def sweep(results: list[Row], lines: list[list[Episode]], path: Path) -> None:
-    """The line driven under each d0, and return, cost and worst predicted cost over d0."""
-    names = [f'line {i}' for i in range(len(results))]
+    """Return, cost and worst predicted cost over d0, and above them any lines driven under it."""
+    names = [f'line {i}' for i in range(len(lines))]
     figures = {
         'mean_return': 'return / episode',
         'mean_cost': 'steps outside / episode',
         'worst_predicted_cost': 'worst predicted cost of a plan',
     }
-    rows: Any = [
-        [name for name in names for _ in figures],
-        [name for name in figures for _ in names],
-    ]
-    figure, axes = plt.subplot_mosaic(rows, figsize=(2.6 * len(names), 6))
-    for name, result, driven in zip(names, results, lines, strict=True):
+    rows: Any = [[name for name in figures for _ in names or ['']]]
+    if names:
+        rows.insert(0, [name for name in names for _ in figures])
+    figure, axes = plt.subplot_mosaic(rows, figsize=(2.6 * len(results), 3 * len(rows)))
+    for name, result, driven in zip(names, results, lines, strict=False):
         draw_lines(axes[name], driven)
         axes[name].set_title(f'd0 = {result["d0"]:g}')
     labels = [f'{result["d0"]:g}' for result in results]
@@ -125,27 +122,28 @@ def sweep(results: list[Row], lines: list[list[Episode]], path: Path) -> None:
 def comparison(curves: dict[str, list[list[Row]]], path: Path) -> None:
     """Learning curves of several algorithms, mean and range over seeds."""
     figure, (top, bottom) = plt.subplots(2, 1, sharex=True, figsize=(8, 6), height_ratios=(2, 1))
+    lowest = []
     for label, seeds in curves.items():
         count = '1 seed' if len(seeds) == 1 else f'{len(seeds)} seeds'
+        steps = np.linspace(0, min(rows[-1]['step'] for rows in seeds), 200)
         for axes, name in ((top, 'return'), (bottom, 'cost')):
-            length = min(len(rows) for rows in seeds)
-            steps = [row['step'] for row in seeds[0][:length]]
-            values = np.array([smooth([row[name] for row in rows[:length]]) for rows in seeds])
-            (drawn,) = axes.plot(
-                steps,
-                values.mean(axis=0),
-                label=f'{label}, {count}',
-            )
+            values = np.array([_at(steps, rows, name) for rows in seeds])
+            (drawn,) = axes.plot(steps, values.mean(axis=0), label=f'{label}, {count}')
             axes.fill_between(
                 steps, values.min(axis=0), values.max(axis=0), alpha=0.2, color=drawn.get_color()
             )
             axes.set_ylabel(f'{name} / episode')
             axes.grid(alpha=0.3)
-    top.set_ylim(-80, 0)
-    bottom.set_ylim(0, 30)
+        lowest.append(np.quantile([_at(steps, rows, 'return') for rows in seeds], 0.15))
+    top.set_ylim(bottom=min(lowest))  # the first, random episodes would squeeze all others
     top.legend()
     bottom.set_xlabel('environment steps')
     _save(figure, path)
+
+
+def _at(steps: Array, rows: list[Row], name: str) -> Array:
+    """A smoothed figure of the training episodes at given steps."""
+    return np.interp(steps, [row['step'] for row in rows], smooth([row[name] for row in rows]))
 
 
 def _save(figure: Any, path: Path) -> None:

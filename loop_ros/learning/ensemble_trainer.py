@@ -45,7 +45,8 @@ class EnsembleTrainer:
         best = self._holdout_loss(test)
         best_weights = [p.detach().clone() for p in self.ensemble.network.parameters()]
         waited, epoch, stopped = 0, 0, False
-        while waited < self.settings.patience and epoch < self.settings.max_epochs and not stopped:
+        epochs = self._most_epochs(len(train[0]))
+        while waited < self.settings.patience and epoch < epochs and not stopped:
             self._epoch(train)
             epoch += 1
             stopped = stop()
@@ -62,6 +63,14 @@ class EnsembleTrainer:
             'model_error': self._relative_error(test),
             'model_epochs': float(epoch),
         }
+
+    def _most_epochs(self, rows: int) -> int:
+        """So that a training takes no longer when there is more to learn from."""
+        settings = self.settings
+        if settings.max_updates == 0:
+            return settings.max_epochs
+        updates = -(-rows // settings.batch_size)  # in an epoch
+        return min(settings.max_epochs, -(-settings.max_updates // updates))
 
     def _held_out(self, size: int, device: torch.device) -> Tensor:
         """Every n-th transition, always the same ones, so that best weights never saw them."""

@@ -1,0 +1,73 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a run writes while it goes on: CSV tables, TensorBoard, and which code it was."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, float]
+
+
+class Table:
+    """A CSV file that grows by rows of the same names; `rows` are those to begin with."""
+
+    def __init__(self, path: Path, rows: list[Row]) -> None:
+        self.path, self.rows = path, list[Row]()
+        path.unlink(missing_ok=True)
+        for row in rows:
+            self.append(row)
+
+    def append(self, row: Row) -> None:
+        """Write a row; a crash later does not lose it."""
+        with self.path.open('a', encoding='utf-8', newline='') as file:
+            writer = csv.DictWriter(file, list(row))
+            if not self.rows:
+                writer.writeheader()
+            writer.writerow({name: f'{value:.6g}' for name, value in row.items()})
+        self.rows.append(row)
+
+
+def tensorboard(folder: Path) -> Callable[[str, Row], None]:
+    """A function that writes a row, named by its group, at the row's step; nothing without it."""
+    try:
+        from tensorboardX import SummaryWriter  # type: ignore[import-untyped,unused-ignore]
+    except ImportError:
+        return lambda group, row: None
+    writer = SummaryWriter(str(folder), flush_secs=10)
+
+    def write(group: str, row: Row) -> None:
+        for name, value in row.items():
+            if name not in ('step', 'episode'):
+                writer.add_scalar(f'{group}/{name}', value, int(row['step']))
+
+    return write
+
+
+def rows_until(path: Path, step: int) -> list[Row]:
+    """The rows of a table of an earlier run up to a step; none where there is no table."""
+    if not path.is_file():
+        return []
+    with path.open(encoding='utf-8', newline='') as file:
+        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    return [row for row in rows if row['step'] <= step]
+
+
+def commit() -> str:
+    """The commit of this code, marked where files differ from it; empty outside of a checkout."""
+    folder = Path(__file__).resolve().parent
+
+    def git(*arguments: str) -> str:
+        options: dict[str, Any] = {'capture_output': True, 'text': True, 'timeout': 10}
+        return subprocess.run(['git', '-C', str(folder), *arguments], check=True, **options).stdout
+
+    try:
+        found = git('rev-parse', '--short=12', 'HEAD').strip()
+        changed = git('status', '--porcelain', '--untracked-files=no', '--', str(folder))
+    except (OSError, subprocess.SubprocessError):
+        return ''
+    return f'{found} with changes' if changed.strip() else found
