@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from loop_ros.sim import bicycle
+from loop_ros.sim import bicycle, drift_car_picture
 from loop_ros.sim.task import Array, Task
 
 RADIUS = 1.0  # m, the line to follow
@@ -32,17 +32,21 @@ class DriftCar(gymnasium.Env[Array, Array]):
     info['cost'] is 1 where R > 1.2 m, else 0. Episodes are truncated after 100 steps of 35 ms.
     """
 
-    metadata = {'render_modes': []}
+    metadata = {'render_modes': ['rgb_array']}
     observation_space: gymnasium.Space[Array]
     action_space: gymnasium.Space[Array]
 
-    def __init__(self, target_velocity: float = TARGET_VELOCITY) -> None:
+    def __init__(
+        self, target_velocity: float = TARGET_VELOCITY, render_mode: str | None = None
+    ) -> None:
         self.target_velocity = target_velocity
+        self.render_mode = render_mode
         self.car = bicycle.CarParameters()
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (6,), np.float64)
         self.action_space = gymnasium.spaces.Box(ACTION_LOW, ACTION_HIGH, dtype=np.float64)
         self._state = np.zeros(6)
         self._steps = 0
+        self._driven: list[tuple[float, float]] = []  # m, where the episode has been
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -58,12 +62,14 @@ class DriftCar(gymnasium.Env[Array, Array]):
         if options and 'state' in options:
             self._state = np.array(options['state'], dtype=np.float64)
         self._steps = 0
+        self._driven = [self._position()]
         return self._state.copy(), {}
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """Hold `action` (clipped to its limits) for one control period."""
         action = np.clip(np.asarray(action, dtype=np.float64), ACTION_LOW, ACTION_HIGH)
         self._state = bicycle.step(self._state, action, CONTROL_PERIOD, self.car)
+        self._driven.append(self._position())
         self._steps += 1
         truncated = self._steps >= EPISODE_STEPS
         return (
@@ -73,6 +79,15 @@ class DriftCar(gymnasium.Env[Array, Array]):
             truncated,
             {'cost': float(np.hypot(self._state[0], self._state[1]) > LIMIT_RADIUS)},
         )
+
+    def render(self) -> Any:
+        """The car from above, as pixels [480, 480, 3]; None without render_mode 'rgb_array'."""
+        if self.render_mode != 'rgb_array':
+            return None
+        return drift_car_picture.draw(self._state, self._driven, RADIUS, LIMIT_RADIUS)
+
+    def _position(self) -> tuple[float, float]:
+        return float(self._state[0]), float(self._state[1])
 
 
 def heading_error(observation: Array) -> Array:
@@ -144,6 +159,7 @@ TASK = Task(
     encode=encode,
     metrics=metrics,
     cost=cost,
+    cost_is_exact=True,
     path=path,
     odometry=True,
 )

@@ -41,6 +41,7 @@ class Task:
     encode: Callable[[Tensor], Tensor]  # [..., O] -> [..., S]
     metrics: Callable[[Array], dict[str, float]]  # [O] -> named figures for people
     cost: Callable[[Tensor], Tensor] | None = None  # [..., S] -> [...]
+    cost_is_exact: bool = False  # `cost` is the environment's own signal, not a stand-in for it
     termination: Callable[[Tensor], Tensor] | None = None  # [..., S] -> [...] bool
     path: Callable[[Array, Array], Array] | None = None  # [O], [H+1, S] -> [H+1, 3]
     odometry: bool = False  # the state travels as nav_msgs/Odometry instead of JointState

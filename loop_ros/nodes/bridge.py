@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import numpy as np
@@ -15,15 +16,16 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
 from loop_ros.nodes import conversions, qos, views
-from loop_ros.nodes.parameters import declare
-from loop_ros.nodes.simulation import Simulation
+from loop_ros.nodes.bridge_parameters import BridgeParameters
+from loop_ros.nodes.camera import open_environment
+from loop_ros.nodes.simulation import Simulation, planner_cost
 from loop_ros.nodes.statistics import RunStatistics
-from loop_ros.nodes.supervisor import SupervisedNode
-from loop_ros.sim import registry
+from loop_ros.nodes.supervisor import StartError, SupervisedNode
 from loop_ros.sim.task import Array
 
 REPEAT_PERIOD = 0.2  # s; the state goes out again while a command is awaited
 START_GRACE = 10.0  # s that the other nodes may take to come up before a warning
+PROGRESS_PERIOD = 10.0  # s between words about an episode that takes long
 
 
 class BridgeNode(SupervisedNode):
@@ -31,66 +33,23 @@ class BridgeNode(SupervisedNode):
 
     def __init__(self) -> None:
         super().__init__('bridge')
-        name = declare(self, 'task', 'drift_car', 'robot and job', choices=registry.names())
-        self.task = registry.task(name)
-        self.seed = declare(self, 'seed', 0, 'episode e starts from the seed seed + e', minimum=0)
-        self.realtime = (
-            declare(
-                self,
-                'step_mode',
-                'lockstep',
-                'lockstep: a step waits for the command that answers its state; '
-                'realtime: it takes the newest command',
-                choices=('lockstep', 'realtime'),
-            )
-            == 'realtime'
-        )
-        self.speed = declare(
-            self,
-            'speed',
-            1.0,
-            'simulated seconds per second, at most; 0: as fast as it goes (lockstep only)',
-            minimum=0,
-            maximum=1000,
-        )
-        if self.realtime and self.speed == 0:
-            raise ValueError('speed: 0 (as fast as it goes) needs step_mode lockstep')
-        self._declare_limits()
+        self.parameters = BridgeParameters.declare(self)
+        self.task = self.parameters.task
         self.safe_command = np.array(self.task.safe_command)
         self.statistics = RunStatistics()
-
-    def _declare_limits(self) -> None:
-        """Parameters of how long and for whom to wait."""
-        self.command_timeout = declare(
-            self,
-            'command_timeout',
-            0.5,
-            'without a command for so long: realtime takes the safe command, lockstep warns',
-            minimum=0.01,
-            maximum=3600,
-            unit='s',
-        )
-        self.duration = declare(
-            self,
-            'duration',
-            0.0,
-            'end after so long on the wall clock; 0: never',
-            minimum=0,
-            maximum=1e9,
-            unit='s',
-        )
-        self.transition_listeners = declare(
-            self,
-            'transition_listeners',
-            0,
-            'begin only when so many (learner, recorder) listen to the topic transition',
-            minimum=0,
-            maximum=100,
-        )
+        self.opened = contextlib.ExitStack()  # what `cleanup` gives back
 
     def configure(self) -> None:
         """Make the environment and the topics."""
-        self.simulation = Simulation(self.task, registry.make(self.task.name), self.seed)
+        try:
+            env, self.camera = open_environment(
+                self.task.name, self.parameters.view, self.get_logger().warning
+            )
+        except ImportError as error:
+            raise StartError(str(error)) from None
+        self.opened.callback(env.close)
+        self.opened.callback(self.camera.close)
+        self.simulation = Simulation(self.task, env, self.parameters.seed)
         self.statistics = RunStatistics()
         self.dropped = self.refused = self.timeouts = 0
         self.begun = False
@@ -103,7 +62,13 @@ class BridgeNode(SupervisedNode):
         self.diagnostics_publisher = self.advertise(
             DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS
         )
-        self.reset_service = self.create_service(Trigger, '~/reset', self._on_reset)
+        reset = self.create_service(Trigger, '~/reset', self._on_reset)
+        self.opened.callback(self.destroy_service, reset)
+        self.get_logger().info(
+            f'{self.task.name}: {len(self.task.observation_labels)} observations, '
+            f'{len(self.task.action_labels)} actions, {1 / self.task.control_period:.3g} Hz, '
+            f'episodes of {self.task.max_episode_steps} steps'
+        )
 
     def activate(self) -> None:
         """Begin."""
@@ -115,21 +80,23 @@ class BridgeNode(SupervisedNode):
             JointState, 'command', self._on_command, qos.COMMAND
         ).topic_name
         self.listen(Float64MultiArray, 'planner/telemetry', self._on_telemetry, qos.TELEMETRY)
-        if self.speed > 0:
-            self.every(self.task.control_period / self.speed, self._tick)
+        if self.parameters.speed > 0:
+            self.every(self.task.control_period / self.parameters.speed, self._tick)
         self.every(REPEAT_PERIOD / 2, self._watch)
         self.every(1.0, self._diagnose)
+        self.reported = time.monotonic()
         self._send_state()
+        self.camera.look(self.simulation.episode, self.simulation.step_number)
 
     def cleanup(self) -> None:
-        """Say how it went."""
+        """Say how it went, and end what was opened."""
         print(self.statistics.summary(), flush=True)
-        self.destroy_service(self.reset_service)
+        self.opened.close()
 
     def _on_command(self, message: JointState) -> None:
         self.last_command = time.monotonic()
         answers = conversions.time_from_msg(message.header.stamp) == self.simulation.stamp
-        if not self.realtime and (not answers or self.answer is not None):
+        if not self.parameters.realtime and (not answers or self.answer is not None):
             self.dropped += self.begun  # before that the same answer comes repeatedly
             return
         try:
@@ -140,19 +107,19 @@ class BridgeNode(SupervisedNode):
             self.warn('command', f'command on {self.command_topic} refused, safe instead: {error}')
         if answers:
             self.answer, self.connected = self.newest, True
-            if not self.realtime and (self.due or self.speed == 0):
+            if not self.parameters.realtime and (self.due or self.parameters.speed == 0):
                 self._step(self.answer)
 
     def _tick(self) -> None:
         """One control period of the wall clock, scaled by `speed`, is over."""
         if not self.connected or not self.begun:
             return  # the clock starts with the first answer, so that nothing is learned before it
-        if not self.realtime:
+        if not self.parameters.realtime:
             if self.answer is not None:
                 self._step(self.answer)
             else:
                 self.due = True
-        elif time.monotonic() - self.last_command > self.command_timeout:
+        elif time.monotonic() - self.last_command > self.parameters.command_timeout:
             self.timeouts += 1
             self._warn_waiting('safe command')
             self._step(self.safe_command)
@@ -165,10 +132,16 @@ class BridgeNode(SupervisedNode):
         self.answer, self.due = None, False
         transition = self.simulation.step(action)
         self.transition_publisher.publish(conversions.transition_to_msg(transition, self.task))
-        line = self.statistics.step(transition, self.task.metrics(transition.next_observation))
+        reached = transition.next_observation
+        line = self.statistics.step(
+            transition, self.task.metrics(reached), planner_cost(self.task, reached)
+        )
         if line is not None:
             print(line, flush=True)
+            self.reported = time.monotonic()
         self._send_state()
+        # While the planner thinks.
+        self.camera.look(self.simulation.episode, self.simulation.step_number)
 
     def _send_state(self) -> None:
         stamp = self.simulation.stamp
@@ -180,37 +153,35 @@ class BridgeNode(SupervisedNode):
     def _watch(self) -> None:
         """Repeat an unanswered state, begin when all listeners are there, end in time."""
         now = time.monotonic()
-        if self.duration and now - self.started >= self.duration:
+        if self.parameters.duration and now - self.started >= self.parameters.duration:
             self.finished = True
             return
         if not self.begun:
             self._begin()
-        if self.realtime and self.connected and self.begun:
+        if self.parameters.realtime and self.connected and self.begun:
             return
         idle = self.answer is None or not self.begun
         if idle and now - self.last_sent >= REPEAT_PERIOD:
             self._send_state()
-            silent = now - self.last_command > self.command_timeout
+            silent = now - self.last_command > self.parameters.command_timeout
             if silent and (self.connected or self._is_late_start()):
                 self._warn_waiting('waiting')
 
     def _begin(self) -> None:
         """Step for the first time once everybody who must not miss a transition listens."""
         publisher = self.transition_publisher
-        self.begun = publisher.get_subscription_count() >= self.transition_listeners
+        self.begun = publisher.get_subscription_count() >= self.parameters.transition_listeners
         if not self.begun and self._is_late_start():
             self.warn('begin', f'waiting for a learner or recorder on {publisher.topic_name}')
-        elif self.begun and self.answer is not None and not self.realtime:
+        elif self.begun and self.answer is not None and not self.parameters.realtime:
             self._step(self.answer)
 
     def _is_late_start(self) -> bool:
         return time.monotonic() - self.started > START_GRACE
 
     def _warn_waiting(self, consequence: str) -> None:
-        self.warn(
-            'waiting',
-            f'no command on {self.command_topic} for {self.command_timeout} s: {consequence}',
-        )
+        silence = f'no command on {self.command_topic} for {self.parameters.command_timeout} s'
+        self.warn('waiting', f'{silence}: {consequence}')
 
     def _on_telemetry(self, message: Float64MultiArray) -> None:
         try:
@@ -226,8 +197,19 @@ class BridgeNode(SupervisedNode):
         response.message = f'episode {self.simulation.episode} ends with the running step'
         return response
 
+    def _report_progress(self) -> None:
+        """In an episode of a minute, a line an episode would be long in coming."""
+        step = self.simulation.step_number
+        if step and time.monotonic() - self.reported >= PROGRESS_PERIOD:
+            self.reported = time.monotonic()
+            self.get_logger().info(
+                f'episode {self.simulation.episode}, step {step} of at most '
+                f'{self.task.max_episode_steps}: {self.statistics.progress()}'
+            )
+
     def _diagnose(self) -> None:
-        waiting = time.monotonic() - self.last_command > self.command_timeout
+        self._report_progress()
+        waiting = time.monotonic() - self.last_command > self.parameters.command_timeout
         level = views.WARN if waiting else views.OK
         text = f'no command on {self.command_topic}' if waiting else 'running'
         values = {

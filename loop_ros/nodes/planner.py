@@ -88,9 +88,11 @@ class PlannerNode(SupervisedNode):
         self._advertise()
         self.worker.start(self._make_agent)
         algorithm = self.planner_parameters.settings.algorithm
+        weights = f'weights version {self.weights_version}'
+        if not self.weights_version:
+            weights = 'untrained: random actions until the learner sends its first weights'
         self.get_logger().info(
-            f'{self.task.name}: {algorithm} on {self.parameters.device}, '
-            f'weights version {self.weights_version}'
+            f'{self.task.name}: {algorithm} on {self.parameters.device}, {weights}'
         )
 
     def activate(self) -> None:

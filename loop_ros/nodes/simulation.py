@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import torch
 
 from loop_ros.sim.task import Array, Task
 from loop_ros.types import Transition
@@ -60,3 +61,10 @@ class Simulation:
     def _reset(self) -> Array:
         observation, _ = self._env.reset(seed=self._seed + self.episode)
         return np.asarray(observation, dtype=np.float64)
+
+
+def planner_cost(task: Task, observation: Array) -> float | None:
+    """What the planner counts for an observation [O], if that is not the environment's own cost."""
+    if task.cost is None or task.cost_is_exact:
+        return None
+    return float(task.cost(task.encode(torch.from_numpy(observation))))

@@ -34,9 +34,17 @@ class RunStatistics:
         self._planning_s, self._plans = self._planning_s + plan_s, self._plans + 1
         self._d0 = d0
 
-    def step(self, transition: Transition, metrics: dict[str, float]) -> str | None:
-        """Count a step and the task's metrics of where it led; the line of an episode that ends."""
+    def step(
+        self, transition: Transition, metrics: dict[str, float], planner_cost: float | None = None
+    ) -> str | None:
+        """Count a step and the task's metrics of where it led; the line of an episode that ends.
+
+        `planner_cost` is what the planner would count for the state reached, where that is not the
+        environment's own signal; the line then shows the sums of both.
+        """
         self._return += transition.reward
+        self._cost += transition.cost
+        self._planner_cost += math.nan if planner_cost is None else planner_cost
         self._cost_steps += int(transition.cost > 0)
         for name, value in metrics.items():
             self._metrics.setdefault(name, []).append(value)
@@ -48,6 +56,10 @@ class RunStatistics:
         self._begin()
         return line
 
+    def progress(self) -> str:
+        """The running episode in a few words."""
+        return f'return {self._return:.1f}, {self._cost_steps} steps with cost'
+
     def summary(self) -> str:
         """The last line of a run, over its whole episodes."""
         return (
@@ -56,7 +68,8 @@ class RunStatistics:
         )
 
     def _begin(self) -> None:
-        self._return, self._cost_steps = 0.0, 0
+        self._return, self._cost, self._cost_steps = 0.0, 0.0, 0
+        self._planner_cost = 0.0  # NaN where there is none
         self._metrics: dict[str, list[float]] = {}
         self._plan_times: list[float] = []
 
@@ -67,10 +80,13 @@ class RunStatistics:
             for name, title in named.items()
             if name in self._metrics
         )
+        costs = ''
+        if not math.isnan(self._planner_cost):
+            costs = f'cost={self._cost:g} planner_cost={self._planner_cost:g} '
         rate = self._rate(sum(self._plan_times), len(self._plan_times))
         return (
-            f'episode={episode} return={self._return:.1f} cost_steps={self._cost_steps} {figures}'
-            f'plan_hz={rate:.1f} d0={self._d0:.2f}'
+            f'episode={episode} return={self._return:.1f} cost_steps={self._cost_steps} {costs}'
+            f'{figures}plan_hz={rate:.1f} d0={self._d0:.2f}'
         )
 
     @staticmethod

@@ -1,0 +1,109 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters of the bridge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rclpy.node import Node
+
+from loop_ros.nodes.camera import REALTIME_SHARE, View
+from loop_ros.nodes.parameters import declare
+from loop_ros.sim import registry
+from loop_ros.sim.task import Task
+
+
+@dataclass(frozen=True)
+class BridgeParameters:
+    """Which environment, on which clock, how long and for whom to wait, and what to show."""
+
+    task: Task
+    seed: int
+    realtime: bool
+    speed: float  # simulated seconds per second, at most; 0: as fast as it goes
+    command_timeout: float  # s
+    duration: float  # s; 0: never
+    transition_listeners: int
+    view: View
+
+    @classmethod
+    def declare(cls, node: Node) -> BridgeParameters:
+        """Declare them on a node; ValueError where they do not fit together."""
+        name = declare(node, 'task', 'drift_car', 'robot and job', choices=registry.names())
+        step_mode = declare(
+            node,
+            'step_mode',
+            'lockstep',
+            'lockstep: a step waits for the command that answers its state; '
+            'realtime: it takes the newest command',
+            choices=('lockstep', 'realtime'),
+        )
+        speed = declare(
+            node,
+            'speed',
+            1.0,
+            'simulated seconds per second, at most; 0: as fast as it goes (lockstep only)',
+            minimum=0,
+            maximum=1000,
+        )
+        realtime = step_mode == 'realtime'
+        if realtime and speed == 0:
+            raise ValueError('speed: 0 (as fast as it goes) needs step_mode lockstep')
+        return cls(
+            task=registry.task(name),
+            seed=declare(node, 'seed', 0, 'episode e starts from the seed seed + e', minimum=0),
+            realtime=realtime,
+            speed=speed,
+            command_timeout=declare(
+                node,
+                'command_timeout',
+                0.5,
+                'without a command for so long: realtime takes the safe command, lockstep warns',
+                minimum=0.01,
+                maximum=3600,
+                unit='s',
+            ),
+            duration=declare(
+                node,
+                'duration',
+                0.0,
+                'end after so long on the wall clock; 0: never',
+                minimum=0,
+                maximum=1e9,
+                unit='s',
+            ),
+            transition_listeners=declare(
+                node,
+                'transition_listeners',
+                0,
+                'begin only when so many (learner, recorder) listen to the topic transition',
+                minimum=0,
+                maximum=100,
+            ),
+            view=_declare_view(node, realtime),
+        )
+
+
+def _declare_view(node: Node, realtime: bool) -> View:
+    window = declare(node, 'viewer', False, 'show the simulation in a window, if there is a screen')
+    folder = declare(
+        node,
+        'frames',
+        '',
+        'folder for pictures of the simulation: for each episode a film (MP4, where imageio-ffmpeg '
+        'is installed) or a folder of PNGs; empty: none',
+    )
+    rate = declare(
+        node,
+        'frames_rate',
+        10.0,
+        'pictures a second of simulated time; fewer in real time, where they take at most '
+        f'{REALTIME_SHARE:.0%} of the time',
+        minimum=0.01,
+        maximum=1000,
+        unit='Hz',
+    )
+    share = REALTIME_SHARE if realtime else 1.0
+    return View(window, Path(folder).expanduser() if folder else None, rate, share)
