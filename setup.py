@@ -30,16 +30,32 @@ setup(
     ],
     install_requires=[
         'gymnasium>=1.0',
+        'Jinja2',
         'matplotlib',
         'mcap',
         'numpy>=1.26,<2',
+        'pillow',
+        'plotly',
         'PyYAML',
         'rich',
         'rosbags',
         'safetensors',
         'setuptools',
+        'tensorboardX',
         'torch>=2.4',
     ],
+    # Every task but the drift car. PointGoal1 and CarGoal1 need safety-gymnasium as well, whose own
+    # requirements exclude these: see Installation in CONTRIBUTING.md.
+    extras_require={
+        'sim': [
+            'gymnasium-robotics>=1.4',
+            'imageio',
+            'imageio-ffmpeg',
+            'mujoco>=3.3',
+            'pygame',
+            'xmltodict',
+        ],
+    },
     zip_safe=False,
     entry_points={
         'console_scripts': [

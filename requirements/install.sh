@@ -68,12 +68,25 @@ install_torch_at_hand() {
   pip_install --quiet --no-deps --no-index "$torch" 2> /dev/null || true
 }
 
+# The model files of the D'Claw, which nothing imports. Since 24.1 pip refuses the metadata of this
+# package, so an older one installs it; without it Claw-v1 says what it lacks.
+install_claw() {
+  local old_pip
+  old_pip=$(mktemp -d)
+  pip_install --quiet --target "$old_pip" pip==24.0 &&
+    PYTHONPATH=$old_pip pip_install --quiet --no-deps robel==0.1.2 ||
+    echo 'loop_ros set-up: robel 0.1.2 cannot be installed here: no Claw-v1' >&2
+  rm -rf "$old_pip"
+}
+
 install_packages() {
-  local files=(-r requirements/base.txt)
+  local files=(-r requirements/base.txt -r requirements/sim.txt)
   [ -n "$ros" ] || files+=(-r requirements/ros.txt)
   [ "$level" = run ] || files+=(-r requirements/dev.txt)
   install_torch_at_hand
-  pip_install "${files[@]}"
+  pip_install --no-warn-conflicts "${files[@]}" # safety-gymnasium would be one
+  pip_install --quiet --no-deps -r requirements/no_deps.txt
+  install_claw
   pip_install --quiet --no-deps --no-build-isolation --editable .
   [ -n "$ros" ] || pip_install --quiet --no-deps --no-build-isolation --editable standalone
 }

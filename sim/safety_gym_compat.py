@@ -31,12 +31,17 @@ def make_world(robot: str, level: str, **kwargs: Any) -> Any:
     )
 
 
-def _load(module: str) -> Any:
+def enter() -> None:
+    """Enter the package without running its file; `import safety_gymnasium` then finds it."""
     if PACKAGE not in sys.modules:
         spec = importlib.util.find_spec(PACKAGE)
         if spec is None:
             raise ModuleNotFoundError(f"No module named '{PACKAGE}'", name=PACKAGE)
         sys.modules[PACKAGE] = importlib.util.module_from_spec(spec)
+
+
+def _load(module: str) -> Any:
+    enter()
     with _array_defaults():
         return importlib.import_module(module)
 

@@ -8,21 +8,30 @@ import ast
 import subprocess
 import sys
 from distutils.core import run_setup
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from setuptools import Distribution
 
 TREE = Path(__file__).resolve().parent.parent
 # Module -> (key in package.xml, name on the Python index) where they differ from the module's name.
 PYTHON_DEPENDENCIES = {
+    'PIL': ('python3-pil', 'pillow'),
     'gymnasium': ('python3-gymnasium-pip', 'gymnasium'),
+    'gymnasium_robotics': ('python3-gymnasium-robotics-pip', 'gymnasium-robotics'),
+    'jinja2': ('python3-jinja2', 'Jinja2'),
+    'markupsafe': ('python3-jinja2', 'Jinja2'),  # comes with it
     'matplotlib': ('python3-matplotlib', 'matplotlib'),
+    'mujoco': ('python3-mujoco-pip', 'mujoco'),
     'numpy': ('python3-numpy', 'numpy'),
+    'plotly': (None, 'plotly'),  # no rosdep key
     'rich': ('python3-rich', 'rich'),
     'rosbags': ('python3-rosbags-pip', 'rosbags'),
     'safetensors': (None, 'safetensors'),  # no rosdep key
+    'tensorboardX': ('python3-tensorboardX-pip', 'tensorboardX'),
     'torch': ('python3-pytorch-pip', 'torch'),
     'yaml': ('python3-yaml', 'PyYAML'),
 }
@@ -32,6 +41,7 @@ OPTIONAL = {
     'ackermann_msgs', 'ament_index_python', 'builtin_interfaces', 'mcap',
     'scipy', 'stable_baselines3',  # peers of the benchmarks
     'triton',  # comes with torch for CUDA
+    'omnisafe',  # in an environment of its own
 }  # fmt: skip
 
 
@@ -96,7 +106,8 @@ def test_changelog_reads_as_ros_wants_it(package) -> None:
 
 def test_every_import_is_declared(package, distribution) -> None:
     declared = {dependency.name for dependency in package.build_depends + package.exec_depends}
-    required = {Requirement(line).name for line in distribution.install_requires}
+    lines = distribution.install_requires + distribution.extras_require['sim']
+    required = {Requirement(line).name for line in lines}
     for path in sources('loop_ros/*.py', 'sim/*.py', 'bench/*.py', 'launch/*.py'):
         for module in imports(path) - OPTIONAL:
             where = f'{path.relative_to(TREE)} imports {module}'
@@ -113,14 +124,29 @@ def test_every_import_is_declared(package, distribution) -> None:
 
 
 def test_requirements_are_pinned_and_meet_setup_py(distribution) -> None:
-    base = pins('base.txt')
-    for line in distribution.install_requires:
-        requirement = Requirement(line)
-        assert base[requirement.name.lower()] in requirement.specifier, line
+    base, sim = pins('base.txt'), pins('sim.txt')
+    for pinned, lines in (
+        (base, distribution.install_requires),
+        (sim, distribution.extras_require['sim']),
+    ):
+        for line in lines:
+            requirement = Requirement(line)
+            assert pinned[requirement.name.lower()] in requirement.specifier, line
     assert base['torch'] == '2.13.0'
     assert int(base['setuptools'].split('.')[0]) < 80  # colcon build --symlink-install
-    assert not set(base) & (set(pins('dev.txt')) | set(pins('ros.txt'))), 'pinned twice'
-    assert pins('ros.txt') and pins('dev.txt')
+    files = [base, sim, *(pins(f'{name}.txt') for name in ('no_deps', 'ros', 'dev'))]
+    assert all(files)
+    assert len(set().union(*files)) == sum(len(file) for file in files), 'pinned twice'
+
+
+@pytest.mark.parametrize('name', ['base.txt', 'sim.txt'])
+def test_what_requirements_need_in_turn_is_pinned_too(name: str) -> None:
+    pinned = {canonicalize_name(key) for key in (pins('base.txt') | pins('sim.txt'))}
+    for key in pins(name).keys() - {'torch'}:  # its CUDA packages come with its wheel
+        for line in requires(key) or ():
+            requirement = Requirement(line)
+            if requirement.marker is None or requirement.marker.evaluate({'extra': ''}):
+                assert canonicalize_name(requirement.name) in pinned, f'{key} needs {line}'
 
 
 def test_the_core_knows_no_ros() -> None:
