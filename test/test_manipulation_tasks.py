@@ -262,6 +262,13 @@ def test_termination_of_states_equals_the_flags() -> None:
     assert pen_goal.termination(encoded.expand(2, -1, -1)).shape == (2, len(flags))
 
 
+@pytest.mark.parametrize(('height', 'dropped'), [(0.0749, True), (0.0751, False)])
+def test_a_pen_is_dropped_below_75_mm(height: float, dropped: bool) -> None:
+    state = torch.zeros(39, dtype=torch.float64)
+    state[26] = height
+    assert pen_goal.termination(state).item() is dropped
+
+
 def test_what_the_state_leaves_out_follows_from_it() -> None:
     steps = drive(make('PenGoal-v1'), random_actions('PenGoal-v1', 30), 1)
     observations = np.array([observation for observation, *_ in steps])
