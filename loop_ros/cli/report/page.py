@@ -21,7 +21,7 @@ from loop_ros.cli.report.groups import Group, flat, group, settings_of
 from loop_ros.settings import Settings
 
 _HERE = Path(__file__).parent
-_FACTS = ('seed', 'commit', 'version', 'machine', 'torch', 'wall time')
+_FACTS = ('seed', 'commit', 'version', 'machine', 'torch')
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _section(
 
 def _configuration(label: str, run: runs.Run) -> Configuration:
     result = run.result
-    facts = {name: str(result[name]) for name in _FACTS if name in result}
+    facts = {name: str(result[name]) for name in _FACTS if result.get(name) not in (None, '')}
     facts.setdefault('commit', 'not recorded')
     if isinstance(result.get('wall_s'), int | float):
         facts['wall time'] = f'{result["wall_s"]:,.0f} s'
@@ -142,5 +142,5 @@ def _render(sections: list[Section], problems: list[str]) -> str:
 
 
 def _json(figure: figures.Figure) -> str:
-    """A figure for a script element: nothing in it can end that element."""
-    return str(figure.drawn.to_json().replace('<', '\\u003c'))
+    """A figure for a script element; plotly writes < and / as escapes, so nothing ends it early."""
+    return str(figure.drawn.to_json())
