@@ -314,6 +314,30 @@ def test_curves_worked_by_hand(tmp_path: Path) -> None:
     assert by_title['Cost so far'].data[1].y[-1] == 6
 
 
+def test_every_published_figure_drawn_names_its_source(tmp_path: Path) -> None:
+    write_run(tmp_path / 'run', columns={'plan_ms': 12.0})
+    text, _ = report(tmp_path / 'run', out=tmp_path / 'report.html')
+    for point in published.load():
+        if point.task == 'HalfCheetah':
+            assert point.source in text
+
+
+def test_published_levels_are_in_sight_but_for_costs(tmp_path: Path) -> None:
+    run = write_run(tmp_path / 'run', 'PointGoal1', last_step=3000, settings={'planner.d0': 1})
+    for row in run.rows:
+        row['return'] = 1.0
+    ((alone,),) = group([run])[0].values()
+    known = [p for p in published.load() if p.task == 'PointGoal1']
+    drawn = figures.draw([alone], known, figures.styles(['loop_sac']))
+    by_title = {figure.title: figure.drawn for figure in drawn}
+    returns = by_title['Return while training']
+    assert {trace.name: trace.y[0] for trace in returns.data}['PETS (OmniSafe, 200k)'] == 27.66
+    low, high = returns.layout.yaxis.range
+    assert low < 1.0 and 27.66 < high < 30.0
+    low, high = by_title['Cost of an episode while training'].layout.yaxis.range
+    assert low < 0.0 and 2.0 < high < 3.0  # LOOP's 55.2 is not in sight
+
+
 def test_the_planners_cost_is_drawn_beside_the_environments(tmp_path: Path) -> None:
     run = write_run(tmp_path / 'run', columns={'planner_cost': 1.0, 'worst_cost': 0.5})
     ((alone,),) = group([run])[0].values()

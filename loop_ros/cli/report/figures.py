@@ -65,10 +65,11 @@ def draw(groups: list[Group], published: list[Published], style: dict[str, Style
         beside = [p for p in published if p.quantity == kind.quantity]
         _add_published(figure, beside, grid)
         if not kind.logarithmic:
-            figure.update_yaxes(range=_settled_range(grid, [lines for _, lines in curves], beside))
+            drawn = [lines for _, lines in curves]
+            figure.update_yaxes(range=_settled_range(kind, grid, drawn, beside))
         named = sum(trace.showlegend is not False for trace in figure.data)
-        figure.update_layout(height=300 + 11 * named)
-        found.append(Figure(kind.title, kind.caption, figure))
+        figure.update_layout(height=300 + 12 * named)
+        found.append(Figure(kind.title, _caption(kind, beside), figure))
     return found
 
 
@@ -83,6 +84,16 @@ def curve(group: Group, values: Values, grid: Grid) -> Lines | None:
         return np.nanmean(table, axis=0), np.nanmin(table, axis=0), np.nanmax(table, axis=0)
 
 
+def _caption(kind: Kind, published: list[Published]) -> str:
+    """What is seen; the sources of plan times too, which the table of the page does not have."""
+    words = [kind.caption]
+    if _series(published):
+        words.append('Grey: published.')
+    if kind.quantity == 'plan time':
+        words += [f'{p.algorithm}: {p.source}; {p.remark}.' for p in published]
+    return ' '.join(words)
+
+
 def _curves(groups: list[Group], values: Values, grid: Grid) -> list[tuple[Group, Lines]]:
     """The curve of each group that has one."""
     curves = [(group, curve(group, values, grid)) for group in groups]
@@ -94,7 +105,7 @@ def _layout(kind: Kind, grid: Grid) -> dict[str, Any]:
         'template': 'none',
         'margin': {'l': 60, 'r': 16, 't': 12, 'b': 30},
         'hovermode': 'x unified',
-        'legend': {'orientation': 'h', 'y': -0.12, 'yanchor': 'top'},
+        'legend': {'orientation': 'h', 'y': -0.12, 'yanchor': 'top', 'font': {'size': 11}},
         # Inside, where the legend below cannot cover it.
         'annotations': [
             {
@@ -168,40 +179,50 @@ def _add_line(
 
 def _add_published(figure: go.Figure, published: list[Published], grid: Grid) -> None:
     """Markers over several steps, a dashed level for a single value."""
-    series: dict[tuple[str, str], list[Published]] = {}
-    for point in published:
-        if point.comparable and not isinstance(point.value, str):
-            series.setdefault((point.algorithm, point.name), []).append(point)
-    for index, ((algorithm, name), points) in enumerate(series.items()):
+    for index, ((algorithm, name), points) in enumerate(_series(published).items()):
         single = len(points) == 1
         x: list[Any] = [0.0, float(grid.steps[-1])] if single else [p.step for p in points]
         y = [points[0].value] * 2 if single else [p.value for p in points]
-        when = f', {points[0].step:,} steps' if single and points[0].step else ''
+        when = f', {points[0].step // 1000:,}k' if single and points[0].step else ''
         figure.add_scatter(
             x=x,
             y=y,
             mode='lines' if single else 'lines+markers',
             name=html.escape(f'{algorithm} ({name}{when})'),
-            line={'color': GREY, 'width': 1, 'dash': DASHES[1 + index % 3]},
-            marker={'color': GREY, 'symbol': SYMBOLS[index % len(SYMBOLS)], 'size': 7},
+            line={'color': GREY, 'width': 1.5, 'dash': DASHES[1 + index % 3]},
+            marker={'color': GREY, 'symbol': SYMBOLS[index % len(SYMBOLS)], 'size': 8},
         )
 
 
+def _series(published: list[Published]) -> dict[tuple[str, str], list[Published]]:
+    """Comparable numbers by algorithm and source, over steps."""
+    series: dict[tuple[str, str], list[Published]] = {}
+    for point in published:
+        if point.comparable and not isinstance(point.value, str):
+            series.setdefault((point.algorithm, point.name), []).append(point)
+    return series
+
+
 def _settled_range(
-    grid: Grid, curves: list[Lines], published: list[Published]
+    kind: Kind, grid: Grid, curves: list[Lines], published: list[Published]
 ) -> list[float] | None:
-    """Limits of what follows the first tenth, where random actions may dwarf the rest."""
-    late = grid.steps > 0.1 * grid.steps[-1]
+    """Limits of what follows the first tenth, where random actions may dwarf the rest.
+
+    Published levels are in sight, but for costs: an unsafe peer's would flatten everything else.
+    """
+    last = grid.steps[-1]
+    late = grid.steps > 0.1 * last
     values = np.concatenate([band[late] for _, *bands in curves for band in bands])
-    drawn = [
-        p.value
-        for p in published
-        if p.comparable and not isinstance(p.value, str) and (p.step or 0) <= grid.steps[-1]
-    ]
-    values = np.concatenate((values[np.isfinite(values)], np.array(drawn, dtype=float)))
+    for points in _series(published).values():
+        level = len(points) == 1 and kind.quantity != 'cost'
+        reached = [p.value for p in points if level or (p.step is not None and p.step <= last)]
+        values = np.concatenate((values, np.array(reached, dtype=float)))
+    values = values[np.isfinite(values)]
     if not len(values):
         return None
     low, high = float(values.min()), float(values.max())
+    if kind.quantity != 'return':
+        low = min(low, 0.0)
     margin = 0.06 * (high - low) or 1.0
     return [low - margin, high + margin]
 

@@ -111,21 +111,21 @@ def _steps(run: Run) -> Array:
 KINDS = (
     Kind(
         'Return while training',
-        'Episodes as the agent explores (the paper: Fig. 3, 6, 8). Grey: published.',
+        'Episodes as the agent explores (the paper: Fig. 3, 6, 8).',
         'return / episode',
         per_episode('return'),
         quantity='return',
     ),
     Kind(
         'Return of evaluations',
-        'Means of the evaluations between training episodes (Fig. 3, 12). Grey: published.',
+        'Means of the evaluations between training episodes (Fig. 3, 12).',
         'return / episode',
         evaluations,
         quantity='return',
     ),
     Kind(
         'Cost of an episode while training',
-        "The environment's own cost (Fig. 5, 6). Grey: published.",
+        "The environment's own cost (Fig. 5, 6).",
         'cost / episode',
         per_episode('cost'),
         quantity='cost',
@@ -165,7 +165,7 @@ KINDS = (
     ),
     Kind(
         'Time of a plan',
-        'Median of each episode, on the machine that its configuration names. Grey: published.',
+        'Median of each episode, on the machine that its configuration names.',
         'ms / plan',
         per_episode('plan_ms'),
         quantity='plan time',
