@@ -5,20 +5,24 @@
 #   make test                              all tests (ARGS go to pytest)
 #   make check                             format, lint, types, package metadata
 #   make .venv                             the set-up alone
+#   make omnisafe                          OmniSafe beside it, for ppo_lagrangian and cpo
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test check .venv .venv-dev clean
+.PHONY: help run test check .venv .venv-dev omnisafe clean
 ARGS ?=
 
 help:
-	@sed -n '4,7s/^# *//p' Makefile
+	@sed -n '4,8s/^# *//p' Makefile
 
 .venv:
 	@requirements/install.sh run
 
 .venv-dev:
 	@requirements/install.sh dev
+
+omnisafe: .venv
+	@requirements/omnisafe.sh
 
 run: .venv
 	@echo 'While it drives, in a second terminal:  . .venv/bin/activate && ros2 param set /planner d0 0.5'
@@ -34,4 +38,4 @@ check: .venv-dev
 	. .venv/bin/activate && python -m pytest -q test/test_package.py
 
 clean:
-	rm -rf .venv build install log
+	rm -rf .venv .venv-omnisafe build install log

@@ -20,3 +20,10 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
     'safepets': {'planner.algorithm': 'safe_cem', **_NO_VALUE},
     'sac': {'planner.algorithm': 'actor', 'ensemble.train_every': 0},
 }
+
+# Baselines that OmniSafe runs, by its names for them, and what nobody runs here.
+OMNISAFE = {'cpo': 'CPO', 'ppo_lagrangian': 'PPOLag'}
+GAPS = {
+    'lbpo': 'OmniSafe has none, and the code of its authors (https://github.com/hari-sikchi/LBPO) '
+    'starts from safe policies for a Safety Gym of 2019 that fit no task here; see docs/omnisafe.md'
+}

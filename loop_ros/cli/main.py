@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from loop_ros.cli import bench, report, seeds
-from loop_ros.cli.algorithms import ALGORITHMS
+from loop_ros.cli.algorithms import ALGORITHMS, GAPS, OMNISAFE
 from loop_ros.cli.arguments import positive
 
 
@@ -42,7 +42,8 @@ def _parser() -> argparse.ArgumentParser:
 def _add_experiment(commands: Any) -> None:
     parser = commands.add_parser('experiment', help='train from scratch and evaluate')
     parser.add_argument('task', help='for example drift_car')
-    parser.add_argument('--algorithm', choices=sorted(ALGORITHMS), default='safeloop')
+    names = sorted([*ALGORITHMS, *OMNISAFE, *GAPS])
+    parser.add_argument('--algorithm', choices=names, default='safeloop')
     parser.add_argument('--steps', type=positive, default=15_000, help='environment steps')
     parser.add_argument('--out', type=Path, required=True, help='folder for the results')
     parser.add_argument(
@@ -131,11 +132,22 @@ def _overrides(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _experiment(options: argparse.Namespace) -> int:
+    if options.algorithm in GAPS:
+        raise ValueError(f'{options.algorithm}: {GAPS[options.algorithm]}')
+    _set_threads(options)
+    experiment = _baseline(options) if options.algorithm in OMNISAFE else _own(options)
+    if options.seeds:
+        jobs = options.jobs or len(os.sched_getaffinity(0))
+        return seeds.run(experiment.words, options.seeds, options.steps, options.out, jobs)
+    experiment.run()
+    return 0
+
+
+def _own(options: argparse.Namespace) -> Any:
     from loop_ros.cli.experiment import Experiment, default_profile
     from loop_ros.sim import registry
 
-    _set_threads(options)
-    experiment = Experiment(
+    return Experiment(
         task_name=options.task,
         algorithm=options.algorithm,
         steps=options.steps,
@@ -147,11 +159,25 @@ def _experiment(options: argparse.Namespace) -> int:
         resume=options.resume,
         evaluate_every=options.evaluate_every,
     )
-    if options.seeds:
-        jobs = options.jobs or len(os.sched_getaffinity(0))
-        return seeds.run(experiment.words, options.seeds, options.steps, options.out, jobs)
-    experiment.run()
-    return 0
+
+
+def _baseline(options: argparse.Namespace) -> Any:
+    from loop_ros.cli.omnisafe import Training
+
+    for name in ('profile', 'resume', 'evaluate_every'):
+        if getattr(options, name):
+            option = name.replace('_', '-')
+            raise ValueError(f'--{option} is not for {options.algorithm}, which OmniSafe runs')
+    return Training(
+        task_name=options.task,
+        algorithm=options.algorithm,
+        steps=options.steps,
+        seed=options.seed,
+        out=options.out,
+        overrides=_overrides(options),
+        device=options.device,
+        num_threads=options.num_threads,
+    )
 
 
 def _evaluate(options: argparse.Namespace) -> int:
