@@ -15,7 +15,8 @@ from loop_ros.models.ensemble import Ensemble
 from loop_ros.models.networks import Actor, TwinCritic
 from loop_ros.planning.planner import Planner, make_planner
 from loop_ros.planning.rollout import Cost, Rollout
-from loop_ros.settings import Settings, profile_names
+from loop_ros.profiles import profile_names
+from loop_ros.settings import Settings
 from loop_ros.sim import drift_car, registry
 
 HAZARDS = 8  # the last 2 x 8 numbers of PointGoal1's state are where they lie

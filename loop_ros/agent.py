@@ -213,17 +213,14 @@ class Agent:
     ) -> Self:
         """An agent from a checkpoint folder, by default with its training state where it has one.
 
-        `settings` replace the saved ones, but for the sizes of the networks.
+        `settings` replace the saved ones, but for networks and the algorithm that trained them.
         """
         files, metadata = checkpoint.read(Path(path))
         for needed, found in (('settings', metadata), ('agent', files)):
             if needed not in found:
                 raise ValueError(f'{path}: no {needed} in this checkpoint; copy it again')
         saved = Settings.from_dict(metadata['settings'], f'{path}: settings')
-        if settings is None:
-            settings = saved
-        else:
-            settings = dataclasses.replace(settings, ensemble=saved.ensemble, sac=saved.sac)
+        settings = saved if settings is None else settings.trained_by(saved)
         agent = cls(task, settings, device, seed)
         agent.load_weights(files['agent'], f'{path}')
         if resume and 'training' in files:
@@ -235,7 +232,8 @@ class Agent:
         return agent
 
     def _solve(self, state: Tensor, settings: PlannerSettings, explore: bool) -> Solution:
-        if self.ready and settings.algorithm != 'actor':
+        acting = settings.algorithm == 'actor' or (explore and settings.explore == 'actor')
+        if self.ready and not acting:
             return self.planner.plan(state, settings)
         zero = torch.zeros((), device=self.device)
         action_dim = len(self.task.action_labels)

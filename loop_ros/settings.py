@@ -8,85 +8,30 @@ The defaults are the paper's Tables 2 and 3 with the horizon and iterations of i
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import math
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Self, cast
 
 import yaml
 
-_PROFILES = Path(__file__).resolve().parent / 'config'
-
-
-def setting(
-    default: Any,
-    description: str,
-    minimum: float | None = None,
-    maximum: float | None = None,
-    unit: str = '',
-    choices: tuple[str, ...] = (),
-    live: bool = False,
-) -> Any:
-    """A dataclass field with what a person and a ROS parameter descriptor need to know."""
-    return field(
-        default=default,
-        metadata={
-            'description': description,
-            'minimum': minimum,
-            'maximum': maximum,
-            'unit': unit,
-            'choices': choices,
-            'live': live,
-        },
-    )
-
-
-class _Validated:
-    """Checks each field against its type and metadata; integers are welcome for floats."""
-
-    def __post_init__(self) -> None:
-        for item in dataclasses.fields(cast(Any, self)):
-            value = check(item.name, item.type, item.metadata, getattr(self, item.name))
-            object.__setattr__(self, item.name, value)
-
-
-def check(name: str, type_name: Any, metadata: Any, value: Any) -> Any:
-    """The value in its field's type; ValueError names setting, value and what is allowed."""
-    if metadata['choices']:
-        if value not in metadata['choices']:
-            raise ValueError(f'{name}: {value!r} is not one of {", ".join(metadata["choices"])}')
-        return value
-    if type_name == 'bool':
-        if not isinstance(value, bool):
-            raise ValueError(f'{name}: {value!r} is not true or false')
-        return value
-    if isinstance(value, str):  # YAML 1.1 reads 3e-4 as text
-        with contextlib.suppress(ValueError):
-            value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f'{name}: {value!r} is not a finite number')
-    if type_name == 'int':
-        if value != int(value):
-            raise ValueError(f'{name}: {value!r} is not a whole number')
-        value = int(value)
-    else:
-        value = float(value)
-    low, high = metadata['minimum'], metadata['maximum']
-    if (low is not None and value < low) or (high is not None and value > high):
-        raise ValueError(f'{name}: {value} is outside [{low}, {high}]')
-    return value
+from loop_ros.profiles import profile_path
+from loop_ros.setting_fields import Validated, setting
 
 
 @dataclass(frozen=True)
-class PlannerSettings(_Validated):
+class PlannerSettings(Validated):
     """ARC, safeARC, CEM (Alg. 3 and 4, Table 3); `live` ones may change while the robot drives."""
 
     algorithm: str = setting(
         'safe_arc',
         'optimizer of the action sequence',
         choices=('safe_arc', 'arc', 'safe_cem', 'cem', 'actor'),
+        live=True,
+    )
+    explore: str = setting(
+        'planner',
+        'who acts while exploring: the planner, or the actor by its own noise (SAC-evalLOOP)',
+        choices=('planner', 'actor'),
         live=True,
     )
     d0: float = setting(0.2, 'safety threshold: largest predicted cost allowed', 0, 1e6, live=True)
@@ -141,8 +86,8 @@ class PlannerSettings(_Validated):
     terminal_value: str = setting(
         'q',
         "q: Q(s_H, a_H) after H-1 rewards (Alg. 3); v: the actor's value of s_H+1 after H rewards "
-        '(Eq. 3); none: H rewards (PETS)',
-        choices=('q', 'v', 'none'),
+        '(Eq. 3); state: that of critics that see no action (POLO); none: H rewards (PETS)',
+        choices=('q', 'v', 'state', 'none'),
     )
     critic: str = setting(
         'q1',
@@ -182,12 +127,13 @@ class PlannerSettings(_Validated):
 
 
 @dataclass(frozen=True)
-class EnsembleSettings(_Validated):
+class EnsembleSettings(Validated):
     """The probabilistic ensemble (Table 2, appendix C.1)."""
 
     num_models: int = setting(5, 'networks K', 1, 100)
     num_layers: int = setting(4, 'hidden layers', 1, 20)
     width: int = setting(200, 'units of a hidden layer', 1, 10_000)
+    activation: str = setting('silu', 'of the hidden layers', choices=('silu', 'relu'))
     learning_rate: float = setting(1e-3, 'Adam step size', 0, 1)
     weight_decay: float = setting(1e-5, 'L2 penalty, decoupled', 0, 1)
     batch_size: int = setting(256, 'transitions per network and step', 1, 1_000_000)
@@ -206,30 +152,73 @@ class EnsembleSettings(_Validated):
 
 
 @dataclass(frozen=True)
-class SacSettings(_Validated):
-    """Soft actor-critic (appendix C.2)."""
+class SacSettings(Validated):
+    """Soft actor-critic (C.2); its networks, rates and batches are also CRR's and POLO's."""
 
     width: int = setting(256, 'units of each of the two hidden layers', 1, 10_000)
     learning_rate: float = setting(3e-4, 'Adam step size', 0, 1)
     discount: float = setting(0.99, 'gamma', 0, 1)
     tau: float = setting(0.005, 'Polyak rate of the target critics', 0, 1)
     batch_size: int = setting(256, 'transitions per update', 1, 1_000_000)
-    updates_per_step: int = setting(1, 'SAC updates per environment step', 0, 1000)
+    updates_per_step: int = setting(1, 'updates per environment step that has any', 0, 1000)
+    update_every: int = setting(1, 'environment steps from one with updates to the next', 1, 10_000)
     layer_norm: bool = setting(False, 'normalise the hidden layers of the critics')
     target_entropy: float = setting(-1.0, 'entropy aimed at, per action dimension', -20, 20)
     initial_entropy_coef: float = setting(1.0, 'temperature alpha at the start', 0, 1000)
     entropy_in_target: bool = setting(
         True, 'count the entropy bonus in Q (soft value) or not (value of the rewards alone)'
     )
+    bootstrap: str = setting(
+        'actor',
+        "whose next action the critics' target values: the actor's, or the one that was taken next "
+        '(SARSA, Eq. 71)',
+        choices=('actor', 'buffer'),
+    )
+    expansion_horizon: int = setting(
+        1,
+        "rewards in the critics' target: one of the buffer, the others of the actor in the "
+        'ensemble (value expansion)',
+        1,
+        100,
+        'steps',
+    )
     model_fraction: float = setting(
         0.0, 'share of each batch branched from the ensemble instead of the buffer (MBPO)', 0, 1
+    )
+    model_rollout_length: int = setting(1, 'steps of the actor in each branch', 1, 1000, 'steps')
+    model_penalty: float = setting(
+        0.0,
+        'lambda: taken off the rewards of branches for each unit of the largest predicted standard '
+        'deviation (MOPO)',
+        0,
+        1e6,
     )
 
 
 @dataclass(frozen=True)
-class LearningSettings(_Validated):
-    """Experience and schedule (Alg. 1)."""
+class CrrSettings(Validated):
+    """Critic regularised regression (Wang et al. 2020)."""
 
+    weights: str = setting(
+        'exp',
+        'of the actions to imitate: exp: exp(advantage / beta); binary: 1 where it is positive',
+        choices=('exp', 'binary'),
+    )
+    beta: float = setting(1.0, 'temperature of the weights, in units of return', 1e-6, 1e6)
+    max_weight: float = setting(20.0, 'largest weight', 1, 1e9)
+    num_samples: int = setting(4, "m: the actor's actions that an advantage is over", 1, 1000)
+
+
+@dataclass(frozen=True)
+class LearningSettings(Validated):
+    """Algorithm, experience and schedule (Alg. 1)."""
+
+    algorithm: str = setting(
+        'sac',
+        'what trains actor and critics: sac; crr: critic regularised regression; polo: plans that '
+        'teach a value of states, and no actor',
+        choices=('sac', 'crr', 'polo'),
+    )
     random_steps: int = setting(
         1000, 'steps of uniform random actions at the start', 20, 10_000_000
     )
@@ -243,7 +232,24 @@ class Settings:
     planner: PlannerSettings = field(default_factory=PlannerSettings)
     ensemble: EnsembleSettings = field(default_factory=EnsembleSettings)
     sac: SacSettings = field(default_factory=SacSettings)
+    crr: CrrSettings = field(default_factory=CrrSettings)
     learning: LearningSettings = field(default_factory=LearningSettings)
+
+    def __post_init__(self) -> None:
+        """ValueError where settings that are fine alone cannot be had together."""
+        sac, algorithm = self.sac, self.learning.algorithm
+        if algorithm != 'sac' and (sac.bootstrap == 'buffer' or sac.expansion_horizon > 1):
+            raise ValueError(
+                f'learning.algorithm {algorithm} has a target of its own: set sac.bootstrap to '
+                'actor and sac.expansion_horizon to 1'
+            )
+        if sac.bootstrap == 'buffer' and (sac.model_fraction > 0 or sac.expansion_horizon > 1):
+            raise ValueError(
+                'sac.bootstrap buffer knows the next action of stored transitions alone: set '
+                'sac.model_fraction to 0 and sac.expansion_horizon to 1'
+            )
+        if algorithm == 'polo' and self.planner.algorithm == 'actor':
+            raise ValueError('learning.algorithm polo has no actor: set planner.algorithm to cem')
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], source: str = 'settings') -> Self:
@@ -278,6 +284,13 @@ class Settings:
             raise ValueError(f'{path}: not YAML: {error}') from None
         return cls.from_dict(values or {}, str(path))
 
+    def trained_by(self, saved: Settings) -> Self:
+        """A copy with the networks of `saved` and the algorithm that trained them."""
+        learning = dataclasses.replace(self.learning, algorithm=saved.learning.algorithm)
+        return dataclasses.replace(
+            self, ensemble=saved.ensemble, sac=saved.sac, crr=saved.crr, learning=learning
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Sections of plain values, as YAML and JSON hold them."""
         return dataclasses.asdict(self)
@@ -289,22 +302,3 @@ class Settings:
             section, _, entry = name.partition('.')
             values.setdefault(section, {})[entry] = value
         return self.from_dict(values)
-
-
-def profile_path(profile: str) -> Path:
-    """Where a profile is: a path to a YAML file, or a name among the shipped ones."""
-    if profile.endswith(('.yaml', '.yml')):
-        path = Path(profile).expanduser()
-        if path.is_file():
-            return path
-        raise ValueError(f'profile {path}: no such file')
-    if profile in profile_names():
-        return _PROFILES / f'{profile}.yaml'
-    shipped = ', '.join(profile_names())
-    raise ValueError(f"unknown profile '{profile}'; use {shipped} or the path of a YAML file")
-
-
-def profile_names() -> list[str]:
-    """The shipped profiles; `*_params.yaml` beside them are parameter files of ROS nodes."""
-    names = {found.stem for found in _PROFILES.glob('*.yaml')}
-    return sorted(name for name in names if not name.endswith('_params'))

@@ -48,7 +48,8 @@ class LinearEnsemble:
             action = actions[t].repeat_interleave(particles, dim=0).expand(*states.shape[:2], -1)
             steps.append(self.predict(states, action, None if noise is None else noise[t]))
             states = steps[-1].next_state
-        return Trajectory(*(torch.stack(part) for part in zip(*steps, strict=True)))
+        states, rewards, costs, _ = (torch.stack(part) for part in zip(*steps, strict=True))
+        return Trajectory(states, rewards, costs)
 
     def step(self, states: Tensor, actions: Tensor) -> Tensor:
         return self.predict(states, actions).next_state
@@ -62,7 +63,8 @@ class LinearEnsemble:
             noise = noise.repeat(1, state.shape[1] // noise.shape[1], 1)
             next_state = next_state + self.noise_std * noise[..., :1]
             reward = reward + self.noise_std * noise[..., 1]
-        return Prediction(next_state, reward, state.abs()[..., 0])
+        std = self.noise_std * torch.ones(*state.shape[:2], 2)
+        return Prediction(next_state, reward, state.abs()[..., 0], std)
 
 
 class LinearActor:

@@ -112,7 +112,7 @@ def test_imagined_transitions_join_the_batches() -> None:
     imagined = tiny.trained(sac__model_fraction=0.5)
     assert not same(tensors(plain), tensors(imagined))
     assert all(torch.isfinite(value).all() for value in tensors(imagined).values())
-    batch = imagined.learner._sac_batch()
+    batch = imagined.learner._experience()[0]
     known = imagined.learner.buffer.all().action
     from_buffer = [bool((known == action).all(dim=1).any()) for action in batch.action]
     assert from_buffer == [False] * 4 + [True] * 4

@@ -148,7 +148,10 @@ def test_a_profile_overrides_what_it_names_and_nothing_else(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        ('planer:\n  d0: 1\n', "unknown section 'planer'; use planner, ensemble, sac, learning"),
+        (
+            'planer:\n  d0: 1\n',
+            "unknown section 'planer'; use planner, ensemble, sac, crr, learning",
+        ),
         ('planner:\n  d_0: 1\n', r"unknown setting 'planner\.d_0'"),
         ('planner:\n  d0: -1\n', r'planner\.d0: -1\.0 is outside \[0, 1000000\.0\]'),
         ('planner: 3\n', 'planner'),

@@ -28,8 +28,9 @@ import loop_ros
 from loop_ros.agent import Agent
 from loop_ros.cli import evaluate, plots, run_log
 from loop_ros.cli.algorithms import ALGORITHMS
+from loop_ros.profiles import profile_names
 from loop_ros.runner import run_episode
-from loop_ros.settings import Settings, profile_names
+from loop_ros.settings import Settings
 from loop_ros.sim import registry
 from loop_ros.sim.task import Task
 from loop_ros.types import Transition

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from loop_ros.cli import bench, report, seeds
-from loop_ros.cli.algorithms import ALGORITHMS, GAPS, OMNISAFE
+from loop_ros.cli.algorithms import ALGORITHMS, GAPS, OMNISAFE, listing
 from loop_ros.cli.arguments import positive
 
 
@@ -40,7 +40,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_experiment(commands: Any) -> None:
-    parser = commands.add_parser('experiment', help='train from scratch and evaluate')
+    parser = commands.add_parser(
+        'experiment',
+        help='train from scratch and evaluate',
+        epilog=listing(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('task', help='for example drift_car')
     names = sorted([*ALGORITHMS, *OMNISAFE, *GAPS])
     parser.add_argument('--algorithm', choices=names, default='safeloop')

@@ -48,6 +48,25 @@ class ReplayBuffer:
         index = torch.randint(self._size, (size,), generator=generator, device=self.device)
         return self._split(self._rows.index_select(0, index))
 
+    def sample_pairs(self, size: int, generator: torch.Generator) -> tuple[Batch, Tensor]:
+        """`size` transitions and the actions [B, A] that were taken next.
+
+        Drawn uniformly from those that ended their episode, whose next action means nothing, and
+        those that are followed by the transition from the state they led to. ValueError where
+        there seems to be none.
+        """
+        index = torch.empty(0, dtype=torch.long, device=self.device)
+        for _ in range(100):
+            drawn = torch.randint(self._size, (size,), generator=generator, device=self.device)
+            batch = self._split(self._rows[drawn])
+            follows = self._split(self._rows[(drawn + 1) % self._size])
+            known = (follows.state == batch.next_state).all(dim=-1) | batch.terminated.bool()
+            index = torch.cat((index, drawn[known]))[:size]
+            if len(index) == size:
+                following = self._split(self._rows[(index + 1) % self._size])
+                return self._split(self._rows[index]), following.action
+        raise ValueError('the replay buffer has no transition with a successor')
+
     def tensors(self) -> dict[str, Tensor]:
         """The contents for a checkpoint, oldest first."""
         order = (torch.arange(self._size, device=self.device) - self._size + self._next) % max(

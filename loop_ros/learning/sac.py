@@ -12,7 +12,9 @@ from torch import Tensor
 
 from loop_ros.learning.adam import Adam
 from loop_ros.learning.backprop import Backprop
+from loop_ros.learning.critic_step import CriticStep, twice
 from loop_ros.learning.cuda_graph import Graphed
+from loop_ros.learning.off_policy import TrainingState
 from loop_ros.learning.squashed_gaussian import SquashedGaussian
 from loop_ros.models.networks import Actor, TwinCritic
 from loop_ros.settings import SacSettings
@@ -27,6 +29,8 @@ class SAC:
     Gradients are worked out without autograd (`Backprop`): networks this small spend a third of
     an update on its bookkeeping.
     """
+
+    needs_model = False
 
     def __init__(
         self,
@@ -50,12 +54,15 @@ class SAC:
         self._work: _Workspace | None = None
 
     @torch.no_grad()
-    def update(self, batch: Batch) -> dict[str, Tensor]:
-        """One gradient step of critics, actor and temperature, and of the targets towards them."""
-        work = self._work
-        if work is None or work.rows != len(batch.reward):
-            work = self._work = _Workspace(self, batch)
-        work.take(batch)
+    def update(self, batch: Batch, target: Tensor | None = None) -> dict[str, Tensor]:
+        """One gradient step of critics, actor and temperature, and of the targets towards them.
+
+        The critics learn the Bellman target, or the one [B] that is given.
+        """
+        work, given = self._work, target is not None
+        if work is None or (work.rows, work.given) != (len(batch.reward), given):
+            work = self._work = _Workspace(self, batch, given)
+        work.take(batch, target)
         work.update()
         return dict(zip(LOSSES, work.losses.clone().unbind(), strict=True))
 
@@ -66,28 +73,45 @@ class SAC:
         work.take(batch)
         return work.target(work.sample(), entropy_coef)
 
+    def training_state(self) -> TrainingState:
+        """Optimisers, target critics and temperature."""
+        optimizers = {
+            'actor_optimizer': self.actor_optimizer,
+            'critic_optimizer': self.critic_optimizer,
+            'entropy_optimizer': self.entropy_optimizer,
+        }
+        return TrainingState(
+            optimizers,
+            {'critic_target': self.critic_target},
+            {'log_entropy_coef': self.log_entropy_coef},
+        )
+
 
 class _Workspace:
     """An update's batch, passes and gradients: fixed memory for a number of rows B."""
 
-    def __init__(self, sac: SAC, like: Batch) -> None:
-        self.sac, self.rows = sac, len(like.reward)
+    def __init__(self, sac: SAC, like: Batch, given: bool = False) -> None:
+        """`given`: the critics' target comes with the batch."""
+        self.sac, self.rows, self.given = sac, len(like.reward), given
         states, new = like.state.shape[1], sac.log_entropy_coef.new_empty
         # Inputs of the critics [B, S+A]: as stored, with the policy's action, and one step on.
         self._stored = new(self.rows, states + sac.action_dim)
         self._both = new(2 * self.rows, states + sac.action_dim)
         self._now, self._next = self._both.split(self.rows)
-        self._reward, self._going_on = new(2, self.rows).unbind()
+        self._reward, self._going_on, self._target = new(3, self.rows).unbind()
         self._noise = new(2 * self.rows, sac.action_dim)
         self._actions = slice(states, None)
-        self._critic = Backprop(sac.critic.network, self.rows)
+        self._critic_step = CriticStep(sac.critic, sac.critic_optimizer, self.rows)
+        self._critic = self._critic_step.network
         self._critic_target = Backprop(sac.critic_target.network, self.rows)
         self._actor = Backprop(sac.actor.network, 2 * self.rows, trained=self.rows)
         self.losses = new(len(LOSSES))
         self.update = Graphed(self._update, sac.device, sac.generator)
 
-    def take(self, batch: Batch) -> None:
-        """Copy a batch in."""
+    def take(self, batch: Batch, target: Tensor | None = None) -> None:
+        """Copy a batch in, and the critics' target where it is given."""
+        if target is not None:
+            self._target.copy_(target)
         states = batch.state.shape[1]
         torch.cat((batch.state, batch.action), dim=-1, out=self._stored)
         torch.cat((batch.state, batch.next_state), out=self._both[:, :states])
@@ -98,7 +122,8 @@ class _Workspace:
         sac = self.sac
         entropy_coef = sac.log_entropy_coef.exp()
         policy = self.sample()
-        critic_loss = self._update_critic(self.target(policy, entropy_coef))
+        target = self._target if self.given else self.target(policy, entropy_coef)
+        critic_loss = self._critic_step(self._stored, target)
         actor_loss, log_prob = self._update_actor(policy, entropy_coef)
         sac.entropy_optimizer.step([-(log_prob + sac.target_entropy)])
         torch._foreach_lerp_(
@@ -116,23 +141,16 @@ class _Workspace:
 
     def target(self, policy: SquashedGaussian, entropy_coef: Tensor) -> Tensor:
         """The Bellman target [B]."""
-        value = self._critic_target.forward(_twice(self._next)).squeeze(-1).amin(dim=0)
+        value = self._critic_target.forward(twice(self._next)).squeeze(-1).amin(dim=0)
         if self.sac.settings.entropy_in_target:
             value = value - entropy_coef * policy.log_prob[self.rows :]
         return self._reward + self.sac.settings.discount * self._going_on * value
-
-    def _update_critic(self, target: Tensor) -> Tensor:
-        """Both critics' squared errors, mean over the batch; returns their sum."""
-        error = self._critic.forward(_twice(self._stored)).squeeze(-1) - target
-        gradient = (2.0 / self.rows) * error
-        self.sac.critic_optimizer.step(self._critic.backward(gradient.unsqueeze(-1)))
-        return error.square().sum() / self.rows
 
     def _update_actor(
         self, policy: SquashedGaussian, entropy_coef: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Up the lower critic, less the temperature's share of log pi [2B]; returns both means."""
-        values = self._critic.forward(_twice(self._now))
+        values = self._critic.forward(twice(self._now))
         lower = values.amin(dim=0)
         is_lower = (values == lower).to(values.dtype)  # ties share the gradient
         towards = is_lower / (-self.rows * is_lower.sum(dim=0))
@@ -141,7 +159,3 @@ class _Workspace:
         self.sac.actor_optimizer.step(self._actor.backward(gradient.unsqueeze(0)))
         log_prob = policy.log_prob[: self.rows].mean()
         return entropy_coef * log_prob - lower.mean(), log_prob
-
-
-def _twice(x: Tensor) -> Tensor:
-    return x.expand(2, *x.shape)

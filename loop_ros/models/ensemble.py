@@ -24,6 +24,7 @@ class Prediction(NamedTuple):
     next_state: Tensor  # [K, B, S]
     reward: Tensor  # [K, B]
     cost: Tensor  # [K, B], mean only
+    std: Tensor  # [K, B, S+1], of next state and reward
 
 
 class Ensemble(nn.Module):
@@ -37,7 +38,7 @@ class Ensemble(nn.Module):
         hidden = [settings.width] * settings.num_layers
         outputs = 2 * self.noisy_dim + 1
         self.network = BatchedMLP(
-            settings.num_models, [state_dim + action_dim, *hidden, outputs], activation='silu'
+            settings.num_models, [state_dim + action_dim, *hidden, outputs], settings.activation
         )
         self.inputs = Normalizer(state_dim + action_dim)
         self.targets = Normalizer(self.noisy_dim)
@@ -67,11 +68,12 @@ class Ensemble(nn.Module):
         """
         x = self.inputs.normalize(torch.cat((state, action), dim=-1))
         mean, log_var, cost = self(x)
+        std = torch.exp(0.5 * log_var)
         if noise is not None:
-            spread = torch.exp(0.5 * log_var).unflatten(1, (-1, noise.shape[1]))
+            spread = std.unflatten(1, (-1, noise.shape[1]))
             mean = mean + (spread * noise.unsqueeze(1)).flatten(1, 2)
         target = self.targets.denormalize(mean)
-        return Prediction(state + target[..., :-1], target[..., -1], cost)
+        return Prediction(state + target[..., :-1], target[..., -1], cost, std * self.targets.std)
 
     def fit_normalizers(self, batch: Batch) -> None:
         """Set the scales of inputs and targets from data."""

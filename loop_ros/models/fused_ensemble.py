@@ -41,11 +41,14 @@ class FusedEnsemble(PlanningEnsemble):
     ) -> None:
         """`block` sets the rows of a program, one of BLOCKS; None: as suits the device.
 
-        ImportError without Triton, RuntimeError on a GPU that it does not suit.
+        ImportError without Triton, RuntimeError for another activation or on a GPU that it does not
+        suit.
         """
         if triton is None:
             raise ImportError('the fused rollout needs triton, which comes with torch for CUDA')
         super().__init__(ensemble, dtype)
+        if not self._silu:
+            raise RuntimeError('the fused rollout has no activation but silu')
         if self.device.type == 'cuda' and torch.cuda.get_device_capability(self.device) < (8, 0):
             raise RuntimeError('the fused rollout needs a GPU of 2020 or later (capability 8.0)')
         # The layers between hidden ones, and the biases of hidden ones, each in one piece.
@@ -60,7 +63,7 @@ class FusedEnsemble(PlanningEnsemble):
         self.refresh()
 
     def roll(self, state: Tensor, actions: Tensor, noise: Tensor | None = None) -> Trajectory:
-        """As PlanningEnsemble.roll: state [S], actions [H, N, A], noise [H, K, P, S+1] or None."""
+        """As PlanningEnsemble.roll."""
         horizon, num, _ = actions.shape
         particles = 1 if noise is None else noise.shape[2]
         rows = num * particles

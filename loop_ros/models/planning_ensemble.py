@@ -48,6 +48,7 @@ class PlanningEnsemble:
         self.num_models, self.state_dim = ensemble.num_models, ensemble.state_dim
         self.noisy_dim = ensemble.noisy_dim
         self.device = ensemble.device
+        self._silu = ensemble.network.activation is functional.silu
         layers = cast('list[BatchedLinear]', ensemble.network.layers)
         sizes = [layer.weight.shape[1] for layer in layers]
         outputs = -(-layers[-1].weight.shape[2] // _BLOCK) * _BLOCK
@@ -81,7 +82,7 @@ class PlanningEnsemble:
         torch.mul(ensemble.max_log_var.exp(), std**2, out=self.span)
 
     def roll(self, state: Tensor, actions: Tensor, noise: Tensor | None = None) -> Trajectory:
-        """Every model from `state` [S] under `actions` [H, N, A], P particles a sequence.
+        """Every model from `state` [S] or [B, S] under `actions` [H, N, A], P particles a sequence.
 
         `noise` [H, K, P, S+1], standard normal, drives the particles of every sequence alike; None
         makes one particle follow the means. Rows B = N*P, the particles of a sequence in a block.
@@ -119,7 +120,8 @@ class PlanningEnsemble:
         x = work.inputs[t]
         torch.addcmul(shift, states, scale, out=x[..., : self.state_dim])
         for weight, bias, hidden in zip(self.weights, self.biases, work.hidden, strict=False):
-            x = functional.silu(torch.baddbmm(bias, x, weight, out=hidden), inplace=True)
+            torch.baddbmm(bias, x, weight, out=hidden)
+            x = functional.silu(hidden, inplace=True) if self._silu else hidden.relu_()
         torch.baddbmm(self.biases[-1], x, self.weights[-1], out=work.raw)
         return torch.addcmul(self.output_shift, work.raw, self.output_scale, out=work.outputs[t])
 

@@ -25,7 +25,9 @@ LIVE = (
     'actor_noise',
 )  # fmt: skip
 # What does not touch the captured work.
-ELSEWHERE: dict[str, Any] = {'exploration_std': 0.0, 'rollout_threads': 0, 'time_budget': 0.0}
+ELSEWHERE: dict[str, Any] = {
+    'explore': 'planner', 'exploration_std': 0.0, 'rollout_threads': 0, 'time_budget': 0.0,
+}  # fmt: skip
 ANY: dict[str, Any] = {name: getattr(PlannerSettings(), name) for name in LIVE}
 CAPTURED = 16  # most plans that are kept captured, one for each set of other settings
 TIMED = 10  # plans that decide which way is fastest

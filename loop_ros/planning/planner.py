@@ -13,6 +13,7 @@ from torch import Tensor
 from loop_ros.planning import weighting
 from loop_ros.planning.rollout import Rollout
 from loop_ros.settings import PlannerSettings
+from loop_ros.types import Scores
 
 
 class Solution(NamedTuple):
@@ -62,7 +63,8 @@ class Planner:
         proposed = self._proposals(state, settings)
         for iterations in range(1, settings.num_iterations + 1):
             proposals = proposed[(iterations - 1) % len(proposed)]
-            candidates = torch.cat((proposals, self._samples(mean, variance, proposals, settings)))
+            num = settings.num_samples - len(proposals)
+            candidates = torch.cat((proposals, self._samples(mean, variance, num, settings)))
             scores = self.rollout(state, candidates, noise, settings)
             mean, variance = self._update(
                 mean, variance, candidates, rule(scores, settings), settings
@@ -74,6 +76,28 @@ class Planner:
         self._follow_s = time.perf_counter() - end
         safe = (scores.costs <= settings.d0).float().mean()
         return Solution(mean, final.returns[0], final.costs[0], safe, states, iterations)
+
+    @torch.inference_mode()
+    def values(self, states: Tensor, settings: PlannerSettings) -> Tensor:
+        """What the best sequence found from each of M states [M, S] is worth, [M].
+
+        All are sought together, each from the middle of the action range and without the actor;
+        all meet the same noise.
+        """
+        self.rollout.refresh(settings)
+        rule, num = weighting.RULES[settings.algorithm], settings.num_samples
+        mean = states.new_zeros(len(states), settings.horizon, self.action_dim)
+        variance = (mean + settings.initial_std).square()
+        noise = self._particle_noise(settings)
+        starts = states.repeat_interleave(num, dim=0)
+        for _ in range(settings.num_iterations):
+            candidates = self._samples(mean, variance, num, settings)
+            scores = self.rollout(starts, candidates.flatten(0, 1), noise, settings)
+            of_state = Scores(*(part.unflatten(0, (-1, num)) for part in scores))
+            mean, variance = self._update(
+                mean, variance, candidates, rule(of_state, settings), settings
+            )
+        return self.rollout(states, mean, noise, settings).returns
 
     def _fits_another(self, start: float, iterations: int, settings: PlannerSettings) -> bool:
         """Whether one more iteration like the ones so far, and the evaluation, are in time."""
@@ -102,11 +126,11 @@ class Planner:
         return self.rollout.actor_sequences(state, noise, settings)
 
     def _samples(
-        self, mean: Tensor, variance: Tensor, proposals: Tensor, settings: PlannerSettings
+        self, mean: Tensor, variance: Tensor, num: int, settings: PlannerSettings
     ) -> Tensor:
-        """The Gaussian share of the candidates, clipped to the action range."""
-        num = settings.num_samples - len(proposals)
-        noise = self._normal(num, *mean.shape)
+        """Candidates [..., num, H, A] of Gaussians [..., H, A], clipped to the action range."""
+        mean, variance = mean.unsqueeze(-3), variance.unsqueeze(-3)
+        noise = self._normal(*mean.shape[:-3], num, *mean.shape[-2:])
         if settings.truncate_samples:
             # Inverse transform of the uniform image of the normal sample: exact, no rejection.
             edge = 0.9772498680518208  # standard normal distribution at 2 sigma
@@ -122,10 +146,13 @@ class Planner:
         weights: Tensor,
         settings: PlannerSettings,
     ) -> tuple[Tensor, Tensor]:
-        """Weighted mean and variance (Eq. 8), mixed into the old ones (Alg. 3, lines 27 to 30)."""
-        weights = weights[:, None, None]
-        new_mean = (weights * candidates).sum(dim=0)
-        new_variance = (weights * (candidates - new_mean) ** 2).sum(dim=0)
+        """Weighted mean and variance (Eq. 8), mixed into the old ones (Alg. 3, lines 27 to 30).
+
+        Candidates [..., N, H, A] with weights [..., N].
+        """
+        weights = weights[..., None, None]
+        new_mean = (weights * candidates).sum(dim=-3)
+        new_variance = (weights * (candidates - new_mean.unsqueeze(-3)) ** 2).sum(dim=-3)
         return (
             torch.lerp(mean, new_mean, settings.mean_update),
             torch.lerp(variance, new_variance, settings.variance_update),

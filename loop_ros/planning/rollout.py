@@ -54,7 +54,7 @@ class Rollout:
     def __call__(
         self, state: Tensor, sequences: Tensor, noise: Tensor | None, settings: PlannerSettings
     ) -> Scores:
-        """Score sequences [N, H, A] from state [S].
+        """Score sequences [N, H, A] from state [S], or each from a state of its own [N, S].
 
         `noise` [H, K, P, S+1] drives the particles; every sequence meets the same noise, so that
         sequences differ by their actions alone. None makes the particles follow the means.
@@ -67,8 +67,9 @@ class Rollout:
         shares = min(cores, rows // SHARE) if state.device.type == 'cpu' else 1
         if shares < 2:
             return self._score(state, sequences, noise, settings)
-        score = functools.partial(_alone, self._score, state, noise=noise, settings=settings)
-        scores = _threads(shares).map(score, sequences.tensor_split(shares))
+        score = functools.partial(_alone, self._score, noise=noise, settings=settings)
+        starts = state.tensor_split(shares) if state.ndim == 2 else [state] * shares
+        scores = _threads(shares).map(score, starts, sequences.tensor_split(shares))
         returns, costs = zip(*scores, strict=True)
         return Scores(torch.cat(returns), torch.cat(costs))
 
@@ -105,6 +106,8 @@ class Rollout:
     def _score(
         self, state: Tensor, sequences: Tensor, noise: Tensor | None, settings: PlannerSettings
     ) -> Scores:
+        if state.ndim == 2 and noise is not None:  # the particles of a sequence in a block
+            state = state.repeat_interleave(settings.num_particles, dim=0)
         trajectory, actions = self._roll(state, sequences, noise, settings)
         return self._judge(state, trajectory, actions, settings)
 
@@ -143,9 +146,14 @@ class Rollout:
             )
         else:
             returns = torch.tensordot(discounts[:-1], rewards, dims=1)
-        if settings.terminal_value == 'v':
-            value = self._value(path[-1], self.actor.mean(path[-1]), settings)
-            returns = returns + discounts[-1] * _if(alive, -1, value)
+        if settings.terminal_value in ('v', 'state'):
+            if settings.terminal_value == 'v':
+                action = self.actor.mean(path[-1])
+            else:
+                action = path.new_zeros(*path.shape[1:3], actions.shape[-1])
+            returns = returns + discounts[-1] * _if(
+                alive, -1, self._value(path[-1], action, settings)
+            )
         costs = torch.tensordot(discounts[:-1], self._costs(trajectory, settings), dims=1)
         by_model = returns.view(models, num, -1).mean(dim=2)
         total = by_model.mean(dim=0) - settings.pessimism * by_model.std(dim=0, correction=0)

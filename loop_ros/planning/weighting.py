@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What makes a planner ARC, safeARC or CEM: how scores become the weights of a new mean.
 
-Each rule maps scores of N sequences to N weights that sum to one, without leaving the device.
+Each rule maps scores [..., N] of N sequences to N weights that sum to one, without leaving the
+device.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from loop_ros.types import Scores
 
 def arc(scores: Scores, settings: PlannerSettings) -> Tensor:
     """exp(R / eta), normalised (Eq. 8; Alg. 3, line 27)."""
-    return torch.softmax(scores.returns / settings.temperature, dim=0)
+    return torch.softmax(scores.returns / settings.temperature, dim=-1)
 
 
 def safe_arc(scores: Scores, settings: PlannerSettings) -> Tensor:
@@ -28,8 +29,8 @@ def safe_arc(scores: Scores, settings: PlannerSettings) -> Tensor:
     safe = scores.costs <= settings.d0
     rewarding = torch.where(safe, scores.returns, -torch.inf) / settings.temperature
     cautious = -scores.costs / settings.temperature
-    enough = safe.sum() >= settings.min_safe
-    return torch.softmax(torch.where(enough, rewarding, cautious), dim=0)
+    enough = safe.sum(dim=-1, keepdim=True) >= settings.min_safe
+    return torch.softmax(torch.where(enough, rewarding, cautious), dim=-1)
 
 
 def cem(scores: Scores, settings: PlannerSettings) -> Tensor:
@@ -43,17 +44,16 @@ def safe_cem(scores: Scores, settings: PlannerSettings) -> Tensor:
     The constrained cross-entropy method (Wen and Topcu 2018), for safePETS.
     """
     safe = scores.costs <= settings.d0
-    spread = scores.returns.max() - scores.returns.min() + 1.0
-    merit = torch.where(
-        safe, scores.returns - scores.returns.max(), -spread - (scores.costs - settings.d0)
-    )
+    best = scores.returns.amax(dim=-1, keepdim=True)
+    spread = best - scores.returns.amin(dim=-1, keepdim=True) + 1.0
+    merit = torch.where(safe, scores.returns - best, -spread - (scores.costs - settings.d0))
     return _elites(merit, settings)
 
 
 def _elites(merit: Tensor, settings: PlannerSettings) -> Tensor:
-    count = max(1, round(settings.elite_fraction * len(merit)))
+    count = max(1, round(settings.elite_fraction * merit.shape[-1]))
     elites = merit.topk(count).indices
-    return torch.zeros_like(merit).scatter(0, elites, 1.0 / count)  # assigning would copy a number
+    return torch.zeros_like(merit).scatter(-1, elites, 1.0 / count)  # assigning would copy a number
 
 
 RULES = {'arc': arc, 'safe_arc': safe_arc, 'cem': cem, 'safe_cem': safe_cem}
