@@ -178,6 +178,14 @@ def test_results_are_written_as_those_of_our_algorithms(recording: Path) -> None
     assert (out / 'omnisafe' / 'epochs.csv').is_file()
 
 
+def test_an_interrupt_before_the_first_episode_leaves_the_evaluation(recording: Path) -> None:
+    lines = (recording / 'lines').read_text().splitlines(keepends=True)
+    (recording / 'lines').write_text(''.join(line for line in lines if 'training' not in line))
+    training(recording / 'out').run()
+    result = json.loads((recording / 'out' / 'result.json').read_text())
+    assert (result['steps'], result['training_cost'], result['mean_return']) == (0, 0, -150)
+
+
 def test_a_process_that_dies_is_reported_with_its_last_words(
     recording: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

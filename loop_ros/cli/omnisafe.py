@@ -97,7 +97,8 @@ class Training:
             raise ValueError(_failure(folder / 'log.txt'))
         _put_away(Path(end['folder']), folder)
         self._write_result(end['settings'], time.monotonic() - start)
-        plots.curve(self._rows.rows, self.out / 'curve.png')
+        if self._rows.rows:  # none where the first episode was interrupted
+            plots.curve(self._rows.rows, self.out / 'curve.png')
 
     def job(self) -> dict[str, Any]:
         """What the other process must know."""
@@ -173,7 +174,7 @@ class Training:
             'costs': costs,
             'command': shlex.join(['loop-ros', *self.words(self.seed, self.out)]),
             'seed': self.seed,
-            'steps': rows[-1]['step'],
+            'steps': int(sum(row['steps'] for row in rows)),
             'training_cost': sum(row['cost'] for row in rows),
             'wall_s': round(wall_s, 1),
             'version': loop_ros.__version__,
