@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Gymnasium's MuJoCo tasks; everything stands in mujoco.launch.yaml."""
+"""MuJoCo tasks; everything stands in mujoco.launch.yaml."""
 
 from pathlib import Path
 

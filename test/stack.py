@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -26,6 +28,23 @@ from loop_ros.settings import Settings
 from loop_ros.sim import registry
 
 TREE = Path(__file__).resolve().parent.parent
+# The standalone ros2 always, the real one where it is.
+ROS2 = {
+    'standalone': [sys.executable, '-m', 'ros2_standalone'],
+    'real': [sys.executable, '-c', 'import sys; from ros2cli.cli import main; sys.exit(main())'],
+}
+both_ros2 = pytest.mark.parametrize(
+    'world',
+    [
+        'standalone',
+        pytest.param(
+            'real',
+            marks=pytest.mark.skipif(
+                importlib.util.find_spec('ros2launch') is None, reason='no real ros2 launch here'
+            ),
+        ),
+    ],
+)
 
 
 def environment(prefix: Path | None = None) -> dict[str, str]:

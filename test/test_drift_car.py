@@ -264,3 +264,38 @@ def test_scaling_of_actions_by_hand() -> None:
     np.testing.assert_array_equal(
         task.denormalize_action(np.array([1.0000002, -1.1])), [10.0, -math.pi / 6]
     )
+
+
+class TestPicture:
+    """480 pixels for 3.2 m: (x, y) is at column 240 + 150 x, row 240 - 150 y."""
+
+    def drawn(self, x: float, y: float, yaw: float) -> np.ndarray:
+        env = drift_car.DriftCar(render_mode='rgb_array')
+        env.reset(seed=0, options={'state': [x, y, yaw, 0, 0, 0]})
+        return np.asarray(env.render())
+
+    def test_where_it_is_and_where_its_nose_points(self) -> None:
+        picture = self.drawn(1.0, 0.0, np.pi / 2)
+        assert picture.shape == (480, 480, 3) and picture.dtype == np.uint8
+        body, nose = picture[250, 390], picture[240 - 20, 390]
+        assert body.max() < 60  # dark
+        assert nose[0] > 200 > nose[2]  # yellow, and upwards is forwards
+        assert (self.drawn(1.0, 0.0, -np.pi / 2)[240 + 20, 390] == nose).all()
+        np.testing.assert_array_equal(picture[240, 240], (245, 245, 242))  # nothing in the middle
+
+    def test_the_way_behind_it(self) -> None:
+        env = drift_car.DriftCar(render_mode='rgb_array')
+        env.reset(seed=0, options={'state': [-0.5, 0.0, 0.0, 3.0, 0, 0]})
+        for _ in range(8):
+            env.step(np.array([3.0, 0.0]))
+        blue = env.render().astype(int)[240, 240 - 75 : 240 - 30]
+        assert (blue[:, 2] > blue[:, 0] + 50).all()
+
+    def test_a_car_far_outside_is_still_in_it(self) -> None:
+        dark = (self.drawn(4.0, 3.0, 0.0).max(axis=-1) < 60).sum()
+        assert 30 < dark < (self.drawn(1.0, 0.0, 0.0).max(axis=-1) < 60).sum()
+
+    def test_nothing_is_drawn_unasked(self) -> None:
+        env = drift_car.DriftCar()
+        env.reset(seed=0)
+        assert env.render() is None

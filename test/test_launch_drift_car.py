@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,7 +15,16 @@ pytest.importorskip('rclpy')
 from rcl_interfaces.msg import Parameter, ParameterValue  # noqa: E402
 from rcl_interfaces.srv import SetParameters  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
-from stack import Ears, Process, environment, make_checkpoint, make_prefix, until  # noqa: E402
+from stack import (  # noqa: E402
+    ROS2,
+    Ears,
+    Process,
+    both_ros2,
+    environment,
+    make_checkpoint,
+    make_prefix,
+    until,
+)
 from std_msgs.msg import Float64MultiArray  # noqa: E402
 
 from loop_ros.nodes import conversions, qos  # noqa: E402
@@ -25,6 +32,7 @@ from loop_ros.sim import registry  # noqa: E402
 
 CAR = registry.task('drift_car')
 ARGUMENTS = (
+    'task',
     'd0',
     'device',
     'profile',
@@ -32,6 +40,8 @@ ARGUMENTS = (
     'train',
     'step_mode',
     'speed',
+    'viewer',
+    'frames',
     'record',
     'duration',
     'namespace',
@@ -46,22 +56,6 @@ EPISODE = re.compile(
     r'plan_hz=[\d.]+ d0=[\d.]+'
 )
 SUMMARY = re.compile(r'summary: episodes=\d+ mean_return=\S+ cost_steps=\d+ plan_hz=\S+')
-COMMANDS = {
-    'standalone': [sys.executable, '-m', 'ros2_standalone'],
-    'real': [sys.executable, '-c', 'import sys; from ros2cli.cli import main; sys.exit(main())'],
-}
-both = pytest.mark.parametrize(
-    'world',
-    [
-        'standalone',
-        pytest.param(
-            'real',
-            marks=pytest.mark.skipif(
-                importlib.util.find_spec('ros2launch') is None, reason='no real ros2 launch here'
-            ),
-        ),
-    ],
-)
 Launch = Callable[..., Process]
 
 
@@ -86,7 +80,7 @@ def launch(ros_domain: int, prefix: Path, checkpoint: Path, tmp_path: Path) -> I
 
     def start(world: str, *options: str, **arguments: object) -> Process:
         values = {'checkpoint': checkpoint, 'params_file': params, **arguments}
-        command = [*COMMANDS[world], 'launch', 'loop_ros', 'drift_car.launch.py']
+        command = [*ROS2[world], 'launch', 'loop_ros', 'drift_car.launch.py']
         command += [*(f'{name}:={value}' for name, value in values.items()), *options]
         log = tmp_path / f'launch{len(started)}'
         started.append(Process(command, log, env=environment(prefix), cwd=tmp_path))
@@ -103,7 +97,7 @@ def set_d0(ears: Ears, value: ParameterValue, node: str = '/planner') -> bool:
     return bool(response.results[0].successful)
 
 
-@both
+@both_ros2
 def test_arguments_are_shown(launch: Launch, world: str) -> None:
     process = launch(world, '-s')
     assert process.wait(30.0) == 0
@@ -114,7 +108,7 @@ def test_arguments_are_shown(launch: Launch, world: str) -> None:
     assert 'safety threshold' in shown
 
 
-@both
+@both_ros2
 def test_drives_learns_and_ends_by_itself(launch: Launch, world: str, tmp_path: Path) -> None:
     ears = Ears()
     try:
@@ -145,7 +139,7 @@ def test_drives_learns_and_ends_by_itself(launch: Launch, world: str, tmp_path: 
     assert (tmp_path / 'kept/agent.json').is_file()
 
 
-@both
+@both_ros2
 def test_interrupt(launch: Launch, world: str) -> None:
     process = launch(world, train='false', speed=0)
     process.wait_for('episode=0')
@@ -224,6 +218,12 @@ def test_what_is_no_choice_is_refused(launch: Launch) -> None:
     process = launch('standalone', step_mode='turbo')
     assert process.wait(30.0) != 0
     assert 'turbo' in process.output and 'lockstep' in process.output
+
+
+def test_a_launch_is_for_its_own_task(launch: Launch) -> None:
+    process = launch('standalone', task='HalfCheetah')
+    assert process.wait(30.0) != 0
+    assert "'HalfCheetah', which is none of its choices: drift_car" in process.output
 
 
 def test_a_node_that_cannot_start_ends_the_launch_with_failure(launch: Launch) -> None:

@@ -17,7 +17,7 @@ from stack import until
 from loop_ros.nodes.fallback import ACTOR, FRESH, SAFE, SHIFTED, FallbackLadder
 from loop_ros.nodes.plan_worker import Answer, PlanWorker, is_restart
 from loop_ros.nodes.sequence import SequenceCheck
-from loop_ros.nodes.simulation import RESET_JUMP, Simulation
+from loop_ros.nodes.simulation import RESET_JUMP, Simulation, planner_cost
 from loop_ros.nodes.statistics import RunStatistics
 from loop_ros.settings import PlannerSettings
 from loop_ros.sim import registry
@@ -260,6 +260,23 @@ def test_statistics_lines() -> None:
         'summary: episodes=1 mean_return=-2.00 cost_steps=1 plan_hz=50.0'
     )
     assert RunStatistics().summary().startswith('summary: episodes=0 mean_return=nan')
+
+
+def test_both_costs_where_they_are_not_the_same() -> None:
+    statistics = RunStatistics()
+    statistics.plan(0.02, 0.0)
+    run = [dataclasses.replace(make_transition(0, i, last=i == 2), cost=4.0 * i) for i in range(3)]
+    assert [statistics.step(t, {}, planner_cost=float(t.step == 2)) for t in run][-1] == (
+        'episode=0 return=-3.0 cost_steps=2 cost=12 planner_cost=1 plan_hz=50.0 d0=0.00'
+    )
+    assert statistics.progress() == 'return 0.0, 0 steps with cost'
+    observation, _ = registry.make('drift_car').reset(seed=0)
+    assert planner_cost(CAR, observation) is None  # the environment's own
+    world = registry.task('PointGoal1')
+    reached = np.full(26, 1.0)
+    assert planner_cost(world, reached) == 0.0
+    reached[-2:] = 0.1, -0.1
+    assert planner_cost(world, reached) == 1.0
 
 
 def test_the_learner_thread_saves_what_was_queued(tmp_path: Path) -> None:

@@ -26,12 +26,18 @@ from loop_ros.nodes.pictures import Display, Film, Window
 from loop_ros.sim import registry
 
 BACKENDS = ('egl', 'osmesa', 'glfw')  # the last one draws in a hidden window
-PROBE = 'import mujoco; context = mujoco.GLContext(64, 64); context.make_current(); context.free()'
+PROBE = """
+import mujoco
+context = mujoco.GLContext(64, 64)
+context.make_current()
+mujoco.MjrContext(mujoco.MjModel.from_xml_string('<mujoco/>'), 100).free()  # fails without OpenGL
+context.free()
+"""
 PROBE_TIMEOUT = 20.0  # s
 REALTIME_SHARE = 0.1  # of the time on the wall that pictures may take in real time
 NO_BACKEND = (
-    'MuJoCo can draw nothing here: neither EGL nor OSMesa works (on Debian and Ubuntu: apt install '
-    'libegl1 libosmesa6)'
+    'no pictures: MuJoCo can draw nothing here, neither by EGL nor by OSMesa (on Debian and Ubuntu: '
+    'apt install libosmesa6)'
 )
 Environment = gymnasium.Env[Any, Any]
 Warn = Callable[[str], None]
@@ -134,15 +140,14 @@ def _open(name: str, wanted: bool, warn: Warn) -> tuple[Environment, bool]:
 
 
 def choose_backend() -> bool:
-    """Set MUJOCO_GL to the first backend that works, unless it is set; whether one does."""
+    """Set MUJOCO_GL to the first backend that works (if it is set, that one); whether one does."""
     if importlib.util.find_spec('mujoco') is None:
         return False
     given = os.environ.get('MUJOCO_GL')
-    for backend in (given,) if given else BACKENDS:
-        if _works(backend):
-            os.environ['MUJOCO_GL'] = backend
-            return True
-    return False
+    backends = (given,) if given else BACKENDS
+    found = next((backend for backend in backends if _works(backend)), None)
+    os.environ['MUJOCO_GL'] = found or 'disable'  # with one that fails, its import would fail
+    return found is not None
 
 
 def _works(backend: str) -> bool:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Picture = NDArray[np.uint8]  # [height, width, 3]
+UNSEEN = ('offscreen', 'dummy')  # what SDL falls back on
 
 
 class Display(Protocol):
@@ -36,12 +37,17 @@ class Window:
         if not has_screen():
             raise OSError('there is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set)')
         os.environ.setdefault('PYGAME_HIDE_SUPPORT_PROMPT', '1')
+        # A window with a GL context of its own would take MuJoCo's with it when it is closed.
+        os.environ.setdefault('SDL_FRAMEBUFFER_ACCELERATION', '0')
         self._pygame: Any = importlib.import_module('pygame')
         self._title = title
         try:
             self._pygame.display.init()
         except self._pygame.error as error:
             raise OSError(f'the screen cannot be used: {error}') from None
+        driver = self._pygame.display.get_driver()
+        if driver in UNSEEN and os.environ.get('SDL_VIDEODRIVER') != driver:
+            raise OSError('the screen that DISPLAY or WAYLAND_DISPLAY names does not answer')
 
     def show(self, picture: Picture, episode: int, step: int) -> None:
         """Draw it, and look whether somebody closed the window."""

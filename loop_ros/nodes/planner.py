@@ -72,7 +72,7 @@ class PlannerNode(SupervisedNode):
             maximum=3600,
             unit='s',
         )
-        self.explore = declare(self, 'explore', False, 'add the exploration of training')
+        self.training = declare(self, 'training', False, 'explore, as the settings say')
         self.odom_frame = declare(self, 'odom_frame', conversions.ODOM_FRAME, 'frame of the pose')
         self.base_frame = declare(self, 'base_frame', conversions.BASE_FRAME, 'frame of the twist')
         self.worker = self._make_worker()
@@ -117,7 +117,7 @@ class PlannerNode(SupervisedNode):
 
     def _make_worker(self) -> PlanWorker:
         return PlanWorker(
-            self.task, self._publish, self._weights_loaded, self.explore, self.realtime
+            self.task, self._publish, self._weights_loaded, self.training, self.realtime
         )
 
     def _make_agent(self) -> Agent:
