@@ -36,7 +36,7 @@ context.free()
 PROBE_TIMEOUT = 20.0  # s
 REALTIME_SHARE = 0.1  # of the time on the wall that pictures may take in real time
 NO_BACKEND = (
-    'no pictures: MuJoCo can draw nothing here, neither by EGL nor by OSMesa (on Debian and Ubuntu: '
+    'no pictures: MuJoCo can draw nothing here, neither by EGL nor by OSMesa (Debian and Ubuntu: '
     'apt install libosmesa6)'
 )
 Environment = gymnasium.Env[Any, Any]
