@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import NamedTuple
 
@@ -169,6 +170,17 @@ class Planner:
 
     def _normal(self, *shape: int) -> Tensor:
         return torch.randn(shape, generator=self.generator, device=self.device)
+
+
+@functools.cache
+def _mixing(correlation: float, horizon: int, device: torch.device) -> Tensor:
+    """The matrix [H, H] that makes of white noise one whose steps are correlated; variance 1."""
+    with torch.inference_mode(False):
+        steps = torch.arange(horizon, device=device, dtype=torch.float32)
+        lag = steps[:, None] - steps
+        matrix = torch.where(lag >= 0, correlation ** lag.clamp(min=0), 0.0)
+        matrix[:, 1:] *= (1.0 - correlation**2) ** 0.5
+        return matrix
 
 
 def shifted(sequence: Tensor) -> Tensor:
