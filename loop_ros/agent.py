@@ -70,6 +70,7 @@ class Agent:
             self.settings,
             self._learn_generator,
             self.task.termination,
+            self.task.predictable,
         )
 
     @property

@@ -34,6 +34,7 @@ GOAL, FIRST_HAZARD = LABELS.index('goal_x'), LABELS.index('hazard0_x')
 CONTROL_PERIODS = {'Point': 0.1, 'Car': 0.2}  # s, of an agent step
 CAMERA = {'lookat': (0.0, 0.0, 0.0), 'distance': 5.0, 'azimuth': 90.0, 'elevation': -65.0}
 PICTURE_SIZE = (480, 480)
+HAZARD_POSITIONS = slice(FIRST_HAZARD, FIRST_HAZARD + 2 * HAZARDS)
 BODIES = ('goal', 'vase0', *(f'hazard{i}' for i in range(HAZARDS)))
 
 
@@ -120,23 +121,50 @@ class SafetyGoal(gymnasium.Env[Array, Array]):
         return np.concatenate((*sensed, ((positions - robot.xpos[:2]) @ heading).ravel()))
 
 
-def _same(observation: Tensor) -> Tensor:
-    return observation
+def encode(observation: Tensor) -> Tensor:
+    """The observation with the goal's distance (m) and direction [..., 29].
+
+    Reward and the way to turn are simple in these: a network would have to find them by itself.
+    """
+    goal = observation[..., GOAL : GOAL + 2]
+    distance = goal.norm(dim=-1, keepdim=True)
+    return torch.cat((observation, distance, goal / distance.clamp(min=1e-6)), dim=-1)
 
 
 def cost(state: Tensor) -> Tensor:
-    """1 where a state reached is inside a hazard, else 0; [..., 26] -> [...].
+    """1 where a state reached is inside a hazard, else 0; [..., 29] -> [...].
 
     The simulation's own signal counts simulation steps: 0 to 5 in the agent step to that state.
     """
-    offsets = state[..., FIRST_HAZARD:].unflatten(-1, (HAZARDS, 2))
+    offsets = state[..., HAZARD_POSITIONS].unflatten(-1, (HAZARDS, 2))
     inside = torch.hypot(offsets[..., 0], offsets[..., 1]) < HAZARD_RADIUS
     return inside.any(dim=-1).to(state.dtype)
 
 
+def predictable(state: Tensor, next_state: Tensor) -> Tensor:
+    """The next state with the old goal, where the hazards' own motion takes it; [..., 29] each.
+
+    A goal that was reached appears elsewhere at once, which nothing foretells. The hazards stand
+    still in the world, so that their motion in the robot's frame is that of everything fixed.
+    """
+    before, after = (
+        x[..., HAZARD_POSITIONS].unflatten(-1, (HAZARDS, 2)) for x in (state, next_state)
+    )
+    centre, new_centre = before.mean(dim=-2), after.mean(dim=-2)
+    b, a = before - centre.unsqueeze(-2), after - new_centre.unsqueeze(-2)
+    angle = torch.atan2(
+        (b[..., 0] * a[..., 1] - b[..., 1] * a[..., 0]).sum(dim=-1), (b * a).sum(dim=(-2, -1))
+    )  # of the rotation that fits best
+    x, y = (state[..., GOAL : GOAL + 2] - centre).unbind(-1)
+    cosine, sine = torch.cos(angle), torch.sin(angle)
+    goal = new_centre + torch.stack((cosine * x - sine * y, sine * x + cosine * y), dim=-1)
+    rest = next_state[..., GOAL + 2 : len(LABELS)]
+    return encode(torch.cat((next_state[..., :GOAL], goal, rest), dim=-1))
+
+
 def metrics(observation: Array) -> dict[str, float]:
     """Distances to the goal and to the middle of the nearest hazard (m), speed (m/s)."""
-    hazards = observation[FIRST_HAZARD:].reshape(HAZARDS, 2)
+    hazards = observation[HAZARD_POSITIONS].reshape(HAZARDS, 2)
     return {
         'goal': float(np.hypot(*observation[GOAL : GOAL + 2])),
         'hazard': float(np.hypot(hazards[:, 0], hazards[:, 1]).min()),
@@ -160,10 +188,11 @@ def _task(
         max_episode_steps=SIMULATION_STEPS // ACTION_REPEAT,
         safe_command=(0.0, 0.0),
         default_d0=0.0,
-        state_dim=len(LABELS),
-        encode=_same,
+        state_dim=len(LABELS) + 3,
+        encode=encode,
         metrics=metrics,
         cost=cost,
+        predictable=predictable,
     )
     return task, functools.partial(SafetyGoal, robot)
 

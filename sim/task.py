@@ -24,7 +24,8 @@ class Task:
     scaled to [-1, 1]. `encode` maps the robot's observation to the state that the networks see;
     `cost` is the known safety cost of such states where there is one, else None; `path` draws
     predicted states as (x, y, yaw) in the `odom` frame. `termination` says which of the states
-    reached end an episode; None where none does.
+    reached end an episode; None where none does. Where an environment draws something anew, as a
+    goal that was reached, `predictable` gives the next state without that: what a model can learn.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Task:
     cost: Callable[[Tensor], Tensor] | None = None  # [..., S] -> [...]
     cost_is_exact: bool = False  # `cost` is the environment's own signal, not a stand-in for it
     termination: Callable[[Tensor], Tensor] | None = None  # [..., S] -> [...] bool
+    predictable: Callable[[Tensor, Tensor], Tensor] | None = None  # two [..., S] -> [..., S]
     path: Callable[[Array, Array], Array] | None = None  # [O], [H+1, S] -> [H+1, 3]
     odometry: bool = False  # the state travels as nav_msgs/Odometry instead of JointState
 

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loop_ros.sim import registry, safety_gym_tasks
 from loop_ros.sim.safety_gym_compat import make_world
@@ -24,6 +26,7 @@ if not importlib.util.find_spec('safety_gymnasium'):
     pytest.skip('safety-gymnasium is not installed', allow_module_level=True)
 
 ROBOTS = ('Point', 'Car')
+GOAL, DISTANCE = safety_gym_tasks.GOAL, 26
 Drive = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
@@ -250,3 +253,51 @@ def test_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (blue - red > 50).mean() > 0.01
     old.close()
     new.close()
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_what_is_predictable_keeps_the_goal_where_it_was(seed: int) -> None:
+    """A robot moves among fixed things; its goal stays, or appears elsewhere meanwhile."""
+    rng = np.random.default_rng(seed)
+    things = rng.uniform(-2, 2, (safety_gym_tasks.HAZARDS + 2, 2))  # goal, vase, hazards
+
+    def seen(points: np.ndarray) -> torch.Tensor:
+        yaw, place = rng.uniform(-np.pi, np.pi), rng.uniform(-2, 2, 2)
+        turn = np.array([[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]])
+        sensors = rng.normal(size=6)
+        return torch.as_tensor(np.concatenate((sensors, ((points - place) @ turn).ravel())))
+
+    task = registry.task('PointGoal1')
+    assert task.predictable is not None
+    state, reached = task.encode(seen(things)), seen(things)
+    redrawn = reached.clone()
+    redrawn[GOAL : GOAL + 2] = torch.as_tensor(rng.uniform(-3, 3, 2))
+    for after in (reached, redrawn):
+        predicted = task.predictable(state, task.encode(after))
+        torch.testing.assert_close(predicted, task.encode(reached), atol=1e-6, rtol=0)
+
+
+def test_a_goal_that_was_reached_stays_in_what_is_predictable() -> None:
+    """In the simulation: the next state, but in the step that reaches the goal."""
+    task, env = registry.task('PointGoal1'), registry.make('PointGoal1')
+    assert task.predictable is not None
+    rng, reached = np.random.default_rng(0), 0
+    observation, _ = env.reset(seed=3)
+    for _ in range(200):
+        after, reward, *_ = env.step(chase(observation, rng))
+        state, next_state = (task.encode(torch.as_tensor(x)) for x in (observation, after))
+        predicted = task.predictable(state, next_state)
+        if reward > 0.5:  # the bonus
+            reached += 1
+            assert predicted[DISTANCE] < 0.31 < next_state[DISTANCE], 'inside the goal of 0.3 m'
+        else:
+            torch.testing.assert_close(predicted, next_state, atol=1e-5, rtol=0)
+        observation = after
+    assert reached > 0
+
+
+def test_the_networks_see_the_goals_distance_and_direction() -> None:
+    observation = torch.zeros(26, dtype=torch.float64)
+    observation[GOAL], observation[GOAL + 1] = 3.0, -4.0
+    state = registry.task('CarGoal1').encode(observation)
+    assert state.tolist() == [*observation.tolist(), 5.0, 0.6, -0.8]

@@ -40,7 +40,9 @@ class Learner:
         settings: Settings,
         generator: torch.Generator,
         termination: Termination | None = None,
+        predictable: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
+        """`termination` and `predictable` are the task's."""
         self.settings, self.generator, self.action_dim = settings, generator, action_dim
         device = str(next(actor.parameters()).device)
         self.buffer = ReplayBuffer(
@@ -53,6 +55,7 @@ class Learner:
             ensemble, actor, termination, generator, settings.sac.model_penalty
         )
         self.ensemble_trainer = EnsembleTrainer(ensemble, settings.ensemble, generator)
+        self._predictable = predictable
         self.num_steps = 0
         self.num_trainings = 0
 
@@ -72,7 +75,7 @@ class Learner:
                 losses = self.algorithm.update(*self._experience())
         report = dict(zip(losses, _numbers(losses), strict=True))
         if self._ensemble_due():
-            report.update(self.ensemble_trainer.train(self.buffer.all(), stop))
+            report.update(self.ensemble_trainer.train(self._model_data(), stop))
             self.num_trainings += 1
         return report
 
@@ -86,6 +89,13 @@ class Learner:
         since = self.num_steps - self.settings.learning.random_steps
         every = self.settings.ensemble.train_every
         return every > 0 and since >= 0 and since % every == 0
+
+    def _model_data(self) -> Batch:
+        """All transitions, without what the environment draws anew."""
+        data = self.buffer.all()
+        if self._predictable is None:
+            return data
+        return data._replace(next_state=self._predictable(data.state, data.next_state))
 
     def _experience(self) -> tuple[Batch, Tensor | None]:
         """A batch, and the critics' target [B] where it is not the algorithm's own."""
