@@ -79,7 +79,7 @@ def check_observation(observation: np.ndarray, world: Any) -> None:
 def test_interface(robot: str) -> None:
     task, environment = registry.task(f'{robot}Goal1'), registry.make(f'{robot}Goal1')
     observation, _ = environment.reset(seed=0)
-    assert observation.shape == (26,) == (len(task.observation_labels),) == (task.state_dim,)
+    assert observation.shape == (26,) == (len(task.observation_labels),)
     assert observation.dtype == np.float64
     assert environment.observation_space.contains(observation)
     world = make_world(robot, 'Goal1')
