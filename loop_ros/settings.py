@@ -69,8 +69,8 @@ class PlannerSettings(Validated):
     )
     sample_correlation: float = setting(
         0.0,
-        'of the samples around the last plan from step to step (paper 0): high values try turns and '
-        'pushes that last, which white noise cancels out',
+        'of the samples around the last plan, from step to step (paper 0): high values try pushes '
+        'that last, which white noise cancels out',
         0,
         0.999,
     )

@@ -56,6 +56,46 @@ def test_return_of_one_sequence_by_hand(changes: dict[str, Any], expected: float
     assert scores.returns.tolist() == pytest.approx([expected], rel=1e-6)
 
 
+# The same world and actions (1, 2, 1): states 1, 2, 4, 5; rewards 3, 6, 6.
+@pytest.mark.parametrize(
+    ('limit', 'terminal_value', 'expected'),
+    [
+        # 2 ends the episode: the reward of the step that led there counts, nothing after it.
+        (1.5, 'none', 3),
+        (1.5, 'q', 3),
+        (1.5, 'v', 3),
+        # 4 ends it: two rewards, and no value.
+        (3.0, 'none', 3 + 6 / 2),
+        (3.0, 'q', 3 + 6 / 2),
+        (3.0, 'v', 3 + 6 / 2),
+        # 5 ends it: Q(s_H, a_H) of the state before the last action stands, V after it does not.
+        (4.5, 'none', 3 + 6 / 2 + 6 / 4),
+        (4.5, 'q', 3 + 6 / 2 + (10 * 4 + 1) / 4),
+        (4.5, 'v', 3 + 6 / 2 + 6 / 4),
+        # Nothing ends it.
+        (9.0, 'v', 3 + 6 / 2 + 6 / 4 + (10 * 5 + 0.5) / 8),
+    ],
+)
+def test_nothing_is_gained_after_the_end_of_an_episode(
+    limit: float, terminal_value: str, expected: float
+) -> None:
+    rollout = make_rollout(LinearEnsemble([1.0], plain_reward))
+    rollout.termination = lambda state: state[..., 0] > limit
+    settings = PlannerSettings(discount=0.5, terminal_value=terminal_value)
+    sequence = torch.tensor([[[1.0], [2.0], [1.0]]])
+    scores = rollout(torch.tensor([1.0]), sequence, None, settings)
+    assert scores.returns.tolist() == pytest.approx([expected], rel=1e-6)
+
+
+def test_each_model_ends_its_own_episode() -> None:
+    """Of two models one falls in the first step: the mean is over 3 and 3 + 6 / 2."""
+    rollout = make_rollout(LinearEnsemble([5.0, 1.0], plain_reward))
+    rollout.termination = lambda state: state[..., 0] > 5.5
+    settings = PlannerSettings(discount=0.5, terminal_value='none')
+    scores = rollout(torch.tensor([1.0]), torch.tensor([[[1.0], [2.0]]]), None, settings)
+    assert scores.returns.item() == pytest.approx((3 + 3 + 6 / 2) / 2)
+
+
 def test_a_horizon_of_one_is_the_critic_alone() -> None:
     rollout = make_rollout(LinearEnsemble([1.0], plain_reward))
     settings = PlannerSettings(terminal_value='q')
