@@ -132,6 +132,8 @@ class Planner:
         """Candidates [..., num, H, A] of Gaussians [..., H, A], clipped to the action range."""
         mean, variance = mean.unsqueeze(-3), variance.unsqueeze(-3)
         noise = self._normal(*mean.shape[:-3], num, *mean.shape[-2:])
+        if settings.sample_correlation > 0:
+            noise = _mixing(settings.sample_correlation, mean.shape[-2], self.device) @ noise
         if settings.truncate_samples:
             # Inverse transform of the uniform image of the normal sample: exact, no rejection.
             edge = 0.9772498680518208  # standard normal distribution at 2 sigma
