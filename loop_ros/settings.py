@@ -67,13 +67,6 @@ class PlannerSettings(Validated):
         10,
         live=True,
     )
-    sample_correlation: float = setting(
-        0.0,
-        'of the samples around the last plan, from step to step (paper 0): high values try pushes '
-        'that last, which white noise cancels out',
-        0,
-        0.999,
-    )
     truncate_samples: bool = setting(
         False, 'truncate the Gaussian at 2 sigma (released code) instead of plain samples (paper)'
     )

@@ -235,20 +235,6 @@ def test_samples_are_plain_or_truncated_at_two_sigma() -> None:
     assert drawn[True].std().item() == pytest.approx(0.8796, abs=0.02)
 
 
-@pytest.mark.parametrize('correlation', [0.0, 0.8])
-def test_samples_are_correlated_from_step_to_step_as_asked(correlation: float) -> None:
-    planner = recording_planner(std=0.0)
-    plan(
-        planner, sample_correlation=correlation, initial_std=0.1, num_samples=20_000,
-        num_iterations=1, actor_fraction=0.0, horizon=5,
-    )  # fmt: skip
-    drawn = recorded(planner).candidates[0][..., 0] / 0.1
-    lag = np.abs(np.subtract.outer(np.arange(5), np.arange(5)))
-    # A first-order process: variance 1 in each step, r^n between steps that are n apart.
-    expected = correlation**lag if correlation else np.eye(5)
-    np.testing.assert_allclose(torch.cov(drawn.T).numpy(), expected, atol=0.04)
-
-
 def test_candidates_never_leave_the_action_range() -> None:
     planner = recording_planner()
     plan(planner, initial_std=10.0)

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from typing import NamedTuple
 
@@ -132,8 +131,6 @@ class Planner:
         """Candidates [..., num, H, A] of Gaussians [..., H, A], clipped to the action range."""
         mean, variance = mean.unsqueeze(-3), variance.unsqueeze(-3)
         noise = self._normal(*mean.shape[:-3], num, *mean.shape[-2:])
-        if settings.sample_correlation > 0:
-            noise = _mixing(settings.sample_correlation, mean.shape[-2], self.device) @ noise
         if settings.truncate_samples:
             # Inverse transform of the uniform image of the normal sample: exact, no rejection.
             edge = 0.9772498680518208  # standard normal distribution at 2 sigma
@@ -172,17 +169,6 @@ class Planner:
 
     def _normal(self, *shape: int) -> Tensor:
         return torch.randn(shape, generator=self.generator, device=self.device)
-
-
-@functools.cache
-def _mixing(correlation: float, horizon: int, device: torch.device) -> Tensor:
-    """The matrix [H, H] that makes of white noise one whose steps are correlated; variance 1."""
-    with torch.inference_mode(False):
-        steps = torch.arange(horizon, device=device, dtype=torch.float32)
-        lag = steps[:, None] - steps
-        matrix = torch.where(lag >= 0, correlation ** lag.clamp(min=0), 0.0)
-        matrix[:, 1:] *= (1.0 - correlation**2) ** 0.5
-        return matrix
 
 
 def shifted(sequence: Tensor) -> Tensor:
