@@ -105,6 +105,14 @@ def reward(observation: Array, target_velocity: float = TARGET_VELOCITY) -> Arra
     return -deviation - 0.25 * (speed - target_velocity) ** 2 - 0.25 * backwards**2
 
 
+def transition_reward(observation: Tensor, action: Tensor, reached: Tensor) -> Tensor:
+    """`reward` of what a step led to, for the task's own target velocity; [..., 6] -> [...]."""
+    deviation, sine, cosine, v_x, v_y, _ = encode(reached).unbind(-1)
+    backwards = (torch.atan2(sine, cosine).abs() - torch.pi / 2).clamp(min=0.0)
+    speed = torch.hypot(v_x, v_y)
+    return -deviation.abs() - 0.25 * (speed - TARGET_VELOCITY) ** 2 - 0.25 * backwards**2
+
+
 def encode(observation: Tensor) -> Tensor:
     """Path coordinates: radial deviation, sin and cos of heading error, v_x, v_y, yaw rate.
 
@@ -161,5 +169,6 @@ TASK = Task(
     cost=cost,
     cost_is_exact=True,
     path=path,
+    reward=transition_reward,
     odometry=True,
 )

@@ -1,0 +1,21 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What every kind of bag file is read into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from loop_ros.bags.cdr import Buffer
+
+
+class Channel(NamedTuple):
+    """A topic and its type, as 'std_msgs/msg/String'."""
+
+    topic: str
+    kind: str
+
+
+Burst = dict[Channel, list[tuple[int, Buffer]]]  # messages with their time of receipt, ns
+Damage = Callable[[str], None]  # hears what is wrong with a file

@@ -1,0 +1,177 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Transitions from any number of bags, in bounded memory."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from loop_ros.bags import summary as words
+from loop_ros.bags.cdr import ARRAY, JOINTS, ODOMETRY
+from loop_ros.bags.channel import Burst, Channel
+from loop_ros.bags.episodes import EPISODE, STEP, EpisodeNumbers, Seen, Sequencer
+from loop_ros.bags.pairing import Pairing
+from loop_ros.bags.rows import Rows, rows_from_values
+from loop_ros.bags.storage import Bag, find_bags
+from loop_ros.bags.summary import Summary
+from loop_ros.bags.transitions import TransitionDecoder, usable
+from loop_ros.sim.task import Task
+from loop_ros.types import Array, Transition
+
+BATCH = 4096
+TOLERANCE = 0.5  # of a control period, by which stamps may be off
+
+
+class BagReader:
+    """Reads bags (rosbag2, sqlite3 or MCAP) as one stream of transitions; each reading is anew.
+
+    A bag with a topic `transition` is read from it, in any namespace. One without is rebuilt from
+    `odom` or `state` and `command` with the task's reward and cost; `rebuild` asks for that in any
+    case. `episode` counts from 0 over all bags; an episode that was cut by a gap or the end of
+    its bag is truncated with its last transition. `summary` says what was found.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path | str],
+        task: Task,
+        tolerance: float = TOLERANCE,
+        rebuild: bool = False,
+    ) -> None:
+        """ValueError for a path where no bag is; `tolerance` is in control periods."""
+        self.summary = Summary()
+        self._bags = find_bags([Path(path) for path in paths])
+        self._task, self._tolerance, self._rebuild = task, tolerance, rebuild
+        self._seen, self._numbers = Seen(), EpisodeNumbers()
+
+    def __iter__(self) -> Iterator[Transition]:
+        """One by one; ValueError as for `batches`."""
+        for rows in self.batches():
+            yield from rows.transitions()
+
+    def batches(self, size: int = BATCH) -> Iterator[Rows]:
+        """`size` transitions at a time, fewer at the end.
+
+        ValueError for a bag that holds nothing but transitions of another task, for one without
+        the topics, and where there is no reward to rebuild transitions by.
+        """
+        self.summary = Summary()
+        self._seen, self._numbers = Seen(), EpisodeNumbers()
+        for values in _regrouped(self._all(), size):
+            self.summary.transitions += len(values)
+            yield rows_from_values(values, self._task)
+
+    def _all(self) -> Iterator[Array]:
+        for bag in self._bags:
+            self.summary.bags += 1
+            self.summary.files += len(bag.files)
+            topics = bag.topics()
+            recorded = {c for c in topics if _last(c.topic) == 'transition' and c.kind == ARRAY}
+            if recorded and not self._rebuild:
+                yield from self._recorded(bag, recorded)
+            else:
+                yield from self._rebuilt(bag, topics)
+
+    def _recorded(self, bag: Bag, topics: set[Channel]) -> Iterator[Array]:
+        """Values [n, D] of a bag's transition topics."""
+        decoder = TransitionDecoder(self._task, self.summary)
+        sequencers = {channel: self._sequencer() for channel in topics}
+        found = False
+        for burst in bag.bursts(topics.__contains__, self._note):
+            for channel, messages in burst.items():
+                values = decoder.decode([data for _, data in messages])
+                found = found or len(values) > 0
+                yield sequencers[channel].push(self._new(values))
+        if decoder.mistake and not found:
+            raise ValueError(
+                f"bag '{bag.path}' holds no transition of task '{self._task.name}': "
+                f'{decoder.mistake}'
+            )
+        for sequencer in sequencers.values():
+            yield sequencer.close()
+
+    def _rebuilt(self, bag: Bag, topics: set[Channel]) -> Iterator[Array]:
+        """Values [n, D] from a bag's states and commands."""
+        robots = self._robots(topics)
+        if not robots:
+            raise ValueError(
+                f"bag '{bag.path}' has no topic 'transition', nor '{self._state_name()}' with "
+                f"'command'; its topics: {', '.join(sorted(c.topic for c in topics)) or 'none'}"
+            )
+        pairings = {
+            robot: (Pairing(self._task, self._tolerance, self.summary), self._sequencer())
+            for robot in robots
+        }
+        wanted = {channel for pair in robots for channel in pair}
+        for burst in bag.bursts(wanted.__contains__, self._note):
+            for robot, (pairing, sequencer) in pairings.items():
+                yield self._sequenced(sequencer, self._pushed(pairing, robot, burst))
+        for pairing, sequencer in pairings.values():
+            yield self._sequenced(sequencer, pairing.close())
+            yield sequencer.close()
+
+    @staticmethod
+    def _pushed(pairing: Pairing, robot: tuple[Channel, Channel], burst: Burst) -> Array:
+        state, command = robot
+        return pairing.push(burst.get(state, []), burst.get(command, []))
+
+    def _sequenced(self, sequencer: Sequencer, values: Array) -> Array:
+        if not len(values):
+            return values
+        values = usable(values, self.summary)
+        return sequencer.push(self._new(values, np.delete(values, (EPISODE, STEP), axis=1)))
+
+    def _robots(self, topics: set[Channel]) -> list[tuple[Channel, Channel]]:
+        """State and command topics that share a namespace."""
+        kind = ODOMETRY if self._task.odometry else JOINTS
+        states = [c for c in topics if _last(c.topic) == self._state_name() and c.kind == kind]
+        commands = {c.topic: c for c in topics if _last(c.topic) == 'command' and c.kind == JOINTS}
+        pairs = [(s, s.topic.rpartition('/')[0] + '/command') for s in sorted(states)]
+        return [(state, commands[name]) for state, name in pairs if name in commands]
+
+    def _state_name(self) -> str:
+        return 'odom' if self._task.odometry else 'state'
+
+    def _new(self, values: Array, content: Array | None = None) -> Array:
+        """Without what was there before; by these columns, where the numbering is our own."""
+        if not len(values):
+            return values
+        fresh = self._seen.new(values if content is None else content)
+        self.summary.drop(words.DUPLICATE, int((~fresh).sum()))
+        return values if fresh.all() else values[fresh]
+
+    def _sequencer(self) -> Sequencer:
+        return Sequencer(self._task.control_period, self._tolerance, self._numbers, self.summary)
+
+    def _note(self, text: str) -> None:
+        self.summary.notes.append(text)
+        logging.getLogger(__name__).warning(text)
+
+
+def _last(topic: str) -> str:
+    return topic.rpartition('/')[2]
+
+
+def _regrouped(parts: Iterable[Array], size: int) -> Iterator[Array]:
+    """The same rows, `size` at a time."""
+    pending: list[Array] = []
+    count = 0
+    for part in parts:
+        if not len(part):
+            continue
+        pending.append(part)
+        count += len(part)
+        if count < size:
+            continue
+        rows = np.concatenate(pending) if len(pending) > 1 else pending[0]
+        whole = count // size * size
+        for start in range(0, whole, size):
+            yield rows[start : start + size]
+        pending = [rows[whole:].copy()] if whole < count else []
+        count -= whole
+    if pending:
+        yield np.concatenate(pending)

@@ -1,0 +1,61 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What was found while reading bags, in figures and in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+# Why a record is dropped, and why an episode is closed before its own end.
+BROKEN = 'broken'
+OTHER_LABELS = 'labelled for another task'
+NOT_FINITE = 'not finite'
+DUPLICATE = 'duplicate'
+NO_COMMAND = 'state without a command'
+OUT_OF_ORDER = 'older than what came before'
+MISSING = 'steps are missing'
+JUMP = 'the stamp jumps'
+OTHER_EPISODE = 'another episode begins'
+END = 'the bag ends'
+
+
+@dataclass
+class Summary:
+    """Counts over all bags read so far."""
+
+    bags: int = 0
+    files: int = 0
+    transitions: int = 0  # that were handed out
+    episodes: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)  # records by reason
+    closed: Counter[str] = field(default_factory=Counter)  # episodes cut short by reason
+    notes: list[str] = field(default_factory=list)  # files that were damaged, topics chosen
+
+    def words(self) -> str:
+        """A few lines for people."""
+        lines = [
+            f'{_number(self.transitions, "transition")} in {_number(self.episodes, "episode")} '
+            f'from {_number(self.bags, "bag")} ({_number(self.files, "file")})'
+        ]
+        if self.dropped:
+            lines.append(
+                f'dropped {_number(self.dropped.total(), "record")}: {_list(self.dropped)}'
+            )
+        if self.closed:
+            what = _number(self.closed.total(), 'episode')
+            lines.append(f'closed {what} early: {_list(self.closed)}')
+        return '\n'.join([*lines, *self.notes])
+
+    def drop(self, reason: str, count: int = 1) -> None:
+        """Count records that are left out."""
+        if count:
+            self.dropped[reason] += count
+
+
+def _number(count: int, noun: str) -> str:
+    return f'{count:,} {noun}{"" if count == 1 else "s"}'
+
+
+def _list(counts: Counter[str]) -> str:
+    return ', '.join(f'{reason} {count:,}' for reason, count in counts.most_common())
