@@ -27,7 +27,8 @@ from torch import Tensor
 from loop_ros.learning import checkpoint
 from loop_ros.learning.learner import Learner
 from loop_ros.models.ensemble import Ensemble
-from loop_ros.models.networks import Actor, TwinCritic
+from loop_ros.models.networks import TwinCritic
+from loop_ros.models.offline_actors import make_actor
 from loop_ros.planning.planner import Solution, make_planner
 from loop_ros.planning.rollout import Rollout
 from loop_ros.settings import PlannerSettings, Settings
@@ -45,7 +46,7 @@ class Agent:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.ensemble = Ensemble(task.state_dim, action_dim, settings.ensemble)
-            self.actor = Actor(task.state_dim, action_dim, settings.sac.width)
+            self.actor = make_actor(task.state_dim, action_dim, settings)
             self.critic = TwinCritic(
                 task.state_dim, action_dim, settings.sac.width, settings.sac.layer_norm
             )
@@ -189,8 +190,11 @@ class Agent:
         self.version = int(metadata['version'])
         return self.version
 
-    def save(self, path: Path, buffer: bool = False) -> None:
-        """Write a checkpoint folder; with `buffer`, everything that resuming needs."""
+    def save(self, path: Path, buffer: bool = False, notes: dict[str, Any] | None = None) -> None:
+        """Write a checkpoint folder; with `buffer`, everything that resuming needs.
+
+        `notes` go into its metadata.
+        """
         files = {'agent': self.weights()}
         if buffer:
             files['training'] = checkpoint.pack(self.learner.tensors(), {})
@@ -199,6 +203,7 @@ class Agent:
             'version': self.version,
             'settings': self.settings.to_dict(),
             **self.learner.counters(),
+            **(notes or {}),
         }
         checkpoint.write(Path(path), files, metadata)
 

@@ -57,6 +57,21 @@ class PlannerSettings(Validated):
     actor_noise: float = setting(
         1.0, "scale of the actor's own noise in its proposals (0: its mean)", 0, 10, live=True
     )
+    proposal_std: float = setting(
+        0.0,
+        "noise on the actor's mean action in its proposals, of actions in [-1, 1], instead of its "
+        'own (sigma of Table 4); 0: its own',
+        0,
+        10,
+        live=True,
+    )
+    plan_mixing: float = setting(
+        0.0,
+        "share of the shifted last plan in the actor's proposals (beta of MBOP)",
+        0,
+        1,
+        live=True,
+    )
     resample_actor: bool = setting(
         True, 'roll the actor anew each iteration (paper) or once per plan (released code)'
     )
@@ -210,14 +225,41 @@ class CrrSettings(Validated):
 
 
 @dataclass(frozen=True)
+class PlasSettings(Validated):
+    """Policy in the latent action space (Zhou et al. 2020); critics learn at SAC's rate."""
+
+    vae_width: int = setting(750, 'units of each of the two hidden layers of the VAE', 1, 10_000)
+    latent_factor: int = setting(2, 'latent dimensions for each of the action', 1, 100)
+    vae_learning_rate: float = setting(1e-4, 'Adam step size of the VAE', 0, 1)
+    actor_learning_rate: float = setting(1e-4, 'Adam step size of the latent policy', 0, 1)
+    kl_weight: float = setting(0.5, "share of the latent code's divergence in the loss", 0, 1000)
+    vae_updates: int = setting(
+        100_000, 'updates of the VAE before policy and critics (paper 500,000)', 0, 1_000_000_000
+    )
+    min_weight: float = setting(
+        0.75, 'lambda: weight of the lower target critic, the rest is of the higher one', 0, 1
+    )
+
+
+@dataclass(frozen=True)
+class MbopSettings(Validated):
+    """Model-based offline planning (Argenson and Dulac-Arnold 2021)."""
+
+    value_horizon: int = setting(
+        20, 'rewards that its value sums up, beyond the planning horizon', 1, 10_000, 'steps'
+    )
+
+
+@dataclass(frozen=True)
 class LearningSettings(Validated):
     """Algorithm, experience and schedule (Alg. 1)."""
 
     algorithm: str = setting(
         'sac',
         'what trains actor and critics: sac; crr: critic regularised regression; polo: plans that '
-        'teach a value of states, and no actor',
-        choices=('sac', 'crr', 'polo'),
+        'teach a value of states, and no actor; offline: plas, a policy in the latent space of the '
+        "data's actions; mbop, imitation and a value of the data",
+        choices=('sac', 'crr', 'polo', 'plas', 'mbop'),
     )
     random_steps: int = setting(
         1000, 'steps of uniform random actions at the start', 20, 10_000_000
@@ -233,6 +275,8 @@ class Settings:
     ensemble: EnsembleSettings = field(default_factory=EnsembleSettings)
     sac: SacSettings = field(default_factory=SacSettings)
     crr: CrrSettings = field(default_factory=CrrSettings)
+    plas: PlasSettings = field(default_factory=PlasSettings)
+    mbop: MbopSettings = field(default_factory=MbopSettings)
     learning: LearningSettings = field(default_factory=LearningSettings)
 
     def __post_init__(self) -> None:
@@ -287,9 +331,10 @@ class Settings:
     def trained_by(self, saved: Settings) -> Self:
         """A copy with the networks of `saved` and the algorithm that trained them."""
         learning = dataclasses.replace(self.learning, algorithm=saved.learning.algorithm)
-        return dataclasses.replace(
-            self, ensemble=saved.ensemble, sac=saved.sac, crr=saved.crr, learning=learning
-        )
+        networks = {
+            name: getattr(saved, name) for name in ('ensemble', 'sac', 'crr', 'plas', 'mbop')
+        }
+        return dataclasses.replace(self, **networks, learning=learning)
 
     def to_dict(self) -> dict[str, Any]:
         """Sections of plain values, as YAML and JSON hold them."""

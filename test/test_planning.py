@@ -45,9 +45,15 @@ class RecordingRollout(Rollout):
         self.noises.append(noise)
         return super().follow(state, sequence, noise, settings)
 
-    def actor_sequences(self, state: Tensor, noise: Tensor, settings: PlannerSettings) -> Tensor:
+    def actor_sequences(
+        self,
+        state: Tensor,
+        noise: Tensor,
+        settings: PlannerSettings,
+        last: Tensor | None = None,
+    ) -> Tensor:
         self.asked += len(noise)
-        return super().actor_sequences(state, noise, settings)
+        return super().actor_sequences(state, noise, settings, last)
 
 
 def recording_planner(seed: int = 0, actor: Any = None, std: float = STD) -> Planner:

@@ -150,7 +150,7 @@ def test_a_profile_overrides_what_it_names_and_nothing_else(tmp_path: Path) -> N
     [
         (
             'planer:\n  d0: 1\n',
-            "unknown section 'planer'; use planner, ensemble, sac, crr, learning",
+            "unknown section 'planer'; use planner, ensemble, sac, crr, plas, mbop, learning",
         ),
         ('planner:\n  d_0: 1\n', r"unknown setting 'planner\.d_0'"),
         ('planner:\n  d0: -1\n', r'planner\.d0: -1\.0 is outside \[0, 1000000\.0\]'),

@@ -30,16 +30,23 @@ class EnsembleTrainer:
         )
         self._steps: dict[int, EnsembleStep] = {}  # by the rows of their batches
 
-    def train(self, data: Batch, stop: Callable[[], bool] = lambda: False) -> dict[str, float]:
+    def train(
+        self,
+        data: Batch,
+        stop: Callable[[], bool] = lambda: False,
+        held_out: Tensor | None = None,
+    ) -> dict[str, float]:
         """Fit to data until convergence; returns the holdout loss and error and the epochs used.
 
         `stop` is asked after each epoch; a yes ends the training with the best weights so far.
+        `held_out` [B] marks the holdout; without it, every n-th transition is one.
         """
         self.ensemble.fit_normalizers(data)
         with torch.no_grad():
             x = self.ensemble.inputs.normalize(torch.cat((data.state, data.action), dim=-1))
             target = self.ensemble.targets.normalize(self.ensemble.raw_targets(data))
-        held_out = self._held_out(len(x), x.device)
+        if held_out is None:
+            held_out = self._held_out(len(x), x.device)
         train = [part[~held_out] for part in (x, target, data.cost)]
         test = [part[held_out] for part in (x, target, data.cost)]
         best = self._holdout_loss(test)

@@ -13,13 +13,16 @@ from torch import Tensor
 from loop_ros.learning.crr import CRR
 from loop_ros.learning.ensemble_trainer import EnsembleTrainer
 from loop_ros.learning.imagination import Imagination
+from loop_ros.learning.mbop import MBOP
 from loop_ros.learning.off_policy import OffPolicy, TrainingState
+from loop_ros.learning.plas import PLAS
 from loop_ros.learning.polo import POLO
 from loop_ros.learning.replay_buffer import ReplayBuffer
 from loop_ros.learning.sac import SAC
 from loop_ros.learning.targets import expansion_target, sarsa_target
 from loop_ros.models.ensemble import Ensemble
 from loop_ros.models.networks import Actor, TwinCritic
+from loop_ros.models.offline_actors import ClonedActors, LatentActor
 from loop_ros.planning.planner import Planner
 from loop_ros.planning.rollout import Rollout
 from loop_ros.settings import Settings
@@ -34,7 +37,7 @@ class Learner:
     def __init__(
         self,
         ensemble: Ensemble,
-        actor: Actor,
+        actor: Actor | LatentActor | ClonedActors,
         critic: TwinCritic,
         action_dim: int,
         settings: Settings,
@@ -75,7 +78,7 @@ class Learner:
                 losses = self.algorithm.update(*self._experience())
         report = dict(zip(losses, _numbers(losses), strict=True))
         if self._ensemble_due():
-            report.update(self.ensemble_trainer.train(self._model_data(), stop))
+            report.update(self.ensemble_trainer.train(self.learnable(self.buffer.all()), stop))
             self.num_trainings += 1
         return report
 
@@ -90,9 +93,8 @@ class Learner:
         every = self.settings.ensemble.train_every
         return every > 0 and since >= 0 and since % every == 0
 
-    def _model_data(self) -> Batch:
-        """All transitions, without what the environment draws anew."""
-        data = self.buffer.all()
+    def learnable(self, data: Batch) -> Batch:
+        """Transitions without what the environment draws anew, which no model can learn."""
         if self._predictable is None:
             return data
         return data._replace(next_state=self._predictable(data.state, data.next_state))
@@ -155,13 +157,17 @@ class Learner:
 
 def _algorithm(
     ensemble: Ensemble,
-    actor: Actor,
+    actor: Actor | LatentActor | ClonedActors,
     critic: TwinCritic,
     action_dim: int,
     settings: Settings,
     generator: torch.Generator,
     termination: Termination | None,
 ) -> OffPolicy:
+    if isinstance(actor, LatentActor):
+        return PLAS(actor, critic, settings.sac, settings.plas, generator)
+    if isinstance(actor, ClonedActors):
+        return MBOP(actor, critic, settings.sac)
     if settings.learning.algorithm == 'crr':
         return CRR(actor, critic, settings.sac, settings.crr, generator)
     if settings.learning.algorithm == 'polo':

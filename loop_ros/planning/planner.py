@@ -60,7 +60,7 @@ class Planner:
         rule = weighting.RULES[settings.algorithm]
         variance = (torch.zeros_like(mean) + settings.initial_std).square()
         noise = self._particle_noise(settings)
-        proposed = self._proposals(state, settings)
+        proposed = self._proposals(state, mean, settings)
         for iterations in range(1, settings.num_iterations + 1):
             proposals = proposed[(iterations - 1) % len(proposed)]
             num = settings.num_samples - len(proposals)
@@ -113,17 +113,18 @@ class Planner:
             return torch.zeros(horizon, self.action_dim, device=self.device)
         return shifted(last)
 
-    def _proposals(self, state: Tensor, settings: PlannerSettings) -> Tensor:
+    def _proposals(self, state: Tensor, last: Tensor, settings: PlannerSettings) -> Tensor:
         """The actor's share of the candidates, [I, beta N, H, A]; I is 1 without resampling.
 
-        It depends on the state alone, so that all iterations' shares are drawn in one pass.
+        It depends on the state and the shifted last plan [H, A] alone, so that all iterations'
+        shares are drawn in one pass.
         """
         num = round(settings.actor_fraction * settings.num_samples)
         draws = settings.num_iterations if settings.resample_actor else 1
         if num == 0:
             return state.new_empty(1, 0, settings.horizon, self.action_dim)
         noise = self._normal(draws, num, settings.horizon, self.action_dim)
-        return self.rollout.actor_sequences(state, noise, settings)
+        return self.rollout.actor_sequences(state, noise, settings, last)
 
     def _samples(
         self, mean: Tensor, variance: Tensor, num: int, settings: PlannerSettings

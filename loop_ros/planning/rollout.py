@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from loop_ros.models.ensemble import Ensemble
-from loop_ros.models.networks import Actor, TwinCritic
+from loop_ros.models.networks import TwinCritic
+from loop_ros.models.offline_actors import Policy
 from loop_ros.models.planning_ensemble import PlanningEnsemble, Trajectory
 from loop_ros.settings import PlannerSettings
 from loop_ros.types import Scores
@@ -34,7 +35,7 @@ class Rollout:
     def __init__(
         self,
         ensemble: Ensemble,
-        actor: Actor,
+        actor: Policy,
         critic: TwinCritic,
         cost: Cost | None,
         copy: Callable[[Any, torch.dtype], Any] = PlanningEnsemble,
@@ -81,11 +82,19 @@ class Rollout:
         states = torch.cat((state.unsqueeze(0), trajectory.states.mean(dim=(1, 2))))
         return self._judge(state, trajectory, actions, settings), states
 
-    def actor_sequences(self, state: Tensor, noise: Tensor, settings: PlannerSettings) -> Tensor:
+    def actor_sequences(
+        self,
+        state: Tensor,
+        noise: Tensor,
+        settings: PlannerSettings,
+        last: Tensor | None = None,
+    ) -> Tensor:
         """Whole action sequences [I, n, H, A] of the actor, each through one model's mean.
 
-        `noise` [I, n, H, A], standard normal, is scaled by `actor_noise`; the first sequence of
-        every draw I is the actor's mean. Sequence i of a draw follows model i modulo K.
+        From state [S], or each draw I from a state of its own [I, S]. `noise` [I, n, H, A],
+        standard normal, is scaled by `actor_noise`; the first sequence of every draw is the
+        actor's mean. Sequence i of a draw follows model i modulo K. `last` [H, A] is the shifted
+        last plan, of which `plan_mixing` may want a share.
         """
         draws, num, horizon, action_dim = noise.shape
         noise = noise * settings.actor_noise
@@ -95,13 +104,24 @@ class Rollout:
         padded = noise.new_zeros(draws, rows * model.num_models, horizon, action_dim)
         padded[:, :num] = noise
         by_model = padded.unflatten(1, (rows, -1)).permute(2, 0, 1, 3, 4).flatten(1, 2)
+        if state.ndim == 2:
+            state = state.repeat_interleave(rows, dim=0)
         states, actions = state.expand(model.num_models, draws * rows, -1), []
         for t in range(horizon):
-            actions.append(self.actor.act(states, by_model[:, :, t]))
+            action = self._proposal(states, by_model[:, :, t], settings)
+            if last is not None and settings.plan_mixing > 0:
+                action = torch.lerp(action, last[t].expand_as(action), settings.plan_mixing)
+            actions.append(action)
             if t < horizon - 1:
                 states = model.step(states, actions[-1])
         sequences = torch.stack(actions, dim=2).unflatten(1, (draws, rows))  # [K, I, rows, H, A]
         return sequences.permute(1, 2, 0, 3, 4).flatten(1, 2)[:, :num]
+
+    def _proposal(self, states: Tensor, noise: Tensor, settings: PlannerSettings) -> Tensor:
+        """Actions of the actor with its own noise, or with that of Table 4."""
+        if settings.proposal_std > 0:
+            return (self.actor.mean(states) + settings.proposal_std * noise).clamp(-1.0, 1.0)
+        return self.actor.act(states, noise)
 
     def _score(
         self, state: Tensor, sequences: Tensor, noise: Tensor | None, settings: PlannerSettings
