@@ -13,9 +13,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+if TYPE_CHECKING:  # arguments are read without it
+    from rich.progress import Progress
 
 Words = Callable[[int, Path], list[str]]  # (seed, folder) -> arguments of loop-ros
 
@@ -76,7 +77,7 @@ def _end(seed: int, child: subprocess.Popen[bytes], out: Path) -> int:
         log = _folder(out, seed) / 'log.txt'
         lines = log.read_text(encoding='utf-8', errors='replace').strip().splitlines()
         last = lines[-1] if lines else 'no message'
-        Console(stderr=True).print(f'seed {seed} failed: {last} ({log})')
+        print(f'seed {seed} failed: {last} ({log})', file=sys.stderr)
     return child.returncode
 
 
@@ -95,6 +96,15 @@ def _steps(folder: Path) -> int:
 
 
 def _progress() -> Progress:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
     columns = (
         TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
     )  # fmt: skip
