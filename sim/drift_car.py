@@ -124,6 +124,15 @@ def encode(observation: Tensor) -> Tensor:
     return torch.stack((deviation, torch.sin(error), torch.cos(error), v_x, v_y, yaw_rate), -1)
 
 
+def decode(state: Tensor) -> Tensor:
+    """The observation of a state on the x axis; [..., 6] -> [..., 6]."""
+    deviation, sine, cosine, v_x, v_y, yaw_rate = state.unbind(-1)
+    yaw = torch.atan2(sine, cosine) + torch.pi / 2
+    # A car that is nearer to the middle than the deviation can say does not exist.
+    x = (deviation + RADIUS).clamp(min=0.0)
+    return torch.stack((x, torch.zeros_like(x), yaw, v_x, v_y, yaw_rate), -1)
+
+
 def cost(state: Tensor) -> Tensor:
     """1 where the car is outside the limit circle, else 0; [..., 6] -> [...]."""
     return (state[..., 0] > LIMIT_RADIUS - RADIUS).to(state.dtype)
@@ -165,6 +174,7 @@ TASK = Task(
     default_d0=0.2,
     state_dim=6,
     encode=encode,
+    decode=decode,
     metrics=metrics,
     cost=cost,
     cost_is_exact=True,

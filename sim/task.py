@@ -26,6 +26,7 @@ class Task:
     predicted states as (x, y, yaw) in the `odom` frame. `termination` says which of the states
     reached end an episode; None where none does. Where an environment draws something anew, as a
     goal that was reached, `predictable` gives the next state without that: what a model can learn.
+    `decode` gives one of the observations that encode to a state; None where they are the same.
     `reward` is the environment's own, of observation, action and next observation, where these
     determine it: transitions can then be rebuilt from states and commands.
     """
@@ -48,6 +49,7 @@ class Task:
     termination: Callable[[Tensor], Tensor] | None = None  # [..., S] -> [...] bool
     predictable: Callable[[Tensor, Tensor], Tensor] | None = None  # two [..., S] -> [..., S]
     reward: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None  # [..., O], A, O -> [...]
+    decode: Callable[[Tensor], Tensor] | None = None  # [..., S] -> [..., O]
     path: Callable[[Array, Array], Array] | None = None  # [O], [H+1, S] -> [H+1, 3]
     odometry: bool = False  # the state travels as nav_msgs/Odometry instead of JointState
 

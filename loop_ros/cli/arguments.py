@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 
 def positive(text: str) -> int:
@@ -21,3 +22,34 @@ def duration(text: str) -> float:
     if not 0 < value < float('inf'):
         raise argparse.ArgumentTypeError(f'{text} is not a length of time')
     return value
+
+
+def add_common(parser: argparse.ArgumentParser, profile: str) -> None:
+    """What every command has that makes or loads an agent; `profile` says what the default is."""
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--profile', help=f'name or YAML file; default {profile}')
+    parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1 ...')
+    parser.add_argument('--num-threads', type=positive, default=1, help='CPU threads of torch')
+    parser.add_argument(
+        '--set',
+        metavar='NAME=VALUE',
+        action='append',
+        default=[],
+        help='a setting, for example planner.horizon=12',
+    )
+
+
+def overrides(options: argparse.Namespace) -> dict[str, Any]:
+    """--set NAME=VALUE pairs, values read as YAML; ValueError where one has no '='."""
+    import yaml
+
+    found = {}
+    for pair in options.set:
+        name, equals, value = pair.partition('=')
+        if not equals or '.' not in name:
+            raise ValueError(f'--set {pair}: write SECTION.NAME=VALUE, as planner.d0=0.5')
+        try:
+            found[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ValueError(f'--set {pair}: the value is not YAML') from None
+    return found

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from loop_ros.cli import bench, report, seeds
+from loop_ros.cli import bench, offline_commands, report, seeds
 from loop_ros.cli.algorithms import ALGORITHMS, GAPS, OMNISAFE, listing
-from loop_ros.cli.arguments import positive
+from loop_ros.cli.arguments import add_common, overrides, positive
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_sweep(commands)
     _add_compare(commands)
     _add_theory(commands)
+    offline_commands.add(commands)
     bench.add(commands)
     report.add(commands)
     return parser
@@ -61,7 +62,7 @@ def _add_experiment(commands: Any) -> None:
         help='0..4 or 0,2,5: each in a process and folder of its own',
     )
     parser.add_argument('--jobs', type=positive, help='processes at a time; default: all cores')
-    _add_common(parser, profile="the task's own")
+    add_common(parser, profile="the task's own")
     parser.set_defaults(run=_experiment)
 
 
@@ -72,7 +73,7 @@ def _add_evaluate(commands: Any) -> None:
         '--algorithm', choices=sorted(ALGORITHMS), help='plan with this one instead'
     )
     parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
-    _add_common(parser, profile="the checkpoint's")
+    add_common(parser, profile="the checkpoint's")
     parser.set_defaults(run=_evaluate)
 
 
@@ -81,7 +82,7 @@ def _add_sweep(commands: Any) -> None:
     _add_checkpoint(parser)
     parser.add_argument('--d0', type=float, nargs='+', default=[0.0, 1.0, 2.0, 4.0, 8.0])
     parser.add_argument('--out', type=Path, required=True, help='folder for table and picture')
-    _add_common(parser, profile="the checkpoint's")
+    add_common(parser, profile="the checkpoint's")
     parser.set_defaults(run=_sweep)
 
 
@@ -104,36 +105,6 @@ def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('task')
     parser.add_argument('--checkpoint', default='shipped', help='shipped, or a folder')
     parser.add_argument('--episodes', type=positive, default=20)
-
-
-def _add_common(parser: argparse.ArgumentParser, profile: str) -> None:
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--profile', help=f'name or YAML file; default {profile}')
-    parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1 ...')
-    parser.add_argument('--num-threads', type=positive, default=1, help='CPU threads of torch')
-    parser.add_argument(
-        '--set',
-        metavar='NAME=VALUE',
-        action='append',
-        default=[],
-        help='a setting, for example planner.horizon=12',
-    )
-
-
-def _overrides(options: argparse.Namespace) -> dict[str, Any]:
-    """--set NAME=VALUE pairs, values read as YAML; ValueError where one has no '='."""
-    import yaml
-
-    found = {}
-    for pair in options.set:
-        name, equals, value = pair.partition('=')
-        if not equals or '.' not in name:
-            raise ValueError(f'--set {pair}: write SECTION.NAME=VALUE, as planner.d0=0.5')
-        try:
-            found[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ValueError(f'--set {pair}: the value is not YAML') from None
-    return found
 
 
 def _experiment(options: argparse.Namespace) -> int:
@@ -159,7 +130,7 @@ def _own(options: argparse.Namespace) -> Any:
         seed=options.seed,
         out=options.out,
         profile=options.profile or default_profile(registry.task(options.task)),
-        overrides=_overrides(options),
+        overrides=overrides(options),
         device=options.device,
         resume=options.resume,
         evaluate_every=options.evaluate_every,
@@ -179,7 +150,7 @@ def _baseline(options: argparse.Namespace) -> Any:
         steps=options.steps,
         seed=options.seed,
         out=options.out,
-        overrides=_overrides(options),
+        overrides=overrides(options),
         device=options.device,
         num_threads=options.num_threads,
     )
@@ -225,7 +196,7 @@ def _load(options: argparse.Namespace, algorithm: dict[str, Any]) -> Any:
         options.task,
         options.checkpoint,
         options.profile,
-        {**algorithm, **_overrides(options)},
+        {**algorithm, **overrides(options)},
         options.device,
         options.seed,
     )

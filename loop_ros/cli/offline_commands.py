@@ -1,0 +1,80 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The arguments of train-offline and dataset."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from loop_ros.cli.arguments import add_common, positive
+from loop_ros.learning.offline_presets import ALGORITHMS, TABLE_4
+
+KINDS = ('random', 'medium', 'medium-replay', 'medium-expert', 'import')
+
+
+def add(commands: Any) -> None:
+    """Both commands."""
+    _add_train_offline(commands)
+    _add_dataset(commands)
+
+
+def _add_train_offline(commands: Any) -> None:
+    parser = commands.add_parser(
+        'train-offline', help='learn from bags alone, and say what to expect of it'
+    )
+    parser.add_argument('--bags', type=Path, nargs='+', required=True, metavar='DIR')
+    parser.add_argument('--task', required=True, help='for example drift_car')
+    parser.add_argument('--algorithm', choices=sorted(ALGORITHMS), default='crr')
+    parser.add_argument('--out', type=Path, required=True, help='folder of the checkpoint')
+    parser.add_argument(
+        '--updates', type=positive, default=100_000, help='gradient steps of actor and critics'
+    )
+    parser.add_argument(
+        '--preset', choices=sorted(TABLE_4), metavar='KIND/ENV', help='Table 4: medium/hopper ...'
+    )
+    parser.add_argument('--resume', action='store_true', help='go on where --out was left')
+    parser.add_argument(
+        '--no-evaluation', action='store_true', help='leave the off-policy evaluation out'
+    )
+    parser.add_argument(
+        '--apply-recommendation', action='store_true', help="into the checkpoint's settings"
+    )
+    add_common(parser, profile="the task's own")
+    parser.set_defaults(run=_train_offline)
+
+
+def _add_dataset(commands: Any) -> None:
+    parser = commands.add_parser('dataset', help='make bags to learn from')
+    parser.add_argument('task', help='for example drift_car')
+    parser.add_argument('--kind', choices=KINDS, required=True)
+    parser.add_argument(
+        '--from',
+        dest='sources',
+        type=Path,
+        nargs='+',
+        default=[],
+        metavar='RUN',
+        help='medium and medium-replay: a run or checkpoint; medium-expert: the medium one and the '
+        'expert; import: HDF5 files of D4RL or Minari',
+    )
+    parser.add_argument('--out', type=Path, required=True, metavar='BAG')
+    parser.add_argument(
+        '--steps', type=positive, help='default 100,000; of medium-replay and import: all'
+    )
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--profile', help="of random's untrained policy; default the task's own")
+    parser.set_defaults(run=_dataset)
+
+
+def _train_offline(options: argparse.Namespace) -> int:
+    from loop_ros.cli import train_offline
+
+    return train_offline.run(options)
+
+
+def _dataset(options: argparse.Namespace) -> int:
+    from loop_ros.cli import dataset
+
+    return dataset.run(options)

@@ -1,0 +1,231 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""loop-ros train-offline: bags to a checkpoint (Alg. 2), and what to expect of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from torch import Tensor
+
+import loop_ros
+from loop_ros.agent import Agent
+from loop_ros.cli import run_log
+from loop_ros.cli.arguments import overrides
+from loop_ros.learning import checkpoint, off_policy_evaluation
+from loop_ros.learning.offline import OfflineTraining, summary
+from loop_ros.learning.offline_data import OfflineData
+from loop_ros.learning.offline_presets import ALGORITHMS, preset
+from loop_ros.settings import Settings
+from loop_ros.sim import registry
+from loop_ros.sim.task import Task
+
+LOG_EVERY = 500  # updates
+SAVE_EVERY = 10_000
+
+
+@dataclass
+class Training:
+    """One run of Alg. 2; `out` becomes a checkpoint with the run's tables beside it."""
+
+    task: Task
+    bags: list[Path]
+    algorithm: str
+    out: Path
+    updates: int
+    settings: Settings
+    seed: int = 0
+    device: str = 'cpu'
+    resume: bool = False
+    evaluate: bool = True
+    apply: bool = False  # the recommended planner settings
+
+    def run(self) -> None:
+        """Train, evaluate off policy, write the results; Ctrl-C ends the training early."""
+        data = read(self.bags, self.task)
+        training = self._training(data)
+        self.out.mkdir(parents=True, exist_ok=True)
+        earlier = run_log.rows_until(self.out / 'progress.csv', training.updates)
+        self._table = run_log.Table(self.out / 'progress.csv', earlier if self.resume else [])
+        self._board = run_log.tensorboard(self.out / 'tensorboard')
+        start = time.monotonic()
+        try:
+            self._train(training)
+        except KeyboardInterrupt:
+            if not training.agent.ready:
+                raise ValueError('interrupted before there was a model') from None
+            _say('interrupted: what was learned so far is kept')
+        training.save(self.out)
+        result = {
+            'task': self.task.name,
+            'algorithm': self.algorithm,
+            'command': shlex.join(self.words()),
+            'seed': training.seed,
+            'updates': training.updates,
+            'data': summary(data),
+            'model': training.model,
+            'wall_s': round(time.monotonic() - start, 1),
+            'version': loop_ros.__version__,
+            'commit': run_log.commit(),
+            'torch': torch.__version__,
+            'settings': training.agent.settings.to_dict(),
+        }
+        _write(self.out / 'offline.json', result)
+        if self.evaluate:
+            self._evaluate(training)
+
+    def _training(self, data: OfflineData) -> OfflineTraining:
+        if (self.out / checkpoint.METADATA_FILE).is_file():
+            if not self.resume:
+                raise ValueError(f'{self.out}: holds a checkpoint; add --resume, or another --out')
+            return OfflineTraining.resume(self.out, self.task, data, self.settings, self.device)
+        agent = Agent(self.task, self.settings, self.device, self.seed)
+        return OfflineTraining(agent, data, self.seed)
+
+    def _train(self, training: OfflineTraining) -> None:
+        with _progress() as progress:
+            if not training.agent.ready:
+                bar = progress.add_task('model', total=None, figures='')
+
+                def epoch() -> bool:
+                    progress.advance(bar)
+                    return False
+
+                model = training.fit_model(epoch)
+                progress.update(
+                    bar,
+                    total=int(model['model_epochs']),
+                    figures=f'error {model["model_error"]:.3f} of held-out episodes',
+                )
+                training.save(self.out)
+            bar = progress.add_task(
+                self.algorithm, total=self.updates, completed=training.updates, figures=''
+            )
+            while training.updates < self.updates:
+                self._log(training.updates + 1, training.update(), progress, bar)
+                if training.updates % SAVE_EVERY == 0:
+                    training.save(self.out)
+
+    def _log(self, step: int, figures: dict[str, Tensor], progress: Progress, bar: Any) -> None:
+        if step % LOG_EVERY and step != self.updates:
+            return
+        row = {'step': float(step), **{name: float(value) for name, value in figures.items()}}
+        self._table.append(row)
+        self._board('offline', row)
+        shown = f'critic loss {row["critic_loss"]:.3g}'
+        progress.update(bar, completed=step, figures=shown)
+
+    def _evaluate(self, training: OfflineTraining) -> None:
+        agent = training.agent
+        _say('off-policy evaluation')
+        found = off_policy_evaluation.evaluate(agent, training.data, training.held_out, self.seed)
+        _write(self.out / 'off_policy.json', found)
+        for name in ('candidates', 'model_error'):
+            table = run_log.Table(self.out / f'off_policy_{name}.csv', [])
+            for row in found[name]:
+                table.append(row)
+        show(found)
+        if self.apply:
+            agent.configure(agent.settings.replace(found['recommended']).planner)
+            training.save(self.out)
+
+    def words(self) -> list[str]:
+        """What to type for this run."""
+        words = ['loop-ros', 'train-offline', '--task', self.task.name]
+        words += ['--bags', *map(str, self.bags), '--algorithm', self.algorithm]
+        words += ['--updates', str(self.updates), '--seed', str(self.seed)]
+        return [*words, '--out', str(self.out)]
+
+
+def run(options: argparse.Namespace) -> int:
+    """What the command does."""
+    from loop_ros.cli.experiment import default_profile
+
+    torch.set_num_threads(options.num_threads)
+    task = registry.task(options.task)
+    settings = Settings.load(options.profile or default_profile(task))
+    chosen = preset(options.preset, options.algorithm) if options.preset else {}
+    training = Training(
+        task=task,
+        bags=options.bags,
+        algorithm=options.algorithm,
+        out=options.out,
+        updates=options.updates,
+        settings=settings.replace(
+            {**ALGORITHMS[options.algorithm], **chosen, **overrides(options)}
+        ),
+        seed=options.seed,
+        device=options.device,
+        resume=options.resume,
+        evaluate=not options.no_evaluation and options.algorithm != 'mbop',
+        apply=options.apply_recommendation,
+    )
+    training.run()
+    return 0
+
+
+def read(bags: list[Path], task: Task) -> OfflineData:
+    """All transitions of bags; says what was found and what was left out."""
+    from loop_ros.bags import BagReader  # brings the readers of bag formats with it
+
+    reader = BagReader(bags, task)
+    data = OfflineData.from_rows(reader.batches(), task)
+    _say(reader.summary.words())
+    return data
+
+
+def show(found: dict[str, Any]) -> None:
+    """The figures people ask for first."""
+    imagined, actor = found['imagined'], found['actor']
+    best = found['recommended_value']
+    error = found['model_error'][0]
+    last = found['model_error'][-1]
+    chosen = ' '.join(f'{name}={value:g}' for name, value in found['recommended'].items())
+    lines = [
+        f'model error     {error["error"]:.3f} after 1 step, {last["error"]:.3f} after '
+        f'{last["step"]:.0f}, in standard deviations of the states',
+        f'held-out return {found["held_out_return"]:.1f} an episode, as recorded',
+        f'imagined        {imagined["return"]:.1f} +- {imagined["spread"]:.1f} in '
+        f'{imagined["steps"]:.0f} steps of the actor, worst cost {imagined["worst_cost"]:.1f}',
+        f'value           {actor["value"]:.2f} +- {actor["spread"]:.2f} of the actor alone',
+        f'                {best["value"]:.2f} +- {best["spread"]:.2f} of plans with {chosen}',
+    ]
+    if not found['better_than_actor']:
+        lines.append('                the difference is within the spread: not certain')
+    Console().print('\n'.join(lines), highlight=False)
+
+
+def _say(text: str) -> None:
+    Console(stderr=True).print(text, highlight=False, markup=False)
+
+
+def _write(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn('{task.description}'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn('{task.fields[figures]}'),
+        console=Console(stderr=True),
+    )

@@ -1,0 +1,120 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Transitions from HDF5 files of D4RL (one long table) and Minari (a group for each episode)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from loop_ros.sim.task import Task
+from loop_ros.types import Array, Transition
+
+
+def imported(path: Path, task: Task) -> Iterator[Transition]:
+    """The transitions of a file; ValueError where it is not of the task's observations and actions.
+
+    Costs are the task's own of the states reached, 0 where it has none. A D4RL file without
+    `next_observations` says nothing of the state that an episode's last step led to: where that
+    was no end by itself, the step is left out.
+    """
+    try:
+        import h5py  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    except ImportError:
+        raise ValueError('HDF5 files need h5py: pip install h5py') from None
+    try:
+        file = h5py.File(path, 'r')
+    except OSError as error:
+        raise ValueError(f'{path}: not a readable HDF5 file: {error}') from None
+    with file:
+        if 'observations' in file:
+            yield from _numbered(_of_d4rl(file, str(path), task), task)
+        elif any(name.startswith('episode_') for name in file):
+            yield from _numbered(_of_minari(file, str(path), task), task)
+        else:
+            raise ValueError(f'{path}: neither D4RL (observations) nor Minari (episode_0)')
+
+
+Columns = tuple[Array, Array, Array, Array, Array]  # of an episode, next observations third
+
+
+def _of_d4rl(file: Any, path: str, task: Task) -> Iterator[Columns]:
+    observation, action = np.asarray(file['observations']), np.asarray(file['actions'])
+    _check(path, task, observation, action)
+    count = len(action)
+    reward, terminal = np.asarray(file['rewards']), np.asarray(file['terminals']).astype(bool)
+    timeout = (
+        np.asarray(file['timeouts']).astype(bool) if 'timeouts' in file else np.zeros(count, bool)
+    )
+    known = 'next_observations' in file
+    reached = (
+        np.asarray(file['next_observations'])
+        if known
+        else np.concatenate((observation[1:], observation[-1:]))
+    )
+    start = 0
+    ends = np.flatnonzero(terminal | timeout).tolist()
+    for end in [*ends, count - 1]:
+        if end < start:
+            continue
+        # Without next observations the row after an end is of another episode. What a terminal
+        # state looked like counts for nothing: no value follows it.
+        last = end if known or terminal[end] else end - 1
+        part = slice(start, last + 1)
+        if last >= start:
+            found = observation[part], action[part], reached[part].copy(), reward[part]
+            if not known and terminal[end]:
+                found[2][-1] = observation[end]
+            yield (*found, terminal[part].astype(np.float64))
+        start = end + 1
+
+
+def _of_minari(file: Any, path: str, task: Task) -> Iterator[Columns]:
+    names = [name for name in file if name.startswith('episode_')]
+    for name in sorted(names, key=lambda name: int(name.removeprefix('episode_'))):
+        group = file[name]
+        if not hasattr(group['observations'], 'shape'):
+            raise ValueError(f'{path}: observations of {name} are of several parts, not one table')
+        observation, action = np.asarray(group['observations']), np.asarray(group['actions'])
+        _check(f'{path}, {name}', task, observation, action)
+        if len(observation) != len(action) + 1:
+            raise ValueError(f'{path}: {name} has {len(observation)} observations')
+        ended = np.asarray(group['terminations']).astype(np.float64)
+        yield observation[:-1], action, observation[1:], np.asarray(group['rewards']), ended
+
+
+def _numbered(episodes: Iterator[Columns], task: Task) -> Iterator[Transition]:
+    for number, (observation, action, reached, reward, terminated) in enumerate(episodes):
+        cost = np.zeros(len(action))
+        if task.cost is not None:
+            cost = task.cost(task.encode(torch.from_numpy(reached.astype(np.float64)))).numpy()
+        for step in range(len(action)):
+            ended = bool(terminated[step])
+            yield Transition(
+                step * task.control_period,
+                number,
+                step,
+                observation[step].astype(np.float64),
+                action[step].astype(np.float64),
+                float(reward[step]),
+                float(cost[step]),
+                reached[step].astype(np.float64),
+                ended,
+                step == len(action) - 1 and not ended,
+            )
+
+
+def _check(where: str, task: Task, observation: Array, action: Array) -> None:
+    for name, found, labels in (
+        ('observations', observation, task.observation_labels),
+        ('actions', action, task.action_labels),
+    ):
+        if found.ndim != 2 or found.shape[1] != len(labels):
+            raise ValueError(
+                f"{where}: {name} of shape {found.shape}; task '{task.name}' has {len(labels)}: "
+                + ', '.join(labels)
+            )
