@@ -31,6 +31,7 @@ pytest.importorskip('rclpy')
 from rosbags.rosbag2 import Reader  # noqa: E402
 from rosbags.typesys import Stores, get_typestore  # noqa: E402
 
+from ros2_standalone.bag_reader import open_bag  # noqa: E402
 from ros2_standalone.bag_writer import BagWriter  # noqa: E402
 from ros2_standalone.durable_mcap import DurableMcap  # noqa: E402
 
@@ -244,3 +245,56 @@ def test_recorder_ends_on_sigterm(tmp_path: Path) -> None:
     wait_until(lambda: process.poll() == 0)
     assert (tmp_path / 'bag/metadata.yaml').is_file()
     process.communicate()
+
+
+def written(path: Path, count: int, **limits: Any) -> Path:
+    """A bag of `count` messages on two topics, a tenth of a second apart."""
+    writer = BagWriter(path, **limits)
+    writer.add_topic('/a', STRING, [])
+    writer.add_topic('/b', STRING, [])
+    for number in range(count):
+        writer.write(
+            '/a' if number % 2 == 0 else '/b', 10**9 + number * 10**8, text_message(f'{number}')
+        )
+        writer.flush()
+    writer.close()
+    return path
+
+
+@pytest.mark.parametrize('limits', [{'max_size': 1500}, {'max_duration': 0.5}])
+def test_split(tmp_path: Path, limits: dict[str, Any]) -> None:
+    path = written(tmp_path / 'bag', 20, **limits)
+    information = yaml.safe_load((path / 'metadata.yaml').read_text())
+    information = information['rosbag2_bagfile_information']
+    names = [file['path'] for file in information['files']]
+    assert names == [f'bag_{i}.mcap' for i in range(len(names))]
+    assert names == information['relative_file_paths']
+    assert len(names) == 4 if 'max_duration' in limits else len(names) > 2
+    assert sum(file['message_count'] for file in information['files']) == 20
+    assert information['message_count'] == 20
+    assert information['duration']['nanoseconds'] == 19 * 10**8
+    found = contents(path)
+    assert [int(m.data) for m in found['/a']] == list(range(0, 20, 2))
+    assert [int(m.data) for m in found['/b']] == list(range(1, 20, 2))
+    if 'max_duration' in limits:
+        assert [file['message_count'] for file in information['files']] == [5, 5, 5, 5]
+        assert information['files'][1]['starting_time']['nanoseconds_since_epoch'] == 15 * 10**8
+
+
+def test_a_bag_that_was_left_unfinished_is_mended_in_a_copy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path / 'bag', 20, max_duration=1.0)
+    last = path / 'bag_1.mcap'
+    whole = last.read_bytes()
+    for lost in (8, 20, len(whole) // 2, len(whole) - 4):
+        last.write_bytes(whole[:-lost])
+        with open_bag(str(path)) as bag:
+            texts = [int(STORE.deserialize_cdr(data, STRING).data) for _, _, data in bag.messages()]
+        assert texts == list(range(len(texts)))
+        assert 10 <= len(texts) <= 20
+        assert f'going on with the {len(texts)} messages' in capsys.readouterr().err
+        assert last.read_bytes() == whole[:-lost]
+    (path / 'metadata.yaml').unlink()
+    with open_bag(str(path)) as bag:
+        assert {c.topic: c.msgtype for c in bag.connections} == {'/a': STRING, '/b': STRING}

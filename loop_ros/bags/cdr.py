@@ -105,7 +105,7 @@ class Decoder:
                     self.broken += 1
                     index, rows = index[1:], rows[1:]
                     continue
-                if len(template.pattern) != rows.shape[1]:  # it was written in another way
+                if template.pattern.tobytes() != rows[0].tobytes():  # written in another way
                     yield Group(template, index[:1], template.pattern[np.newaxis])
                     index, rows = index[1:], rows[1:]
                     continue

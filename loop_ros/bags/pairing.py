@@ -53,7 +53,7 @@ class Pairing:
         self, states: Sequence[tuple[int, Buffer]], commands: Sequence[tuple[int, Buffer]]
     ) -> Array:
         """What is certain once these messages, each with its time of receipt, are known."""
-        events = self._events(states, True) + self._events(commands, False)
+        events = self._events(commands, False) + self._events(states, True)
         events.sort(key=lambda event: event[0])
         for _, (stamp, is_state, numbers) in events:
             self._take(stamp, is_state, numbers)
@@ -83,8 +83,8 @@ class Pairing:
             finite = np.isfinite(numbers).all(axis=1)
             self._summary.drop(words.NOT_FINITE, int((~finite).sum()))
             stamps = group.stamps()
-            if self._received is None and not is_state:
-                self._received = bool(stamps[0] == 0)  # its publisher leaves the stamp out
+            if self._received is None and not is_state and (stamps.any() or len(stamps) > 1):
+                self._received = not stamps.any()  # the publisher of commands leaves it out
             for place, stamp, row, good in zip(
                 group.index.tolist(), stamps.tolist(), numbers, finite.tolist(), strict=True
             ):

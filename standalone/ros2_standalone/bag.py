@@ -27,6 +27,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     record.add_argument('-a', '--all', '--all-topics', action='store_true', dest='all_topics')
     record.add_argument('-o', '--output', help='The bag to create (default: rosbag2_DATE)')
     record.add_argument('-s', '--storage', default='mcap', choices=['mcap'])
+    record.add_argument(
+        '-b', '--max-bag-size', type=int, default=0, help='Begin a new file after so many bytes'
+    )
+    record.add_argument(
+        '-d', '--max-bag-duration', type=float, default=0.0, help='Begin a new file after so many s'
+    )
+    record.add_argument(
+        '--storage-config-file',
+        help="Accepted for upstream's sake: files are complete twice a second in any case",
+    )
     info = verbs['info']
     info.add_argument('bag_path', help='The bag')
     play = verbs['play']
@@ -47,7 +57,8 @@ def main(args: argparse.Namespace) -> int:
     if args.verb == 'record':
         from ros2_standalone.bag_record import record
 
-        return record([*args.topics, *args.more_topics], args.all_topics, args.output)
+        limits = (args.max_bag_size, args.max_bag_duration)
+        return record([*args.topics, *args.more_topics], args.all_topics, args.output, limits)
     if args.verb == 'info':
         from ros2_standalone.bag_info import show
 

@@ -2,19 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opens a bag for reading, with errors a person can act on."""
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from rosbags.rosbag2 import Reader, ReaderError
+from rosbags.rosbag2 import Reader
 
+from ros2_standalone.bag_mend import mend
 from ros2_standalone.errors import Ros2Error
 
 
 @contextmanager
 def open_bag(text: str) -> Iterator[Any]:
     """Open a bag folder, or the folder of a bag's .mcap file, as a rosbags Reader.
+
+    Of one whose recording was cut off, a mended copy is opened; the bag stays as it is.
 
     :raises Ros2Error: no bag there, or a broken one.
     """
@@ -23,12 +28,26 @@ def open_bag(text: str) -> Iterator[Any]:
         path = path.parent
     if not path.is_dir():
         raise Ros2Error(f"the bag '{text}' does not exist")
-    try:
-        reader = Reader(path)
-        reader.open()
-    except (ReaderError, OSError) as error:
-        raise Ros2Error(f"cannot read the bag '{text}': {error}") from None
-    try:
+    with ExitStack() as stack:
+        try:
+            reader = _opened(path)
+        except Exception as error:  # half a file makes the reader say many things
+            if not list(path.glob('*.mcap')):
+                raise Ros2Error(f"cannot read the bag '{text}': {error}") from None
+            folder = stack.enter_context(TemporaryDirectory(prefix='ros2_bag_'))
+            copy = Path(folder) / path.resolve().name
+            count = mend(path, copy)
+            print(
+                f"[WARN] the bag '{text}' was left unfinished ({error}): "
+                f'going on with the {count} messages that are whole',
+                file=sys.stderr,
+            )
+            reader = _opened(copy)
+        stack.callback(reader.close)
         yield reader
-    finally:
-        reader.close()
+
+
+def _opened(path: Path) -> Reader:
+    reader = Reader(path)
+    reader.open()
+    return reader

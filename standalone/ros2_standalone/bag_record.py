@@ -21,34 +21,43 @@ _DISCOVERY_PERIOD = 0.2  # s between looks at the graph
 _DEPTH = 1000  # messages a subscription may hold while this process is busy
 
 
-def record(topics: list[str], all_topics: bool, output: str | None) -> int:
+def record(
+    topics: list[str],
+    all_topics: bool,
+    output: str | None,
+    limits: tuple[int, float] = (0, 0.0),
+) -> int:
     """Record until SIGINT or SIGTERM and return the exit code.
+
+    limits: bytes and s after which a new file begins; 0 for never.
 
     :raises Ros2Error: nothing to record, or the bag cannot be created.
     """
     if all_topics == bool(topics):
         raise Ros2Error('give either the topics to record or -a for all of them')
+    if min(limits) < 0:
+        raise Ros2Error(f'--max-bag-size and --max-bag-duration are {limits}; 0 is for never')
     path = Path(output or datetime.now().strftime('rosbag2_%Y_%m_%d-%H_%M_%S'))
     stop: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: stop.append(number))
-    recorder = _Recorder(session(), path, None if all_topics else topics)
+    recorder = _Recorder(session(), BagWriter(path, *limits), None if all_topics else topics)
     _say('Listening for topics...')
     try:
         recorder.run(until=lambda: bool(stop))
     finally:
         recorder.close()
+        _say(f"Recorded {recorder.message_count} messages to '{path}'")
     return 0
 
 
 class _Recorder:
     """Subscriptions and the bag they are written to; topics: None for all that are not hidden."""
 
-    def __init__(self, ros: Session, path: Path, topics: list[str] | None) -> None:
+    def __init__(self, ros: Session, bag: BagWriter, topics: list[str] | None) -> None:
         self._ros = ros
-        self._path = path
         self._wanted = None if topics is None else {'/' + name.lstrip('/') for name in topics}
-        self._bag = BagWriter(path)
+        self._bag = bag
         self._subscriptions: dict[str, tuple[Any, Any]] = {}  # by topic: subscription, its QoS
         self._given_up: set[str] = set()
 
@@ -68,7 +77,11 @@ class _Recorder:
     def close(self) -> None:
         """Write what is pending and close the bag."""
         self._bag.close()
-        _say(f"Recorded {self._bag.message_count} messages to '{self._path}'")
+
+    @property
+    def message_count(self) -> int:
+        """Messages recorded so far."""
+        return self._bag.message_count
 
     def _look(self) -> None:
         """Subscribe to new topics; subscribe anew where a publisher offers less than is asked."""

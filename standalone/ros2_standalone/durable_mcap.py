@@ -38,7 +38,8 @@ class DurableMcap:
         self._file = path.open('xb', buffering=0)
         self._schemas: dict[str, Schema] = {}
         self._channels: list[Channel] = []
-        self._chunks: list[ChunkIndex] = []
+        self._chunk_indexes = b''  # of all chunks, as the summary holds them
+        self._chunk_count = 0
         self._counts: dict[int, int] = {}
         self._chunk = RecordBuilder()
         self._index: dict[int, list[tuple[int, int]]] = {}
@@ -52,6 +53,11 @@ class DurableMcap:
     def message_count(self) -> int:
         """Messages written so far."""
         return sum(self._counts.values())
+
+    @property
+    def size(self) -> int:
+        """Bytes of all messages written so far."""
+        return self._end + self.pending_bytes
 
     @property
     def pending_bytes(self) -> int:
@@ -143,19 +149,19 @@ class DurableMcap:
             offsets[channel] = self._end + len(chunk) + len(indexes)
             indexes += _bytes([MessageIndex(channel_id=channel, records=entries)])
         self._index = {}
-        self._chunks.append(
-            ChunkIndex(
-                chunk_start_offset=self._end,
-                chunk_length=len(chunk),
-                compression='',
-                compressed_size=len(records),
-                uncompressed_size=len(records),
-                message_start_time=start,
-                message_end_time=end,
-                message_index_offsets=offsets,
-                message_index_length=len(indexes),
-            )
+        index = ChunkIndex(
+            chunk_start_offset=self._end,
+            chunk_length=len(chunk),
+            compression='',
+            compressed_size=len(records),
+            uncompressed_size=len(records),
+            message_start_time=start,
+            message_end_time=end,
+            message_index_offsets=offsets,
+            message_index_length=len(indexes),
         )
+        self._chunk_indexes += _bytes([index])
+        self._chunk_count += 1
         return chunk + indexes
 
     def _summary(self, start: int) -> bytes:
@@ -164,22 +170,22 @@ class DurableMcap:
             attachment_count=0,
             channel_count=len(self._channels),
             channel_message_counts=self._counts,
-            chunk_count=len(self._chunks),
+            chunk_count=self._chunk_count,
             message_count=self.message_count,
             message_start_time=self.start_time,
             message_end_time=self.end_time,
             metadata_count=0,
             schema_count=len(self._schemas),
         )
-        groups: list[tuple[Opcode, list[McapRecord]]] = [
-            (Opcode.SCHEMA, list(self._schemas.values())),
-            (Opcode.CHANNEL, list(self._channels)),
-            (Opcode.CHUNK_INDEX, list(self._chunks)),
-            (Opcode.STATISTICS, [statistics]),
+        groups = [
+            (Opcode.SCHEMA, _bytes(list(self._schemas.values()))),
+            (Opcode.CHANNEL, _bytes(list(self._channels))),
+            (Opcode.CHUNK_INDEX, self._chunk_indexes),
+            (Opcode.STATISTICS, _bytes([statistics])),
         ]
-        summary, offsets = b'', []
-        for opcode, records in groups:
-            group = _bytes(records)
+        summary: bytes = b''
+        offsets: list[McapRecord] = []
+        for opcode, group in groups:
             if group:
                 offsets.append(SummaryOffset(opcode, start + len(summary), len(group)))
             summary += group
