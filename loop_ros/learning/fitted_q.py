@@ -11,7 +11,7 @@ from torch import Tensor
 
 from loop_ros.types import Batch
 
-TOLERANCE = 1e-5  # of the last change of a value, in units of the largest possible one
+TOLERANCE = 1e-4  # of the last change of a value, in units of the largest possible one
 
 
 class Value(NamedTuple):
@@ -23,7 +23,7 @@ class Value(NamedTuple):
 
 
 class FittedQ:
-    """Regresses Q to r + gamma Q(s', pi(s')) again and again, on random features of (s, a).
+    """Regresses Q to r + gamma Q(s', pi(s')) until it stays, on random features of (s, a).
 
     Regression on features is a matter of linear algebra: no step size, and the same answer at each
     run. Members see the transitions under random weights (the Bayesian bootstrap), so that their
@@ -60,7 +60,7 @@ class FittedQ:
         self._reward, self._follows = reward, discount * (1.0 - batch.terminated.double().cpu())
 
     def value(
-        self, next_action: Tensor, state: Tensor, action: Tensor, iterations: int = 2000
+        self, next_action: Tensor, state: Tensor, action: Tensor, iterations: int = 300
     ) -> Value:
         """What states [B, S] are worth under a policy.
 
@@ -72,21 +72,30 @@ class FittedQ:
         values = []
         for directions, solve in self._members:
             following = self._features(reached, directions)
-            coefficients = self._iterate(following, solve, iterations)
+            coefficients = self._fixed_point(following, solve, iterations)
             values.append((self._features(wanted, directions) @ coefficients).mean())
         by_member = torch.stack(values).clamp(self._low, self._high)
         spread = float(by_member.std(correction=0))
         return Value(float(by_member.mean()), spread, by_member)
 
-    def _iterate(self, following: Tensor, solve: Tensor, iterations: int) -> Tensor:
-        """The coefficients [D] where regression to the target changes them no more."""
-        value = torch.zeros_like(self._reward)
-        coefficients = solve @ self._reward
+    def _fixed_point(self, following: Tensor, solve: Tensor, iterations: int) -> Tensor:
+        """The coefficients [D] that regression to their own target gives again.
+
+        By solving for them; where that is beyond the bounds, by iteration within them.
+        """
+        repeated = solve @ (self._follows[:, None] * following)
+        unit = torch.eye(len(repeated), dtype=repeated.dtype)
+        coefficients, singular = torch.linalg.solve_ex(unit - repeated, solve @ self._reward)
+        value = following @ coefficients
+        within = (value >= self._low) & (value <= self._high) | (self._follows == 0)
+        if not int(singular) and bool(within.all()):
+            return coefficients
+        value = value.nan_to_num(0.0).clamp(self._low, self._high)
         largest = max(abs(self._low), abs(self._high), 1e-12)
         for _ in range(iterations):
             before = value
-            value = (following @ coefficients).clamp(self._low, self._high)
             coefficients = solve @ (self._reward + self._follows * value)
+            value = (following @ coefficients).clamp(self._low, self._high)
             if float((value - before).abs().max()) < TOLERANCE * largest:
                 break
         return coefficients
