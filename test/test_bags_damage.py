@@ -55,8 +55,8 @@ def read(file: Path) -> tuple[list[Transition], BagReader]:
     reader = BagReader([file], TASK)
     try:
         return list(reader), reader
-    except ValueError as error:  # not even its topics are left
-        assert 'has no topic' in str(error)
+    except ValueError as error:  # not even its topics are left, or its first bytes
+        assert 'has no topic' in str(error) or 'is no MCAP file' in str(error)
         return [], reader
 
 
@@ -94,12 +94,8 @@ def test_overwritten_anywhere(
     place = int(share * len(data))
     data[place : place + len(garbage)] = garbage
     file.write_bytes(data)
-    try:
-        found, _ = read(file)
-    except ValueError as error:
-        assert 'is no MCAP file' in str(error)
-    else:
-        assert_prefix(found)
+    found, _ = read(file)
+    assert_prefix(found)
     shutil.rmtree(folder)
 
 

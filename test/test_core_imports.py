@@ -15,11 +15,10 @@ import pytest
 import loop_ros
 
 TREE = Path(__file__).resolve().parent.parent
-ROS = ('rclpy', 'rosbags', 'rcl_interfaces', 'std_msgs', 'sensor_msgs', 'nav_msgs')
+ROS = ('rclpy', 'rcl_interfaces', 'std_msgs', 'sensor_msgs', 'nav_msgs')
 # What needs ROS; the rest of the package is the core.
 OUTSIDE = (
     'loop_ros.nodes',
-    'loop_ros.bags',
     *(f'loop_ros.bench.{name}' for name in ('bridge', 'latency', 'processes', 'realtime')),
 )
 
@@ -54,7 +53,13 @@ for name in sys.argv[1:]:
 def test_the_core_imports_no_ros() -> None:
     modules = core_modules()
     expected = {'agent', 'runner', 'settings', 'planning.planner', 'learning.sac', 'cli.main'}
-    expected |= {'sim.drift_car', 'models.ensemble', 'cli.experiment', 'learning.checkpoint'}
+    expected |= {
+        'sim.drift_car',
+        'models.ensemble',
+        'cli.experiment',
+        'learning.checkpoint',
+        'bags.reader',
+    }
     assert {f'loop_ros.{name}' for name in expected} <= set(modules)
     result = run(HOOK, *modules)
     assert result.returncode == 0, result.stderr

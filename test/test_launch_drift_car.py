@@ -27,6 +27,7 @@ from stack import (  # noqa: E402
 )
 from std_msgs.msg import Float64MultiArray  # noqa: E402
 
+from loop_ros.bags import BagReader
 from loop_ros.nodes import conversions, qos  # noqa: E402
 from loop_ros.sim import registry  # noqa: E402
 
@@ -175,10 +176,19 @@ def test_records_a_complete_bag(launch: Launch, tmp_path: Path) -> None:
                 [c for c in reader.connections if c.topic == '/transition']
             )
         ]
-    assert set(found) == {'/odom', '/command', '/transition', '/planner/telemetry'}
+    topics = {'/odom', '/command', '/transition', '/planner/telemetry', '/parameter_events'}
+    assert set(found) == topics
     numbers = [(t.episode, t.step) for t in transitions]
     assert len(numbers) > 20
     assert numbers == [divmod(index, 100) for index in range(len(numbers))]
+    read = {round(t.stamp, 6): t for t in BagReader([tmp_path / 'bag'], CAR)}
+    assert len(read) == len(transitions)
+    rebuilt = list(BagReader([tmp_path / 'bag'], CAR, rebuild=True))
+    assert len(rebuilt) > len(read) / 2  # states are best effort
+    for t in rebuilt:
+        twin = read[round(t.stamp, 6)]
+        assert (t.reward, t.cost) == (pytest.approx(twin.reward), twin.cost)
+        assert t.action == pytest.approx(twin.action)
 
 
 def test_two_stacks_side_by_side(launch: Launch) -> None:

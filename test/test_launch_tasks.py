@@ -154,4 +154,5 @@ def test_point_goal(launch: Launch, tmp_path: Path) -> None:
     assert process.interrupt(20.0) == 0
     with rosbags.AnyReader([tmp_path / 'bag']) as reader:
         found = {connection.topic for connection in reader.connections}
-    assert found == {'/state', '/command', '/transition', '/planner/telemetry'}
+    topics = {'/state', '/command', '/transition', '/planner/telemetry', '/parameter_events'}
+    assert found == topics

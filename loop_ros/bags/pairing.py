@@ -120,7 +120,7 @@ class Pairing:
                 same = stamp == entries[-1][0]
                 self._summary.drop(words.DUPLICATE if same else words.OUT_OF_ORDER)
                 return
-        entries.append((stamp, numbers))
+        (self._states if is_state else self._commands).append((stamp, numbers))
 
     def _drain(self, until: int | None) -> None:
         """Pair the states whose next one is known for certain; None: all, and forget the rest."""
