@@ -41,6 +41,7 @@ OPTIONAL = {
     'ackermann_msgs', 'ament_index_python', 'builtin_interfaces', 'mcap',
     'scipy', 'stable_baselines3',  # peers of the benchmarks
     'triton',  # comes with torch for CUDA
+    'h5py',  # for files of D4RL and Minari that a user has
     'omnisafe',  # in an environment of its own
 }  # fmt: skip
 
