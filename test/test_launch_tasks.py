@@ -129,7 +129,8 @@ def test_inverted_pendulum(launch: Launch, world: str, tmp_path: Path) -> None:
     finally:
         ears.close()
     run = [conversions.transition_from_msg(message, task) for message in heard]
-    assert len(run) > 50 and any(t.terminated for t in run)
+    # The bridge waits for the learner, not for this test: the first ones may be missed here.
+    assert len(run) > 20 and any(t.terminated for t in run)
     assert {t.reward for t in run} <= {0.0, 1.0}
     assert process.lines('episode=')[0].startswith('episode=0 return=')
     assert tuple(states[0].name) == task.observation_labels
