@@ -15,14 +15,6 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 import loop_ros
 from loop_ros.agent import Agent
@@ -103,7 +95,7 @@ class Experiment:
             self.learned.update(agent.update())
 
         saved = evaluated = agent.num_steps
-        with self._progress() as progress:
+        with run_log.progress_bar() as progress:
             bar = progress.add_task(self.algorithm, total=self.steps, figures='')
             while agent.num_steps < self.steps:
                 index = len(self._episodes.rows)
@@ -166,18 +158,6 @@ class Experiment:
         for name, value in self.overrides.items():
             words += ['--set', f'{name}={json.dumps(value)}']
         return [*words, '--out', str(out)]
-
-    @staticmethod
-    def _progress() -> Progress:
-        return Progress(
-            TextColumn('{task.description}'),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn('{task.fields[figures]}'),
-            console=Console(stderr=True),
-        )
 
 
 def evaluation_episodes(task: Task) -> int:

@@ -14,14 +14,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress
 from torch import Tensor
 
 import loop_ros
@@ -99,7 +92,7 @@ class Training:
         return OfflineTraining(agent, data, self.seed)
 
     def _train(self, training: OfflineTraining) -> None:
-        with _progress() as progress:
+        with run_log.progress_bar() as progress:
             if not training.agent.ready:
                 bar = progress.add_task('model', total=None, figures='')
 
@@ -217,15 +210,3 @@ def _say(text: str) -> None:
 
 def _write(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn('{task.fields[figures]}'),
-        console=Console(stderr=True),
-    )
