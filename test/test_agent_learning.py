@@ -70,9 +70,7 @@ def test_the_price_of_a_cost_is_taken_off_what_the_critics_learn_alone(bootstrap
     cheaper = Agent(tiny.TASK, tiny.settings(sac__bootstrap=bootstrap))
     costly = [dataclasses.replace(t, cost=float(t.step % 3)) for t in EXPERIENCE[:60]]
     tiny.learn(priced, costly)
-    tiny.learn(
-        cheaper, [dataclasses.replace(t, reward=t.reward - weight * t.cost) for t in costly]
-    )
+    tiny.learn(cheaper, [dataclasses.replace(t, reward=t.reward - weight * t.cost) for t in costly])
     ours, theirs = tensors(priced), tensors(cheaper)
     for name, value in ours.items():
         if name.startswith(('actor.', 'critic.')):
