@@ -174,19 +174,7 @@ class Agent:
             raise ValueError(f'{source}: for task {metadata.get("task")!r}, not {self.task.name!r}')
         if not metadata.get('version', '').isdecimal():
             raise ValueError(f'{source}: no version number in its metadata')
-        own = self._tensors()
-        for name, value in own.items():
-            if name not in tensors or tensors[name].shape != value.shape:
-                found = tuple(tensors[name].shape) if name in tensors else 'nothing'
-                raise ValueError(
-                    f'{source}: {name} is {found}, expected {tuple(value.shape)}; the profile '
-                    'that trained them must be the one that plans with them'
-                )
-            if not bool(torch.isfinite(tensors[name]).all()):
-                raise ValueError(f'{source}: {name} is not finite')
-        with torch.no_grad():
-            for name, value in own.items():
-                value.copy_(tensors[name])
+        checkpoint.take_over(tensors, self._tensors(), source)
         self.version = int(metadata['version'])
         return self.version
 

@@ -16,6 +16,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as _load_tensors
 from safetensors.torch import save as _save_tensors
@@ -40,6 +41,22 @@ def unpack(data: bytes, source: str) -> tuple[dict[str, Tensor], dict[str, str]]
     except (SafetensorError, struct.error, ValueError) as error:
         raise ValueError(f'{source}: not a readable safetensors file: {error}') from None
     return tensors, metadata
+
+
+def take_over(tensors: dict[str, Tensor], own: dict[str, Tensor], source: str) -> None:
+    """Copy into each tensor of `own` its namesake; ValueError before the first where one is bad."""
+    for name, value in own.items():
+        if name not in tensors or tensors[name].shape != value.shape:
+            found = tuple(tensors[name].shape) if name in tensors else 'nothing'
+            raise ValueError(
+                f'{source}: {name} is {found}, expected {tuple(value.shape)}; the profile '
+                'that trained them must be the one that plans with them'
+            )
+        if not bool(tensors[name].isfinite().all()):
+            raise ValueError(f'{source}: {name} is not finite')
+    with torch.no_grad():
+        for name, value in own.items():
+            value.copy_(tensors[name])
 
 
 def write(folder: Path, files: dict[str, bytes], metadata: dict[str, Any]) -> None:

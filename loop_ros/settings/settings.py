@@ -1,0 +1,104 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""All settings together; profiles are read here alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Self, cast
+
+import yaml
+
+from loop_ros.profiles import profile_path
+from loop_ros.settings.learning import (
+    CrrSettings,
+    EnsembleSettings,
+    LearningSettings,
+    MbopSettings,
+    PlasSettings,
+    SacSettings,
+)
+from loop_ros.settings.planner import PlannerSettings
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All of it."""
+
+    planner: PlannerSettings = field(default_factory=PlannerSettings)
+    ensemble: EnsembleSettings = field(default_factory=EnsembleSettings)
+    sac: SacSettings = field(default_factory=SacSettings)
+    crr: CrrSettings = field(default_factory=CrrSettings)
+    plas: PlasSettings = field(default_factory=PlasSettings)
+    mbop: MbopSettings = field(default_factory=MbopSettings)
+    learning: LearningSettings = field(default_factory=LearningSettings)
+
+    def __post_init__(self) -> None:
+        """ValueError where settings that are fine alone cannot be had together."""
+        sac, algorithm = self.sac, self.learning.algorithm
+        if algorithm != 'sac' and (sac.bootstrap == 'buffer' or sac.expansion_horizon > 1):
+            raise ValueError(
+                f'learning.algorithm {algorithm} has a target of its own: set sac.bootstrap to '
+                'actor and sac.expansion_horizon to 1'
+            )
+        if sac.bootstrap == 'buffer' and (sac.model_fraction > 0 or sac.expansion_horizon > 1):
+            raise ValueError(
+                'sac.bootstrap buffer knows the next action of stored transitions alone: set '
+                'sac.model_fraction to 0 and sac.expansion_horizon to 1'
+            )
+        if algorithm == 'polo' and self.planner.algorithm == 'actor':
+            raise ValueError('learning.algorithm polo has no actor: set planner.algorithm to cem')
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], source: str = 'settings') -> Self:
+        """Sections of values; ValueError names an unknown section, setting or a bad value."""
+        sections = {item.name: item.default_factory for item in dataclasses.fields(cls)}
+        built: dict[str, Any] = {}
+        if not isinstance(values, dict):
+            raise ValueError(f'{source}: not a mapping of sections')
+        for name, entries in values.items():
+            if name not in sections:
+                raise ValueError(f"{source}: unknown section '{name}'; use {', '.join(sections)}")
+            if not isinstance(entries or {}, dict):
+                raise ValueError(f"{source}: section '{name}' is not a mapping of settings")
+            section = cast(Any, sections[name])
+            known = {item.name for item in dataclasses.fields(section)}
+            for entry in entries or {}:
+                if entry not in known:
+                    raise ValueError(f"{source}: unknown setting '{name}.{entry}'")
+            try:
+                built[name] = section(**(entries or {}))
+            except ValueError as error:
+                raise ValueError(f'{source}: {name}.{error}') from None
+        return cls(**built)
+
+    @classmethod
+    def load(cls, profile: str) -> Self:
+        """A shipped profile by name, or a YAML file by path; ValueError where it is not usable."""
+        path = profile_path(profile)
+        try:
+            values = yaml.safe_load(path.read_text(encoding='utf-8'))
+        except yaml.YAMLError as error:
+            raise ValueError(f'{path}: not YAML: {error}') from None
+        return cls.from_dict(values or {}, str(path))
+
+    def trained_by(self, saved: Settings) -> Self:
+        """A copy with the networks of `saved` and the algorithm that trained them."""
+        learning = dataclasses.replace(self.learning, algorithm=saved.learning.algorithm)
+        networks = {
+            name: getattr(saved, name) for name in ('ensemble', 'sac', 'crr', 'plas', 'mbop')
+        }
+        return dataclasses.replace(self, **networks, learning=learning)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Sections of plain values, as YAML and JSON hold them."""
+        return dataclasses.asdict(self)
+
+    def replace(self, overrides: dict[str, Any]) -> Self:
+        """A copy with {'planner.d0': 0.5, ...} applied and checked."""
+        values = self.to_dict()
+        for name, value in overrides.items():
+            section, _, entry = name.partition('.')
+            values.setdefault(section, {})[entry] = value
+        return self.from_dict(values)
