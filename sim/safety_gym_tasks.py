@@ -31,6 +31,7 @@ LABELS = (
     *(f'hazard{i}_{axis}' for i in range(HAZARDS) for axis in 'xy'),
 )
 GOAL, FIRST_HAZARD = LABELS.index('goal_x'), LABELS.index('hazard0_x')
+FIELD = slice(LABELS.index('field_x'), LABELS.index('field_z'))  # points south, in the plane
 CONTROL_PERIODS = {'Point': 0.1, 'Car': 0.2}  # s, of an agent step
 CAMERA = {'lookat': (0.0, 0.0, 0.0), 'distance': 5.0, 'azimuth': 90.0, 'elevation': -65.0}
 PICTURE_SIZE = (480, 480)
@@ -122,13 +123,32 @@ class SafetyGoal(gymnasium.Env[Array, Array]):
 
 
 def encode(observation: Tensor) -> Tensor:
-    """The observation with the goal's distance (m) and direction [..., 29].
+    """The observation in axes that do not turn, with the goal's distance and direction [..., 29].
 
-    Reward and the way to turn are simple in these: a network would have to find them by itself.
+    The magnetic field tells the robot's heading, by which all positions are turned back: however
+    the robot moves, they then change by one and the same step, which is all that a model has to
+    learn of them. Distance (m) and direction in the robot's frame are for reward and steering.
     """
-    goal = observation[..., GOAL : GOAL + 2]
+    sensors, positions = observation[..., :GOAL], observation[..., GOAL : len(LABELS)]
+    return _state(sensors, _turned(positions, sensors, back=False))
+
+
+def _state(sensors: Tensor, positions: Tensor) -> Tensor:
+    """Sensors [..., 6] and positions [..., 20] that do not turn, as a state [..., 29]."""
+    goal = positions[..., :2]
     distance = goal.norm(dim=-1, keepdim=True)
-    return torch.cat((observation, distance, goal / distance.clamp(min=1e-6)), dim=-1)
+    direction = _turned(goal / distance.clamp(min=1e-6), sensors, back=True)
+    return torch.cat((sensors, positions, distance, direction), dim=-1)
+
+
+def _turned(positions: Tensor, sensors: Tensor, back: bool) -> Tensor:
+    """Positions x, y, x, y ... turned by the robot's heading, or `back` into its frame."""
+    field = sensors[..., FIELD]
+    heading = -field / field.norm(dim=-1, keepdim=True).clamp(min=1e-6)
+    sine, cosine = heading.split(1, dim=-1)
+    x, y = positions.unflatten(-1, (-1, 2)).unbind(-1)
+    sine = -sine if back else sine
+    return torch.stack((cosine * x - sine * y, sine * x + cosine * y), dim=-1).flatten(-2)
 
 
 def cost(state: Tensor) -> Tensor:
@@ -142,24 +162,17 @@ def cost(state: Tensor) -> Tensor:
 
 
 def predictable(state: Tensor, next_state: Tensor) -> Tensor:
-    """The next state with the old goal, where the hazards' own motion takes it; [..., 29] each.
+    """The next state with the old goal, moved like the hazards; [..., 29] each.
 
     A goal that was reached appears elsewhere at once, which nothing foretells. The hazards stand
-    still in the world, so that their motion in the robot's frame is that of everything fixed.
+    still in the world, so that their motion is that of everything fixed.
     """
     before, after = (
         x[..., HAZARD_POSITIONS].unflatten(-1, (HAZARDS, 2)) for x in (state, next_state)
     )
-    centre, new_centre = before.mean(dim=-2), after.mean(dim=-2)
-    b, a = before - centre.unsqueeze(-2), after - new_centre.unsqueeze(-2)
-    angle = torch.atan2(
-        (b[..., 0] * a[..., 1] - b[..., 1] * a[..., 0]).sum(dim=-1), (b * a).sum(dim=(-2, -1))
-    )  # of the rotation that fits best
-    x, y = (state[..., GOAL : GOAL + 2] - centre).unbind(-1)
-    cosine, sine = torch.cos(angle), torch.sin(angle)
-    goal = new_centre + torch.stack((cosine * x - sine * y, sine * x + cosine * y), dim=-1)
+    goal = state[..., GOAL : GOAL + 2] + (after - before).mean(dim=-2)
     rest = next_state[..., GOAL + 2 : len(LABELS)]
-    return encode(torch.cat((next_state[..., :GOAL], goal, rest), dim=-1))
+    return _state(next_state[..., :GOAL], torch.cat((goal, rest), dim=-1))
 
 
 def metrics(observation: Array) -> dict[str, float]:

@@ -11,7 +11,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile('no deadline', deadline=None)
+hypothesis.settings.load_profile('no deadline')
 
 TREE = Path(__file__).resolve().parent.parent
 # Linux hands out ports from 32768 on to anyone; the ports of higher domains lie among them.

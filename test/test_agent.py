@@ -162,7 +162,7 @@ def test_agents_leave_the_global_random_state_alone() -> None:
 finite = st.floats(-50, 50)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     changes=st.fixed_dictionaries(
         {

@@ -243,7 +243,7 @@ def test_another_task(tmp_path: Path) -> None:
         BagReader([tmp_path / 'empty'], TASK)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.integers(0, 30), max_size=12), max_size=12))
 def test_nothing_is_new_twice(blocks: list[list[int]]) -> None:
     seen, known = Seen(), set()

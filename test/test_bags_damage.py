@@ -68,7 +68,7 @@ def assert_prefix(found: list[Transition]) -> None:
         assert found[-1].terminated or found[-1].truncated
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=FUNCTION_FIXTURES)
+@settings(max_examples=60, suppress_health_check=FUNCTION_FIXTURES)
 @given(share=st.floats(0, 1))
 def test_cut_off_anywhere(whole: Path, tmp_path: Path, share: float) -> None:
     data = whole.read_bytes()
@@ -82,7 +82,7 @@ def test_cut_off_anywhere(whole: Path, tmp_path: Path, share: float) -> None:
     assert file.read_bytes() == kept
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=FUNCTION_FIXTURES)
+@settings(max_examples=60, suppress_health_check=FUNCTION_FIXTURES)
 @given(share=st.floats(0, 1), garbage=st.binary(min_size=1, max_size=40))
 def test_overwritten_anywhere(
     tmp_path_factory: pytest.TempPathFactory, share: float, garbage: bytes

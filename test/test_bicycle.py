@@ -238,7 +238,7 @@ def test_tires_work_against_the_slip() -> None:
     assert (rear_y * (v_y - CAR.rear_length * yaw_rate) <= 0).all()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     velocities=st.tuples(
         st.floats(-VELOCITY_LIMIT, VELOCITY_LIMIT),

@@ -184,7 +184,7 @@ def test_tensors_survive_packing() -> None:
         assert unpacked[name].dtype == tensor.dtype
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_broken_bytes_are_refused_or_read_but_never_crash(data: st.DataObject) -> None:
     whole = bytearray(OLD['agent'])
@@ -217,9 +217,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_an_agent_loads_damaged_metadata_or_says_what_is_wrong(
     saved: Path, tmp_path: Path, data: st.DataObject

@@ -157,7 +157,7 @@ def test_heading_error_counts_from_the_tangent(error: float, turns: int) -> None
         assert math.cos(found - error) == pytest.approx(1.0, abs=1e-12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(angle=st.floats(-10, 10), turn=st.floats(-10, 10), radius=st.floats(0.01, 5))
 def test_encoding_is_the_same_all_round_the_circle(
     angle: float, turn: float, radius: float

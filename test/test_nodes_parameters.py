@@ -162,7 +162,7 @@ values = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from([f.name for f in dataclasses.fields(PlannerSettings)]), values)
 @example('d0', -0.0)
 @example('min_safe', 1.0)

@@ -41,7 +41,7 @@ def numbers(batch: Batch) -> list[int]:
 
 # A positive operation adds so many; zero saves and restores; a negative one restores into a ring
 # of another capacity.
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     capacity=st.integers(1, 40),
     operations=st.lists(st.integers(-50, 90), max_size=12),

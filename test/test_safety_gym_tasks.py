@@ -265,6 +265,7 @@ def test_what_is_predictable_keeps_the_goal_where_it_was(seed: int) -> None:
         yaw, place = rng.uniform(-np.pi, np.pi), rng.uniform(-2, 2, 2)
         turn = np.array([[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]])
         sensors = rng.normal(size=6)
+        sensors[2:4] = -0.5 * np.sin(yaw), -0.5 * np.cos(yaw)  # the field of MuJoCo's world
         return torch.as_tensor(np.concatenate((sensors, ((points - place) @ turn).ravel())))
 
     task = registry.task('PointGoal1')
@@ -296,8 +297,30 @@ def test_a_goal_that_was_reached_stays_in_what_is_predictable() -> None:
     assert reached > 0
 
 
-def test_the_networks_see_the_goals_distance_and_direction() -> None:
+def test_a_state_by_hand() -> None:
+    """Heading north (the field is behind): what is ahead is in the north, left is in the west."""
     observation = torch.zeros(26, dtype=torch.float64)
+    observation[:6] = torch.tensor([0.5, 0.1, -0.5, 0.0, 0.0, 1.5])
     observation[GOAL], observation[GOAL + 1] = 3.0, -4.0
+    observation[24], observation[25] = 1.0, 2.0  # hazard 7
     state = registry.task('CarGoal1').encode(observation)
-    assert state.tolist() == [*observation.tolist(), 5.0, 0.6, -0.8]
+    expected = observation.clone()
+    expected[GOAL], expected[GOAL + 1] = 4.0, 3.0
+    expected[24], expected[25] = -2.0, 1.0
+    assert state.tolist() == pytest.approx([*expected.tolist(), 5.0, 0.6, -0.8])
+
+
+def test_all_that_stands_still_moves_alike() -> None:
+    """In the simulation, while the robot turns and drives: vase, hazards and goal of a state."""
+    task, env = registry.task('CarGoal1'), registry.make('CarGoal1')
+    rng = np.random.default_rng(0)
+    observation, _ = env.reset(seed=0)
+    turned = 0.0
+    for _ in range(50):
+        after, reward, *_ = env.step(rng.uniform(-1, 1, 2))
+        state, next_state = (task.encode(torch.as_tensor(x)) for x in (observation, after))
+        assert reward < 0.5, 'no new goal on the way'
+        steps = (next_state - state)[GOAL:26].unflatten(0, (-1, 2))
+        torch.testing.assert_close(steps, steps.mean(0).expand(10, 2), atol=1e-3, rtol=0)
+        turned, observation = turned + abs(float(after[5])) * task.control_period, after
+    assert turned > 1.0, 'rad'

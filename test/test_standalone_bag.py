@@ -176,7 +176,7 @@ def test_play_of_a_topic_that_is_not_there(tmp_path: Path) -> None:
     assert 'Messages:          0' in ros2('bag', 'info', tmp_path / 'bag').stdout
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(

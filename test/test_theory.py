@@ -100,7 +100,7 @@ def test_values_and_plans_of_a_problem_by_hand() -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1), discount=DISCOUNTS, horizon=HORIZONS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_evaluation_agrees_with_stepping_on_and_on(
     seed: int, discount: float, horizon: int
 ) -> None:
@@ -116,7 +116,7 @@ def test_evaluation_agrees_with_stepping_on_and_on(
 
 
 @given(seed=st.integers(0, 2**32 - 1), horizon=st.integers(1, 4))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_no_sequence_beats_the_plan_and_optimal_values_make_it_optimal(
     seed: int, horizon: int
 ) -> None:
@@ -131,7 +131,7 @@ def test_no_sequence_beats_the_plan_and_optimal_values_make_it_optimal(
 
 
 @given(seed=st.integers(0, 2**32 - 1), size=st.floats(0, 1), branching=st.integers(1, 6))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_errors_are_as_large_as_asked(seed: int, size: float, branching: int) -> None:
     generator = np.random.default_rng(seed)
     mdp = errors.random_mdp(generator, 6, 3, branching, 0.9, batch=(3,))
@@ -176,7 +176,7 @@ def test_a_random_model_is_wrong_by_the_distance_where_the_drawn_rows_are_that_f
     rewarded=st.floats(0.1, 1),
     misleading=st.booleans(),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_bounds_hold(
     seed: int,
     discount: float,
@@ -213,7 +213,7 @@ def test_the_bounds_hold(
     horizon=HORIZONS,
     model_error=st.floats(0, 1),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_returns_in_the_model_are_off_by_no_more_than_the_model_term(
     seed: int, discount: float, horizon: int, model_error: float
 ) -> None:
