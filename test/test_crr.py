@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from random_batch import ACTIONS, STATES, random_batch
 from torch import Tensor
 from torch.nn import functional
 
@@ -19,8 +20,6 @@ from loop_ros.models.networks import Actor, TwinCritic
 from loop_ros.settings import CrrSettings, SacSettings
 from loop_ros.types import Batch
 
-STATES, ACTIONS = 3, 2
-
 
 def make(sac: dict[str, Any] | None = None, **changes: Any) -> CRR:
     settings = SacSettings(**{'width': 16, 'batch_size': 8, **(sac or {})})
@@ -28,18 +27,6 @@ def make(sac: dict[str, Any] | None = None, **changes: Any) -> CRR:
     actor, critic = Actor(STATES, ACTIONS, 16), TwinCritic(STATES, ACTIONS, 16, False)
     generator = torch.Generator().manual_seed(4)
     return CRR(actor, critic, settings, CrrSettings(**changes), generator)
-
-
-def random_batch(size: int = 8, seed: int = 0) -> Batch:
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator)
-
-    return Batch(
-        normal(size, STATES), normal(size, ACTIONS).tanh(), normal(size), torch.zeros(size),
-        normal(size, STATES), (torch.arange(size) % 4 == 0).float(),
-    )  # fmt: skip
 
 
 def make_linear(critic: TwinCritic, slope: float) -> None:

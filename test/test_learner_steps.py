@@ -9,6 +9,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from random_batch import ACTIONS, STATES, random_batch
 from torch import Tensor
 from torch.nn import functional
 
@@ -23,23 +24,12 @@ from loop_ros.settings import EnsembleSettings, SacSettings
 from loop_ros.sim import registry
 from loop_ros.types import Batch
 
-STATES, ACTIONS, ROWS = 3, 2, 24
+ROWS = 24
 
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
-
-
-def random_batch(size: int) -> Batch:
-    return Batch(
-        torch.randn(size, STATES),
-        torch.randn(size, ACTIONS).tanh(),
-        torch.randn(size),
-        torch.rand(size),
-        torch.randn(size, STATES),
-        (torch.arange(size) % 4 == 0).float(),
-    )
 
 
 class PlainSAC:
@@ -116,8 +106,8 @@ def test_sac_updates_are_those_of_its_losses(layer_norm: bool, entropy_in_target
     actor, critic = Actor(STATES, ACTIONS, 16), TwinCritic(STATES, ACTIONS, 16, layer_norm)
     sac = SAC(actor, critic, ACTIONS, settings, torch.Generator().manual_seed(0))
     plain = PlainSAC(sac)
-    for size in (ROWS, ROWS, 16, ROWS, ROWS):  # another size takes other memory
-        batch = random_batch(size)
+    for number, size in enumerate((ROWS, ROWS, 16, ROWS, ROWS)):  # each size has its own memory
+        batch = random_batch(size, number)
         ours, theirs = sac.update(batch), plain.update(batch)
         assert list(ours) == list(theirs)
         for name, value in theirs.items():

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 import torch
 from known_world import LinearActor, LinearEnsemble, make_rollout, plain_reward
+from random_batch import ACTIONS, STATES, random_batch
 from torch.nn import functional
 
 from loop_ros.learning.mbop import MBOP
 from loop_ros.models.networks import TwinCritic
 from loop_ros.models.offline_actors import ClonedActors
 from loop_ros.settings import PlannerSettings, SacSettings
-from loop_ros.types import Batch
 
-STATES, ACTIONS, NUM = 3, 2, 2
+NUM = 2
 
 
 def make() -> MBOP:
@@ -26,13 +26,6 @@ def make() -> MBOP:
     actor = ClonedActors(NUM, STATES, ACTIONS, 16)
     critic = TwinCritic(STATES, ACTIONS, 16, False)
     return MBOP(actor, critic, SacSettings(width=16, batch_size=8, learning_rate=1e-3))
-
-
-def random_batch(size: int, seed: int) -> Batch:
-    generator = torch.Generator().manual_seed(seed)
-    normal = torch.randn(size, 2 * STATES + ACTIONS, generator=generator)
-    state, reached, action = normal.split((STATES, STATES, ACTIONS), dim=1)
-    return Batch(state, action.tanh(), normal[:, 0], torch.zeros(size), reached, torch.zeros(size))
 
 
 def test_updates_are_those_of_the_losses() -> None:

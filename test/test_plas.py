@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from random_batch import ACTIONS, STATES, random_batch
 from torch import Tensor
 from torch.nn import functional
 
@@ -17,9 +18,8 @@ from loop_ros.learning.plas import PLAS
 from loop_ros.models.networks import TwinCritic
 from loop_ros.models.offline_actors import LatentActor
 from loop_ros.settings import PlasSettings, SacSettings
-from loop_ros.types import Batch
 
-STATES, ACTIONS, LATENT = 3, 2, 4
+LATENT = 4
 
 
 def make(sac: dict[str, Any] | None = None, **changes: Any) -> PLAS:
@@ -29,18 +29,6 @@ def make(sac: dict[str, Any] | None = None, **changes: Any) -> PLAS:
     critic = TwinCritic(STATES, ACTIONS, 16, False)
     rates = SacSettings(**{'width': 16, 'batch_size': 8, **(sac or {})})
     return PLAS(actor, critic, rates, settings, torch.Generator().manual_seed(4))
-
-
-def random_batch(size: int = 8, seed: int = 0) -> Batch:
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator)
-
-    return Batch(
-        normal(size, STATES), normal(size, ACTIONS).tanh(), normal(size), torch.zeros(size),
-        normal(size, STATES), (torch.arange(size) % 4 == 0).float(),
-    )  # fmt: skip
 
 
 def set_constant(network: Any, outputs: list[list[float]]) -> None:

@@ -12,6 +12,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from random_batch import ACTIONS, STATES, random_batch
 from torch import Tensor
 from torch.distributions import Independent, Normal, TanhTransform, TransformedDistribution
 
@@ -21,7 +22,7 @@ from loop_ros.models.networks import Actor, TwinCritic
 from loop_ros.settings import SacSettings
 from loop_ros.types import Batch
 
-STATES, ACTIONS, SEED = 3, 2, 4
+SEED = 4
 
 
 def make(**changes: Any) -> SAC:
@@ -30,22 +31,6 @@ def make(**changes: Any) -> SAC:
     actor = Actor(STATES, ACTIONS, settings.width)
     critic = TwinCritic(STATES, ACTIONS, settings.width, settings.layer_norm)
     return SAC(actor, critic, ACTIONS, settings, torch.Generator().manual_seed(SEED))
-
-
-def random_batch(size: int = 8) -> Batch:
-    generator = torch.Generator().manual_seed(0)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator)
-
-    return Batch(
-        normal(size, STATES),
-        normal(size, ACTIONS).tanh(),
-        normal(size),
-        torch.zeros(size),
-        normal(size, STATES),
-        (torch.arange(size) % 4 == 0).float(),
-    )
 
 
 def tanh_gaussian(mean: Tensor, std: Tensor) -> TransformedDistribution:
