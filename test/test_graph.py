@@ -208,9 +208,10 @@ def test_the_fastest_way_is_taken_and_plans_the_same(
     for state in STATES:
         assert_same(planner.plan(state, SETTINGS), reference.plan(state, SETTINGS))
     assert planner.way is ways[fastest]
-    planner.reset()
-    reference.reset()
-    assert_same(planner.plan(STATES[0], SETTINGS), reference.plan(STATES[0], SETTINGS))
+    for forget in (lambda p: p.skip(1), lambda p: p.reset()):
+        forget(planner)
+        forget(reference)
+        assert_same(planner.plan(STATES[0], SETTINGS), reference.plan(STATES[0], SETTINGS))
 
 
 def test_only_settings_that_are_not_live_capture_anew(

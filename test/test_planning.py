@@ -189,6 +189,15 @@ def test_a_plan_starts_from_the_last_one_shifted_by_a_step() -> None:
         torch.testing.assert_close(candidate, expected)
 
 
+def test_skipped_steps_shift_the_start() -> None:
+    planner = recording_planner()
+    planner.skip(1)
+    assert planner.initial_mean(4).tolist() == [[0.0]] * 4
+    last = plan(planner, mean_update=1.0).sequence
+    planner.skip(2)
+    torch.testing.assert_close(planner.initial_mean(4), last[[3, 3, 3, 3]])
+
+
 def test_reset_and_a_new_horizon_start_from_zero() -> None:
     planner = recording_planner()
     plan(planner, mean_update=1.0)

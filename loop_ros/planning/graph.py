@@ -138,6 +138,13 @@ class GraphedPlanner(Planner):
         with torch.inference_mode():
             self._start.zero_()
 
+    def skip(self, steps: int) -> None:
+        """Move on by steps in which nothing is planned: the next start is shifted by as many."""
+        super().skip(steps)
+        with torch.inference_mode():
+            for _ in range(steps):
+                self._start.copy_(shifted(self._start))
+
     @torch.inference_mode()
     def plan(self, state: Tensor, settings: PlannerSettings) -> Solution:
         """As Planner.plan; RuntimeError that names the settings where memory is too small."""

@@ -43,6 +43,12 @@ class Planner:
         self._last = None
 
     @torch.inference_mode()
+    def skip(self, steps: int) -> None:
+        """Move on by steps in which nothing is planned: the next start is shifted by as many."""
+        for _ in range(steps if self._last is not None else 0):
+            self._last = shifted(self._last)
+
+    @torch.inference_mode()
     def plan(self, state: Tensor, settings: PlannerSettings) -> Solution:
         """The best action sequence from `state` [S], sought around the last one."""
         solution = self.solve(state, self.initial_mean(settings.horizon), settings)
