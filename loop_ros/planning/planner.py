@@ -45,8 +45,9 @@ class Planner:
     @torch.inference_mode()
     def skip(self, steps: int) -> None:
         """Move on by steps in which nothing is planned: the next start is shifted by as many."""
-        for _ in range(steps if self._last is not None else 0):
-            self._last = shifted(self._last)
+        if self._last is not None:
+            for _ in range(steps):
+                self._last = shifted(self._last)
 
     @torch.inference_mode()
     def plan(self, state: Tensor, settings: PlannerSettings) -> Solution:
