@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The arguments of train-offline and dataset."""
+"""The arguments of train-offline, dataset and replay."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ KINDS = ('random', 'medium', 'medium-replay', 'medium-expert', 'import')
 
 
 def add(commands: Any) -> None:
-    """Both commands."""
+    """The three commands."""
     _add_train_offline(commands)
     _add_dataset(commands)
+    _add_replay(commands)
 
 
 def _add_train_offline(commands: Any) -> None:
@@ -68,6 +69,52 @@ def _add_dataset(commands: Any) -> None:
     parser.set_defaults(run=_dataset)
 
 
+def _add_replay(commands: Any) -> None:
+    parser = commands.add_parser(
+        'replay',
+        help='plan again at recorded states, and see where that differs from what was done',
+        description='Plans at the states of recorded episodes and writes one HTML page: recorded '
+        'against planned actions, what the plans predict, and how far the model is from what '
+        'happened. No robot and no simulator is moved.',
+    )
+    parser.add_argument(
+        'bags', type=Path, nargs='+', metavar='BAG', help='bags, or folders of them'
+    )
+    parser.add_argument('--checkpoint', required=True, help='shipped, or a folder')
+    parser.add_argument('--task', help="for example drift_car; default the checkpoint's")
+    parser.add_argument('--out', type=Path, required=True, help='the page, as replay.html')
+    parser.add_argument(
+        '--d0', type=float, help="safety threshold to plan with; default the checkpoint's"
+    )
+    parser.add_argument(
+        '--episodes',
+        type=positive,
+        default=20,
+        metavar='N',
+        help='the first N; default %(default)s',
+    )
+    parser.add_argument(
+        '--steps',
+        type=positive,
+        default=5000,
+        metavar='N',
+        help='recorded steps at most, of all episodes together; default %(default)s',
+    )
+    parser.add_argument(
+        '--every',
+        type=positive,
+        default=1,
+        metavar='K',
+        help='plan in every Kth state only, for a quicker look; default 1',
+    )
+    parser.add_argument(
+        '--largest', type=positive, default=20, metavar='N', help='differences listed; default 20'
+    )
+    parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
+    add_common(parser, profile="the checkpoint's")
+    parser.set_defaults(run=_replay)
+
+
 def _train_offline(options: argparse.Namespace) -> int:
     from loop_ros.cli import train_offline
 
@@ -78,3 +125,9 @@ def _dataset(options: argparse.Namespace) -> int:
     from loop_ros.cli import dataset
 
     return dataset.run(options)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from loop_ros.cli import replay
+
+    return replay.run(options)

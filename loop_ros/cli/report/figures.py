@@ -37,6 +37,10 @@ class Figure:
     caption: str
     drawn: go.Figure
 
+    def json(self) -> str:
+        """For a script element; plotly writes < and / as escapes, so nothing ends it early."""
+        return str(self.drawn.to_json())
+
 
 def styles(labels: list[str]) -> dict[str, Style]:
     """A colour and dash for each label, the same in all figures of the page."""
@@ -100,6 +104,17 @@ def _curves(groups: list[Group], values: Values, grid: Grid) -> list[tuple[Group
     return [(group, lines) for group, lines in curves if lines is not None]
 
 
+def plain_layout(across: str, up: str) -> dict[str, Any]:
+    """The layout of a figure that is not over steps of training."""
+    return {
+        'template': 'none',
+        'margin': {'l': 60, 'r': 16, 't': 12, 'b': 44},
+        'legend': {'orientation': 'h', 'y': -0.2, 'yanchor': 'top', 'font': {'size': 11}},
+        'xaxis': {'title': {'text': across}},
+        'yaxis': {'title': {'text': up}, 'hoverformat': '.4g', 'automargin': True},
+    }
+
+
 def _layout(kind: Kind, grid: Grid) -> dict[str, Any]:
     return {
         'template': 'none',
@@ -143,7 +158,7 @@ def _add_group(
         steps = grid.steps[known]
         figure.add_scatter(
             x=[*steps.tolist(), *steps[::-1].tolist()],
-            y=_short(np.concatenate((high[known], low[known][::-1]))),
+            y=short(np.concatenate((high[known], low[known][::-1]))),
             fill='toself',
             fillcolor=_faint(colour),
             line={'width': 0},
@@ -167,7 +182,7 @@ def _add_line(
     known = np.isfinite(values)
     figure.add_scatter(
         x=grid.steps[known].tolist(),
-        y=_short(values[known]),
+        y=short(values[known]),
         mode='lines' if known.sum() > 1 else 'markers',
         name=html.escape(label),
         legendgroup=label,
@@ -227,7 +242,7 @@ def _settled_range(
     return [low - margin, high + margin]
 
 
-def _short(values: Array) -> list[float]:
+def short(values: Array) -> list[float]:
     """Four digits: more than a screen shows, half the size of the page."""
     return [float(f'{value:.4g}') for value in values]
 

@@ -5,7 +5,7 @@
   const dark = window.matchMedia('(prefers-color-scheme: dark)');
   const drawn = new Set();
 
-  function colours() {
+  function colours(place) {
     const style = getComputedStyle(document.documentElement);
     const text = style.getPropertyValue('--text').trim();
     const line = style.getPropertyValue('--line').trim();
@@ -18,7 +18,8 @@
       'hoverlabel.font.color': text,
       'legend.bgcolor': 'rgba(0,0,0,0)',
     };
-    for (const axis of ['xaxis', 'yaxis']) {
+    const axes = Object.keys(place.layout).filter(function (name) { return /^[xy]axis\d*$/.test(name); });
+    for (const axis of axes) {
       found[axis + '.gridcolor'] = line;
       found[axis + '.linecolor'] = line;
       found[axis + '.zerolinecolor'] = line;
@@ -33,7 +34,7 @@
     const config = {responsive: true, displayModeBar: false};
     Plotly.newPlot(place, figure.data, figure.layout, config).then(function () {
       drawn.add(place);
-      return Plotly.relayout(place, colours());
+      return Plotly.relayout(place, colours(place));
     });
   }
 
@@ -47,6 +48,6 @@
   }, {rootMargin: '400px'});
   document.querySelectorAll('.plot').forEach(function (place) { watcher.observe(place); });
   dark.addEventListener('change', function () {
-    drawn.forEach(function (place) { Plotly.relayout(place, colours()); });
+    drawn.forEach(function (place) { Plotly.relayout(place, colours(place)); });
   });
 })();

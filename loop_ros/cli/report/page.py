@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Folders of experiments in, one HTML page out."""
+"""Folders of runs in, one HTML page out."""
 
 from __future__ import annotations
 
@@ -10,17 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import yaml
-from plotly.offline import get_plotlyjs
 
-import loop_ros
 from loop_ros.cli import runs
-from loop_ros.cli.report import figures, published, tables
+from loop_ros.cli.report import figures, offline, published, tables
 from loop_ros.cli.report.groups import Group, flat, group, settings_of
+from loop_ros.cli.report.render import render
 from loop_ros.settings import Settings
 
-_HERE = Path(__file__).parent
 _FACTS = ('seed', 'commit', 'version', 'machine', 'torch')
 
 
@@ -40,37 +37,57 @@ class Section:
 
     task: str
     anchor: str
-    final: tables.Table
+    final: tables.Table | None  # None: no experiment
     beside: list[tables.Beside]
     figures: list[figures.Figure]
+    offline: offline.Part | None
     configurations: list[Configuration]
 
 
 def write(folders: list[Path], out: Path) -> None:
-    """The report on all experiments below `folders`; ValueError where there is none to report."""
+    """The report on all runs below `folders`; ValueError where there is none to report."""
     found, problems = _read(folders)
     if not found:
         where = ', '.join(map(str, folders))
-        raise ValueError(f'{where}: no finished experiment there (a folder with result.json)')
-    tasks, doubles = group(found)
+        raise ValueError(
+            f'{where}: no finished experiment there (a folder with result.json), nor training '
+            'from bags (offline.json)'
+        )
+    tasks, doubles = group(run for run in found if not isinstance(run, runs.OfflineRun))
     problems += doubles
     for problem in problems:
         print(f'loop-ros report: left out: {problem}', file=sys.stderr)
+    trained = offline.by_task(run for run in found if isinstance(run, runs.OfflineRun))
     style = figures.styles([g.label for groups in tasks.values() for g in groups])
     known = published.load()
     sections = [
-        _section(index, task, groups, [p for p in known if p.task == task], style)
-        for index, (task, groups) in enumerate(tasks.items())
+        _section(
+            index,
+            task,
+            tasks.get(task, []),
+            trained.get(task, []),
+            [p for p in known if p.task == task],
+            style,
+        )
+        for index, task in enumerate(sorted({*tasks, *trained}))
     ]
+    page = render(
+        'template.html',
+        sections=sections,
+        problems=problems,
+        num_runs=sum(len(section.configurations) for section in sections),
+    )
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(_render(sections, problems), encoding='utf-8')
+    out.write_text(page, encoding='utf-8')
 
 
 def _read(folders: list[Path]) -> tuple[list[runs.Run], list[str]]:
-    found, problems = [], []
+    found: list[runs.Run] = []
+    problems = []
     for folder in runs.find(folders):
         try:
-            found.append(runs.read(folder))
+            offline_run = runs.is_offline(folder)
+            found.append(runs.read_offline(folder) if offline_run else runs.read(folder))
         except ValueError as error:
             problems.append(str(error))
     return found, problems
@@ -80,16 +97,20 @@ def _section(
     index: int,
     task: str,
     groups: list[Group],
+    trained: list[offline.Labelled],
     known: list[published.Published],
     style: dict[str, figures.Style],
 ) -> Section:
+    by_label = [(g.label, run) for g in groups for run in g.runs]
+    by_label += [(each.run.result['algorithm'], each.run) for each in trained]
     return Section(
         task,
         f'task-{index}-{re.sub(r"[^A-Za-z0-9]+", "-", task)}',
-        tables.final(groups),
-        tables.beside(groups, known),
-        figures.draw(groups, known, style),
-        [_configuration(g.label, run) for g in groups for run in g.runs],
+        tables.final(groups) if groups else None,
+        tables.beside(groups, known) if groups else [],
+        figures.draw(groups, known, style) if groups else [],
+        offline.part(trained) if trained else None,
+        [_configuration(label, run) for label, run in by_label],
     )
 
 
@@ -119,28 +140,3 @@ def _differences(run: runs.Run) -> str:
             else:
                 different[name] = value
     return yaml.safe_dump(different, sort_keys=False) if different else '# all defaults'
-
-
-def _render(sections: list[Section], problems: list[str]) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template('template.html').render(
-        sections=sections,
-        problems=problems,
-        num_runs=sum(len(section.configurations) for section in sections),
-        version=loop_ros.__version__,
-        plotlyjs=get_plotlyjs(),
-        script=(_HERE / 'page.js').read_text(encoding='utf-8'),
-        style=(_HERE / 'page.css').read_text(encoding='utf-8'),
-        json=_json,
-    )
-
-
-def _json(figure: figures.Figure) -> str:
-    """A figure for a script element; plotly writes < and / as escapes, so nothing ends it early."""
-    return str(figure.drawn.to_json())

@@ -1,0 +1,260 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Trainings from bags in the report: what they learned from and what is to be expected of them."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from loop_ros.cli.report import figures
+from loop_ros.cli.report.tables import NONE, Table, number
+from loop_ros.cli.runs import OfflineRun
+
+SYMBOLS = ('circle', 'square', 'diamond', 'cross')
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A run by what tells its folder from those of the others."""
+
+    label: str
+    run: OfflineRun
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a task's section says of its trainings from bags."""
+
+    data: Table
+    expected: Table
+    figures: list[figures.Figure]
+    details: list[tuple[str, Table]]  # a heading and a table to unfold
+
+
+def by_task(found: Iterable[OfflineRun]) -> dict[str, list[Labelled]]:
+    """The runs of each task; settings do not tell runs apart that learned from other bags."""
+    tasks: dict[str, list[OfflineRun]] = {}
+    for run in found:
+        tasks.setdefault(run.result['task'], []).append(run)
+    return {task: _labelled(trained) for task, trained in tasks.items()}
+
+
+def part(trained: list[Labelled]) -> Part:
+    """Tables and figures of a task's runs."""
+    judged = [each for each in trained if each.run.expected is not None]
+    drawn = [_model_error(judged)] if judged else []
+    return Part(
+        _data(trained),
+        _expected(trained),
+        [*drawn, *(_candidates_drawn(each) for each in judged)],
+        [(f'{each.label}: all candidates', _candidates(each)) for each in judged],
+    )
+
+
+def _labelled(trained: list[OfflineRun]) -> list[Labelled]:
+    folders = [str(run.folder.resolve()) for run in trained]
+    common = os.path.commonpath(folders) if len(folders) > 1 else os.path.dirname(folders[0])
+    labels = [os.path.relpath(folder, common) for folder in folders]
+    return [
+        Labelled(run.folder.name if label == '.' else label, run)
+        for label, run in zip(labels, trained, strict=True)
+    ]
+
+
+def _data(trained: list[Labelled]) -> Table:
+    columns = [
+        'run', 'algorithm', 'seed', 'updates', 'transitions', 'episodes', 'return, mean',
+        'return, most', 'cost, all', 'model error, 1 step', 'after', 'hours',
+    ]  # fmt: skip
+    return Table(
+        columns,
+        [_data_row(each) for each in trained],
+        [
+            'Return and cost as recorded. Model error: of held-out episodes, in standard '
+            'deviations of the states, under recorded actions without a look in between; it is the '
+            "models' mean that is judged."
+        ],
+    )
+
+
+def _data_row(each: Labelled) -> list[str]:
+    result, expected = each.run.result, each.run.expected
+    data = result['data']
+    wall_s = result.get('wall_s')
+    errors = expected['model_error'] if expected else []
+    return [
+        each.label,
+        result['algorithm'],
+        str(result.get('seed', NONE)),
+        _count(result.get('updates')),
+        _count(data.get('transitions')),
+        _count(data.get('episodes')),
+        number(data.get('mean_return')),
+        number(data.get('max_return')),
+        number(data.get('total_cost')),
+        number(errors[0]['error']) if errors else NONE,
+        f'{errors[-1]["step"]:.0f}: {number(errors[-1]["error"])}' if errors else NONE,
+        NONE if wall_s is None else f'{wall_s / 3600:.2f}',
+    ]
+
+
+def _expected(trained: list[Labelled]) -> Table:
+    columns = [
+        'run', 'held-out return', 'imagined return', 'imagined worst cost', 'value, actor',
+        'value, plans', 'recommended', 'gain',
+    ]  # fmt: skip
+    driven = any(each.run.evaluated for each in trained)
+    if driven:
+        columns += ['driven: return', 'cost, mean', 'cost, most']
+    notes = [
+        'Imagined: episodes of the actor in the models, undiscounted; +- between models. Value: '
+        'fitted Q evaluation, discounted, from held-out starts; +- between its members. '
+        'Recommended is the candidate with the highest value less its spread; its gain over the '
+        'actor is certain where it exceeds both spreads.'
+    ]
+    if driven:
+        notes.append('Driven: what loop-ros evaluate said, put beside the run as result.json.')
+    left_out = [each.label for each in trained if each.run.expected is None]
+    if left_out:
+        notes.append(f'Not evaluated off policy: {", ".join(left_out)}.')
+    return Table(columns, [_expected_row(each, driven) for each in trained], notes)
+
+
+def _expected_row(each: Labelled, driven: bool) -> list[str]:
+    expected = each.run.expected
+    row = [each.label, *([NONE] * 7)]
+    if expected:
+        imagined, value = expected['imagined'], expected['recommended_value']
+        row = [
+            each.label,
+            number(expected.get('held_out_return')),
+            f'{_spread(imagined["return"], imagined["spread"])} in {imagined["steps"]:.0f} steps',
+            number(imagined['worst_cost']),
+            _spread(expected['actor']['value'], expected['actor']['spread']),
+            _spread(value['value'], value['spread']),
+            _settings(expected['recommended']),
+            'certain' if expected.get('better_than_actor') else 'uncertain',
+        ]
+    if driven:
+        found = each.run.evaluated or {}
+        mean, std = found.get('mean_return'), found.get('std_return')
+        row.append(number(mean) if std is None else _spread(mean, std))
+        row += [number(found.get(name)) for name in ('mean_cost', 'max_cost')]
+    return row
+
+
+def _candidates(each: Labelled) -> Table:
+    """All of them, the best first."""
+    expected = each.run.expected or {}
+    ordered = sorted(expected['candidates'], key=lambda row: -float(row['lower']))
+    rows = [
+        [
+            f'{row["horizon"]}',
+            number(row['pessimism']),
+            number(row['temperature']),
+            number(row['value']),
+            number(row['spread']),
+            number(row['lower']),
+        ]
+        for row in ordered
+    ]
+    notes = [
+        f'Horizon {horizon}, planned with the settings of the checkpoint otherwise: the models '
+        f'promise {_spread(plan["predicted_return"], plan["spread"])}, worst cost '
+        f'{number(plan["worst_cost"])}, from held-out starts.'
+        for horizon, plan in expected.get('plans', {}).items()
+    ]
+    return Table(['horizon', 'beta_pess', 'eta', 'value', 'spread', 'less spread'], rows, notes)
+
+
+def _model_error(judged: list[Labelled]) -> figures.Figure:
+    """A line for each run; dotted: how far its models are apart."""
+    figure = go.Figure(layout=figures.plain_layout('steps', 'standard deviations'))
+    style = figures.styles([each.label for each in judged])
+    for each in judged:
+        rows = (each.run.expected or {})['model_error']
+        for name, dash in (('error', 'solid'), ('spread', 'dot')):
+            figure.add_scatter(
+                x=[row['step'] for row in rows],
+                y=[row[name] for row in rows],
+                mode='lines+markers' if name == 'error' else 'lines',
+                name=html.escape(each.label),
+                legendgroup=each.label,
+                showlegend=name == 'error',
+                line={'color': style[each.label][0], 'dash': dash, 'width': 2},
+            )
+    figure.update_layout(hovermode='x unified', yaxis_rangemode='tozero')
+    return figures.Figure(
+        'Error of the model over steps',
+        'On held-out episodes. Dotted: the spread of the models, which should not be far below '
+        'the error: else they agree on what is wrong.',
+        figure,
+    )
+
+
+def _candidates_drawn(each: Labelled) -> figures.Figure:
+    """Values over eta: a colour for each horizon, a symbol for each beta_pess."""
+    expected = each.run.expected or {}
+    candidates = expected['candidates']
+    horizons = sorted({row['horizon'] for row in candidates})
+    levels = sorted({row['pessimism'] for row in candidates})
+    figure = go.Figure(layout=figures.plain_layout('eta', 'value'))
+    for horizon in horizons:
+        for level in levels:
+            rows = [r for r in candidates if (r['horizon'], r['pessimism']) == (horizon, level)]
+            rows.sort(key=lambda row: float(row['temperature']))
+            colour = figures.COLOURS[horizons.index(horizon) % len(figures.COLOURS)]
+            # Beside each other, so that the bars of one value of eta can be told apart.
+            place = levels.index(level) + len(levels) * horizons.index(horizon)
+            shift = 1.05 ** (place - (len(levels) * len(horizons) - 1) / 2)
+            figure.add_scatter(
+                x=[row['temperature'] * shift for row in rows],
+                y=[row['value'] for row in rows],
+                error_y={'array': [row['spread'] for row in rows], 'thickness': 1, 'width': 0},
+                mode='markers',
+                name=f'H {horizon}, beta_pess {level:g}',
+                marker={'color': colour, 'symbol': SYMBOLS[levels.index(level) % len(SYMBOLS)]},
+                customdata=[row['temperature'] for row in rows],
+                hovertemplate='eta %{customdata:.3g}: %{y:.4g}',
+            )
+    _add_actor(figure, expected)
+    best = {name.partition('.')[2]: value for name, value in expected['recommended'].items()}
+    figure.update_xaxes(type='log')
+    figure.update_layout(height=460)
+    return figures.Figure(
+        f'{each.label}: value of plans by their settings',
+        f'Bars: spread of the evaluation. Recommended: H {best["horizon"]}, beta_pess '
+        f'{best["pessimism"]:g}, eta {best["temperature"]:.3g}. Grey: the actor alone.',
+        figure,
+    )
+
+
+def _add_actor(figure: go.Figure, expected: dict[str, Any]) -> None:
+    value, spread = expected['actor']['value'], expected['actor']['spread']
+    line = {'color': figures.GREY, 'dash': 'dash', 'width': 1.5}
+    figure.add_hline(y=value, line=line)
+    figure.add_hrect(
+        y0=value - spread, y1=value + spread, fillcolor=figures.GREY, opacity=0.12, line_width=0
+    )
+
+
+def _settings(recommended: dict[str, float]) -> str:
+    short = {'horizon': 'H', 'pessimism': 'beta_pess', 'temperature': 'eta'}
+    names = {name: name.partition('.')[2] for name in recommended}
+    return ', '.join(
+        f'{short.get(names[name], names[name])} {value:.3g}' for name, value in recommended.items()
+    )
+
+
+def _spread(value: float | None, spread: float) -> str:
+    return f'{number(value)} +- {number(spread)}'
+
+
+def _count(value: Any) -> str:
+    return f'{value:,}' if isinstance(value, int) else NONE
