@@ -21,7 +21,7 @@ import loop_ros
 from loop_ros.agent import Agent
 from loop_ros.cli import run_log
 from loop_ros.cli.arguments import overrides
-from loop_ros.learning import checkpoint, off_policy_evaluation
+from loop_ros.learning import checkpoint, off_policy_evaluation, processes
 from loop_ros.learning.offline import OfflineTraining, summary
 from loop_ros.learning.offline_data import OfflineData
 from loop_ros.learning.offline_presets import ALGORITHMS, preset
@@ -31,6 +31,7 @@ from loop_ros.sim.task import Task
 
 LOG_EVERY = 500  # updates
 SAVE_EVERY = 10_000
+CHECK_EVERY = 50  # whether another process was interrupted
 
 
 @dataclass
@@ -50,13 +51,15 @@ class Training:
     apply: bool = False  # the recommended planner settings
 
     def run(self) -> None:
-        """Train, evaluate off policy, write the results; Ctrl-C ends the training early."""
+        """Train, evaluate off policy, write the results; Ctrl-C ends the training early.
+
+        Of several processes the first writes and evaluates, alone when the training is done.
+        """
         data = read(self.bags, self.task)
         training = self._training(data)
-        self.out.mkdir(parents=True, exist_ok=True)
-        earlier = run_log.rows_until(self.out / 'progress.csv', training.updates)
-        self._table = run_log.Table(self.out / 'progress.csv', earlier if self.resume else [])
-        self._board = run_log.tensorboard(self.out / 'tensorboard')
+        if processes.rank() == 0:
+            self._open_log(training.updates)
+        number, evaluate = processes.size(), self.evaluate
         start = time.monotonic()
         try:
             self._train(training)
@@ -64,24 +67,40 @@ class Training:
             if not training.agent.ready:
                 raise ValueError('interrupted before there was a model') from None
             _say('interrupted: what was learned so far is kept')
+            evaluate = evaluate and number == 1  # torchrun soon kills who has not ended
         training.save(self.out)
+        first = processes.rank() == 0
+        processes.leave()
+        if first:
+            self._write_result(training, number, time.monotonic() - start)
+        if first and evaluate:
+            self._evaluate(training)
+
+    def _open_log(self, updates: int) -> None:
+        """Tables that go on where the updates are."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        earlier = run_log.rows_until(self.out / 'progress.csv', updates)
+        self._table = run_log.Table(self.out / 'progress.csv', earlier if self.resume else [])
+        self._board = run_log.tensorboard(self.out / 'tensorboard')
+
+    def _write_result(self, training: OfflineTraining, number: int, wall_s: float) -> None:
+        """Of a training on a number of processes."""
         result = {
             'task': self.task.name,
             'algorithm': self.algorithm,
             'command': shlex.join(self.words()),
+            'processes': number,
             'seed': training.seed,
             'updates': training.updates,
-            'data': summary(data),
+            'data': summary(training.data),
             'model': training.model,
-            'wall_s': round(time.monotonic() - start, 1),
+            'wall_s': round(wall_s, 1),
             'version': loop_ros.__version__,
             'commit': run_log.commit(),
             'torch': torch.__version__,
             'settings': training.agent.settings.to_dict(),
         }
         _write(self.out / 'offline.json', result)
-        if self.evaluate:
-            self._evaluate(training)
 
     def _training(self, data: OfflineData) -> OfflineTraining:
         if (self.out / checkpoint.METADATA_FILE).is_file():
@@ -92,12 +111,15 @@ class Training:
         return OfflineTraining(agent, data, self.seed)
 
     def _train(self, training: OfflineTraining) -> None:
-        with run_log.progress_bar() as progress:
+        bars = run_log.progress_bar()
+        bars.disable = processes.rank() > 0
+        with bars as progress:
             if not training.agent.ready:
                 bar = progress.add_task('model', total=None, figures='')
 
                 def epoch() -> bool:
                     progress.advance(bar)
+                    processes.check_interrupt()
                     return False
 
                 model = training.fit_model(epoch)
@@ -112,13 +134,19 @@ class Training:
             )
             while training.updates < self.updates:
                 self._log(training.updates + 1, training.update(), progress, bar)
+                if training.updates % CHECK_EVERY == 0:
+                    processes.check_interrupt()
                 if training.updates % SAVE_EVERY == 0:
                     training.save(self.out)
 
     def _log(self, step: int, figures: dict[str, Tensor], progress: Progress, bar: Any) -> None:
         if step % LOG_EVERY and step != self.updates:
             return
-        row = {'step': float(step), **{name: float(value) for name, value in figures.items()}}
+        means = torch.stack(list(figures.values()))
+        processes.average([means])
+        if processes.rank() > 0:
+            return
+        row = {'step': float(step), **dict(zip(figures, means.tolist(), strict=True))}
         self._table.append(row)
         self._board('offline', row)
         shown = f'critic loss {row["critic_loss"]:.3g}'
@@ -164,7 +192,7 @@ def run(options: argparse.Namespace) -> int:
             {**ALGORITHMS[options.algorithm], **chosen, **overrides(options)}
         ),
         seed=options.seed,
-        device=options.device,
+        device=processes.join(options.device),
         resume=options.resume,
         evaluate=not options.no_evaluation and options.algorithm != 'mbop',
         apply=options.apply_recommendation,
@@ -205,6 +233,8 @@ def show(found: dict[str, Any]) -> None:
 
 
 def _say(text: str) -> None:
+    if processes.rank() > 0:
+        return
     Console(stderr=True).print(text, highlight=False, markup=False)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from loop_ros.learning import processes
+
 
 class Adam:
     """torch.optim.Adam without its bookkeeping; AdamW where there is a weight decay.
@@ -28,7 +30,8 @@ class Adam:
 
     @torch.no_grad()
     def step(self, gradients: list[Tensor]) -> None:
-        """Move the parameters by their gradients."""
+        """Move the parameters by their gradients, whose mean over all processes is taken first."""
+        processes.average(gradients)
         self._step.add_(1.0)
         self._update(
             self._parameters,

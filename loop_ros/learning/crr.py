@@ -10,6 +10,7 @@ import math
 import torch
 from torch import Tensor
 
+from loop_ros.learning import processes
 from loop_ros.learning.adam import Adam
 from loop_ros.learning.backprop import Backprop
 from loop_ros.learning.critic_step import CriticStep
@@ -76,7 +77,7 @@ class CRR:
     @torch.no_grad()
     def target(self, batch: Batch) -> Tensor:
         """The target r + gamma Q'(s', a') [B]; Q' and the policy of a' are the slow copies."""
-        noise = self._normal(*batch.action.shape)
+        noise = processes.normal(batch.action.shape, self.generator)
         action = self.actor_target.act(batch.next_state, noise)
         value = self.critic_target(batch.next_state, action).amin(dim=0)
         return batch.reward + self.sac.discount * (1.0 - batch.terminated) * value
@@ -90,7 +91,8 @@ class CRR:
         mean, log_std = out.chunk(2, dim=-1)
         std = log_std.clamp(*Actor.LOG_STD_BOUNDS).exp()
         num, rows = self.settings.num_samples, len(batch.reward)
-        actions = torch.tanh(mean + std * self._normal(num, *mean.shape))
+        noise = processes.normal((num, *mean.shape), self.generator, dim=1)
+        actions = torch.tanh(mean + std * noise)
         states = batch.state.repeat(num, 1)
         values = self.critic(states, actions.flatten(0, 1)).amin(dim=0).view(num, rows)
         advantage = self.critic(batch.state, batch.action).amin(dim=0) - values.mean(dim=0)
@@ -112,6 +114,3 @@ class CRR:
     def _make_steps(self, rows: int) -> None:
         self._critic_step = CriticStep(self.critic, self.critic_optimizer, rows)
         self._actor_pass = Backprop(self.actor.network, rows)
-
-    def _normal(self, *shape: int) -> Tensor:
-        return torch.randn(shape, generator=self.generator, device=self.generator.device)

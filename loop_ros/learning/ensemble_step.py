@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from loop_ros.learning import processes
 from loop_ros.learning.adam import Adam
 from loop_ros.learning.backprop import Backprop
 from loop_ros.learning.cuda_graph import Graphed
@@ -25,7 +26,9 @@ class EnsembleStep:
         outputs = self._network.outputs
         self._data = outputs.new_empty(ensemble.num_models, rows, columns)
         self._gradient = torch.empty_like(outputs)
-        self._run = Graphed(self._learn, outputs.device)
+        # An exchange with other processes is not captured.
+        alone = processes.size() == 1
+        self._run = Graphed(self._learn, outputs.device) if alone else self._learn
 
     def __call__(self, table: Tensor, index: Tensor) -> None:
         """Learn from the rows `index` [K, rows] of a table of inputs, targets and cost [N, .]."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from loop_ros.learning import processes
 from loop_ros.learning.adam import Adam
 from loop_ros.learning.ensemble_step import EnsembleStep
 from loop_ros.models.ensemble import Ensemble
@@ -42,6 +43,7 @@ class EnsembleTrainer:
         `held_out` [B] marks the holdout; without it, every n-th transition is one.
         """
         self.ensemble.fit_normalizers(data)
+        processes.agree(self.ensemble.buffers())
         with torch.no_grad():
             x = self.ensemble.inputs.normalize(torch.cat((data.state, data.action), dim=-1))
             target = self.ensemble.targets.normalize(self.ensemble.raw_targets(data))
@@ -91,7 +93,7 @@ class EnsembleTrainer:
         table = torch.cat((x, target, cost.unsqueeze(-1)), dim=-1)
         keys = torch.rand(models, len(x), generator=self.generator, device=x.device)
         for index in keys.argsort(dim=1).split(size, dim=1):
-            self._step(table, index)
+            self._step(table, processes.share(index, dim=1))
 
     @torch.no_grad()
     def _step(self, table: Tensor, index: Tensor) -> None:
@@ -108,7 +110,9 @@ class EnsembleTrainer:
         """Negative log-likelihood of each model [K] on the holdout."""
         models = self.ensemble.num_models
         x, target, cost = (part.expand(models, *part.shape) for part in data)
-        return self.ensemble.negative_log_likelihood(x, target, cost)
+        loss = self.ensemble.negative_log_likelihood(x, target, cost)
+        processes.agree([loss])  # all must stop at the same epoch
+        return loss
 
     @torch.no_grad()
     def _keep(self, best: Tensor, weights: list[Tensor], loss: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from loop_ros.agent import Agent
-from loop_ros.learning import checkpoint
+from loop_ros.learning import checkpoint, processes
 from loop_ros.learning.mbop import MBOP
 from loop_ros.learning.offline_data import OfflineData
 from loop_ros.settings import Settings
@@ -21,7 +21,10 @@ from loop_ros.types import Batch
 
 
 class OfflineTraining:
-    """Trains an agent on fixed data, of which some episodes are held out from everything."""
+    """Trains an agent on fixed data, of which some episodes are held out from everything.
+
+    Of several processes each makes one of these, on the same data, and they train one agent.
+    """
 
     def __init__(self, agent: Agent, data: OfflineData, seed: int = 0) -> None:
         """`seed` chooses the episodes that are held out."""
@@ -31,6 +34,9 @@ class OfflineTraining:
         self.held_out = data.held_out(agent.settings.ensemble.holdout_fraction, seed)
         self._batch = Batch(*(part.to(agent.device) for part in data.batch))
         self._table, self._sizes = self._experience()
+        _check_divisible(agent.settings)
+        processes.check_same(data.digest(), 'data')
+        self._agree()
 
     def fit_model(self, stop: Callable[[], bool] = lambda: False) -> dict[str, float]:
         """Line 2: the ensemble until its error on held-out episodes falls no more, then fixed.
@@ -53,6 +59,7 @@ class OfflineTraining:
             generator=learner.generator,
             device=self.agent.device,
         )
+        index = processes.share(index)
         state, action, reached, *rest = self._table.index_select(0, index).split(self._sizes, 1)
         reward, cost, terminated, target = (part[:, 0] for part in rest)
         batch = Batch(state, action, reward, cost, reached, terminated)
@@ -61,7 +68,13 @@ class OfflineTraining:
         return learner.algorithm.update(batch, target if asked else None)
 
     def save(self, path: Path) -> None:
-        """An ordinary checkpoint that also can be gone on from; the data stay where they are."""
+        """An ordinary checkpoint that also can be gone on from; the data stay where they are.
+
+        Of several processes the first writes it; all must come here.
+        """
+        self._agree()
+        if processes.rank() > 0:
+            return
         notes = {
             'updates': self.updates,
             'model': self.model,
@@ -96,6 +109,20 @@ class OfflineTraining:
         training.updates, training.model = notes['updates'], notes['model']
         return training
 
+    def _agree(self) -> None:
+        """All processes go on from the numbers of the first."""
+        if processes.size() == 1:
+            return
+        agent, learner = self.agent, self.agent.learner
+        parts: list[dict[str, Tensor]] = [
+            agent.ensemble.state_dict(),
+            agent.actor.state_dict(),
+            agent.critic.state_dict(),
+            learner.algorithm.training_state().tensors(),
+            learner.ensemble_trainer.optimizer.tensors(),
+        ]
+        processes.agree(tensor for part in parts for tensor in part.values())
+
     def _experience(self) -> tuple[Tensor, list[int]]:
         """What updates draw from, on the device: a row for each transition that is not held out.
 
@@ -115,6 +142,18 @@ class OfflineTraining:
         parts = [batch.state, batch.action, batch.next_state, *(n.unsqueeze(1) for n in numbers)]
         table = torch.cat(parts, dim=1)[(~self.held_out) & target.isfinite()]
         return table.to(self.agent.device), [part.shape[1] for part in parts]
+
+
+def _check_divisible(settings: Settings) -> None:
+    for section, size in (
+        ('sac', settings.sac.batch_size),
+        ('ensemble', settings.ensemble.batch_size),
+    ):
+        if size % processes.size():
+            raise ValueError(
+                f'{section}.batch_size is {size}: {processes.size()} processes need a multiple '
+                'of their number'
+            )
 
 
 def summary(data: OfflineData) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import copy
 import torch
 from torch import Tensor
 
+from loop_ros.learning import processes
 from loop_ros.learning.adam import Adam
 from loop_ros.learning.backprop import Backprop
 from loop_ros.learning.critic_step import CriticStep, twice
@@ -66,7 +67,8 @@ class PLAS:
             for name in ('critic_loss', 'actor_loss', 'vae_loss', 'reconstruction', 'divergence')
         }
         if int(self._updates) < self.settings.vae_updates:
-            noise = self._normal(len(batch.reward), self.actor.latent_dim)
+            shape = len(batch.reward), self.actor.latent_dim
+            noise = processes.normal(shape, self.generator)
             figures |= self._passes.update_vae(batch, noise)
         else:
             wanted = self.target(batch) if target is None else target
@@ -109,9 +111,6 @@ class PLAS:
         ):
             present = [p.detach() for p in network.parameters()]
             torch._foreach_lerp_(list(slow.parameters()), present, self.sac.tau)
-
-    def _normal(self, *shape: int) -> Tensor:
-        return torch.randn(shape, generator=self.generator, device=self.generator.device)
 
 
 class _Passes:

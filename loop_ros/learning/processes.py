@@ -1,0 +1,165 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""One training on several processes, started by torchrun; nothing here does anything in a single.
+
+Every process draws the same batches and the same noise, computes its own part of each and steps
+by the mean of all gradients: parameters stay the same everywhere, and the result is that of one
+process but for rounding.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+_interrupts = 0  # Ctrl-C that this process was sent
+
+
+def join(device: str) -> str:
+    """Meet the others that torchrun started; returns the device of this process."""
+    started = dist.is_available() and dist.is_torchelastic_launched()
+    if not started or int(os.environ['WORLD_SIZE']) == 1:
+        return device
+    if device.startswith('cuda'):
+        if device != 'cuda':
+            raise ValueError(f'--device {device}: each process takes a GPU of its own, write cuda')
+        number, gpus = int(os.environ['LOCAL_RANK']), torch.cuda.device_count()
+        if number >= gpus:
+            raise ValueError(f'{gpus} GPUs here: give torchrun no larger --nproc-per-node')
+        device = f'cuda:{number}'
+        torch.cuda.set_device(device)
+        dist.init_process_group('cpu:gloo,cuda:nccl')
+    else:
+        dist.init_process_group('gloo')
+    signal.signal(signal.SIGINT, _interrupt)
+    return device
+
+
+def leave() -> None:
+    """From here on this process is alone."""
+    if size() > 1:
+        dist.destroy_process_group()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def size() -> int:
+    """How many they are."""
+    return dist.get_world_size() if _joined() else 1
+
+
+def rank() -> int:
+    """Which one this is, from 0 on; 0 is the one that writes and shows."""
+    return dist.get_rank() if _joined() else 0
+
+
+def share(batch: Tensor, dim: int = 0) -> Tensor:
+    """This process's part of a batch along `dim`.
+
+    All of it where it cannot be divided evenly, as the last batch of an epoch: the mean of equal
+    gradients is right too.
+    """
+    if size() == 1 or batch.shape[dim] % size():
+        return batch
+    return batch.chunk(size(), dim)[rank()]
+
+
+def normal(shape: Sequence[int], generator: torch.Generator, dim: int = 0) -> Tensor:
+    """Standard normal noise for this process's part, drawn for the whole batch along `dim`."""
+    whole = list(shape)
+    whole[dim] *= size()
+    return share(torch.randn(whole, generator=generator, device=generator.device), dim)
+
+
+@torch.no_grad()
+def average(tensors: Sequence[Tensor]) -> None:
+    """Replace them by their mean over the processes, in one message."""
+    if size() == 1:
+        return
+    numbers = _flat(tensors)
+    with _together():
+        dist.all_reduce(numbers)
+    _unflatten(numbers / size(), tensors)
+
+
+@torch.no_grad()
+def agree(tensors: Iterable[Tensor]) -> None:
+    """Take over the numbers of process 0; ValueError where this one's are not nearly those.
+
+    Processors of different kinds may round differently.
+    """
+    if size() == 1:
+        return
+    devices: dict[torch.device, list[Tensor]] = {}
+    for tensor in tensors:
+        devices.setdefault(tensor.device, []).append(tensor)
+    for group in devices.values():
+        own = _flat(group)
+        first = own.clone()
+        with _together():
+            dist.broadcast(first, 0)
+        if not torch.allclose(own, first, rtol=1e-3, atol=1e-4, equal_nan=True):
+            raise ValueError(f'process {rank()} has learned other weights than process 0')
+        _unflatten(first, group)
+
+
+def check_same(text: str, what: str) -> None:
+    """ValueError where `text` is not that of process 0, of the same length."""
+    if size() == 1:
+        return
+    own = torch.tensor(list(text.encode()))
+    first = own.clone()
+    with _together():
+        dist.broadcast(first, 0)
+    if not torch.equal(own, first):
+        raise ValueError(f'process {rank()} has other {what} than process 0: give all the same')
+
+
+def check_interrupt() -> None:
+    """KeyboardInterrupt in all processes at once where any was sent Ctrl-C since.
+
+    Between two exchanges of gradients: one that left in the middle would let the others wait.
+    """
+    if size() == 1:
+        return  # Python's own interrupt
+    number = torch.tensor(_interrupts)
+    with _together():
+        dist.all_reduce(number)
+    if int(number):
+        raise KeyboardInterrupt
+
+
+def _joined() -> bool:
+    return dist.is_available() and dist.is_initialized()  # some builds come without it
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    global _interrupts
+    _interrupts += 1
+
+
+@contextlib.contextmanager
+def _together() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise ConnectionError(
+            f'process {rank()}: lost the other processes of this training ({reason}); --resume '
+            'goes on from its last save'
+        ) from None
+
+
+def _flat(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.cat([tensor.reshape(-1) for tensor in tensors])
+
+
+def _unflatten(numbers: Tensor, tensors: Sequence[Tensor]) -> None:
+    parts = numbers.split([tensor.numel() for tensor in tensors])
+    for tensor, part in zip(tensors, parts, strict=True):
+        tensor.copy_(part.view_as(tensor))
