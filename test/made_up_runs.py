@@ -60,3 +60,55 @@ def write_run(
     }
     (folder / 'result.json').write_text(json.dumps(content))
     return runs.read(folder)
+
+
+def write_offline(folder: Path, algorithm: str = 'crr', **result: Any) -> runs.OfflineRun:
+    """Write a training from bags and its off-policy figures, which leave four candidates."""
+    folder.mkdir(parents=True)
+    write_csv(folder / 'progress.csv', [{'step': 500, 'critic_loss': 2.0}])
+    content = {
+        'task': 'drift_car',
+        'algorithm': algorithm,
+        'seed': 0,
+        'updates': 1500,
+        'command': f'loop-ros train-offline --algorithm {algorithm}',
+        'data': {
+            'transitions': 3000,
+            'episodes': 30,
+            'mean_return': -297.5,
+            'max_return': -151.5,
+            'total_cost': 2658.0,
+        },
+        'wall_s': 360.0,
+        'settings': Settings().to_dict(),
+        **result,
+    }
+    (folder / 'offline.json').write_text(json.dumps(content))
+    values = {(2, 0.0): 5.0, (2, 1.0): 7.0, (4, 0.0): 9.0, (4, 1.0): 6.0}
+    spreads = {(2, 0.0): 1.0, (2, 1.0): 2.0, (4, 0.0): 8.0, (4, 1.0): 0.5}
+    expected = {
+        'held_out_return': -277.5,
+        'model_error': [
+            {'step': float(n), 'error': 0.1 * n, 'spread': 0.01 * n, 'reward_error': 0.0}
+            for n in (1, 2, 3)
+        ],
+        'imagined': {
+            'steps': 100.0, 'return': -313.5, 'spread': 16.5, 'mean_cost': 91.0, 'worst_cost': 94.0
+        },
+        'plans': {'2': {'predicted_return': -7.5, 'spread': 0.5, 'worst_cost': 1.5}},
+        'actor': {'value': 4.0, 'spread': 0.25, 'lower': 3.75},
+        'candidates': [
+            {
+                'horizon': horizon, 'pessimism': pessimism, 'temperature': 0.5, 'value': value,
+                'spread': (spread := spreads[horizon, pessimism]), 'lower': value - spread,
+            }
+            for (horizon, pessimism), value in values.items()
+        ],
+        'recommended': {
+            'planner.horizon': 4, 'planner.pessimism': 1.0, 'planner.temperature': 0.5
+        },
+        'recommended_value': {'value': 6.0, 'spread': 0.5, 'lower': 5.5},
+        'better_than_actor': True,
+    }  # fmt: skip
+    (folder / 'off_policy.json').write_text(json.dumps(expected))
+    return runs.read_offline(folder)

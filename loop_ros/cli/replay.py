@@ -155,9 +155,10 @@ def replayed(
             progress.update(bar, figures=f'{len(found)} of up to {episodes} episodes')
         progress.update(bar, total=progress.tasks[bar].completed)
     if not found:
+        what = '; '.join(reader.summary.words().splitlines())
         raise ValueError(
-            f"no transition of task '{agent.task.name}' in {', '.join(map(str, bags))}; record "
-            'with record:=DIR, or check what a bag holds with ros2 bag info'
+            f"no transition of task '{agent.task.name}' in {', '.join(map(str, bags))}: {what}. "
+            'Record with record:=DIR, or check what a bag holds with ros2 bag info'
         )
     found.sort(key=lambda episode: episode.number)
     used = sum(len(episode.step) for episode in found)

@@ -109,7 +109,7 @@ def plain_layout(across: str, up: str) -> dict[str, Any]:
     return {
         'template': 'none',
         'margin': {'l': 60, 'r': 16, 't': 12, 'b': 44},
-        'legend': {'orientation': 'h', 'y': -0.2, 'yanchor': 'top', 'font': {'size': 11}},
+        'legend': {'orientation': 'h', 'y': -0.25, 'yanchor': 'top', 'font': {'size': 11}},
         'xaxis': {'title': {'text': across}},
         'yaxis': {'title': {'text': up}, 'hoverformat': '.4g', 'automargin': True},
     }

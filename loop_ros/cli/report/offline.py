@@ -16,6 +16,7 @@ from loop_ros.cli.report import figures
 from loop_ros.cli.report.tables import NONE, Table, number
 from loop_ros.cli.runs import OfflineRun
 
+GOLD = figures.COLOURS[4]
 SYMBOLS = ('circle', 'square', 'diamond', 'cross')
 
 
@@ -70,7 +71,7 @@ def _labelled(trained: list[OfflineRun]) -> list[Labelled]:
 def _data(trained: list[Labelled]) -> Table:
     columns = [
         'run', 'algorithm', 'seed', 'updates', 'transitions', 'episodes', 'return, mean',
-        'return, most', 'cost, all', 'model error, 1 step', 'after', 'hours',
+        'return, most', 'cost, all', 'model error, 1 step', 'many steps', 'hours',
     ]  # fmt: skip
     return Table(
         columns,
@@ -99,27 +100,32 @@ def _data_row(each: Labelled) -> list[str]:
         number(data.get('max_return')),
         number(data.get('total_cost')),
         number(errors[0]['error']) if errors else NONE,
-        f'{errors[-1]["step"]:.0f}: {number(errors[-1]["error"])}' if errors else NONE,
+        f'{number(errors[-1]["error"])} after {errors[-1]["step"]:.0f}' if errors else NONE,
         NONE if wall_s is None else f'{wall_s / 3600:.2f}',
     ]
 
 
 def _expected(trained: list[Labelled]) -> Table:
-    columns = [
-        'run', 'held-out return', 'imagined return', 'imagined worst cost', 'value, actor',
-        'value, plans', 'recommended', 'gain',
-    ]  # fmt: skip
+    """Off-policy figures; what was driven beside what was imagined, where something was."""
     driven = any(each.run.evaluated for each in trained)
+    columns = ['run', 'held-out return', 'imagined return', 'imagined worst cost']
     if driven:
-        columns += ['driven: return', 'cost, mean', 'cost, most']
+        columns += ['driven return', 'driven cost, mean', 'most']
+    columns += ['value, actor', 'value, plans', 'recommended', 'gain']
     notes = [
         'Imagined: episodes of the actor in the models, undiscounted; +- between models. Value: '
         'fitted Q evaluation, discounted, from held-out starts; +- between its members. '
         'Recommended is the candidate with the highest value less its spread; its gain over the '
         'actor is certain where it exceeds both spreads.'
     ]
+    steps = {f'{e["imagined"]["steps"]:.0f}' for each in trained if (e := each.run.expected)}
+    if steps:
+        notes[0] += f' Imagined episodes have {" or ".join(sorted(steps))} steps.'
     if driven:
-        notes.append('Driven: what loop-ros evaluate said, put beside the run as result.json.')
+        notes.append(
+            'Driven: what loop-ros evaluate said, put into the folder of the run as result.json; '
+            '+- between episodes.'
+        )
     left_out = [each.label for each in trained if each.run.expected is None]
     if left_out:
         notes.append(f'Not evaluated off policy: {", ".join(left_out)}.')
@@ -128,25 +134,30 @@ def _expected(trained: list[Labelled]) -> Table:
 
 def _expected_row(each: Labelled, driven: bool) -> list[str]:
     expected = each.run.expected
-    row = [each.label, *([NONE] * 7)]
+    imagined, valued = [NONE] * 3, [NONE] * 4
     if expected:
-        imagined, value = expected['imagined'], expected['recommended_value']
-        row = [
-            each.label,
+        of_models, best = expected['imagined'], expected['recommended_value']
+        imagined = [
             number(expected.get('held_out_return')),
-            f'{_spread(imagined["return"], imagined["spread"])} in {imagined["steps"]:.0f} steps',
-            number(imagined['worst_cost']),
+            _spread(of_models['return'], of_models['spread']),
+            number(of_models['worst_cost']),
+        ]
+        valued = [
             _spread(expected['actor']['value'], expected['actor']['spread']),
-            _spread(value['value'], value['spread']),
+            _spread(best['value'], best['spread']),
             _settings(expected['recommended']),
             'certain' if expected.get('better_than_actor') else 'uncertain',
         ]
-    if driven:
-        found = each.run.evaluated or {}
-        mean, std = found.get('mean_return'), found.get('std_return')
-        row.append(number(mean) if std is None else _spread(mean, std))
-        row += [number(found.get(name)) for name in ('mean_cost', 'max_cost')]
-    return row
+    return [each.label, *imagined, *(_driven(each.run) if driven else []), *valued]
+
+
+def _driven(run: OfflineRun) -> list[str]:
+    found = run.evaluated or {}
+    mean, std = found.get('mean_return'), found.get('std_return')
+    return [
+        number(mean) if std is None else _spread(mean, std),
+        *(number(found.get(name)) for name in ('mean_cost', 'max_cost')),
+    ]
 
 
 def _candidates(each: Labelled) -> Table:
@@ -225,6 +236,13 @@ def _candidates_drawn(each: Labelled) -> figures.Figure:
             )
     _add_actor(figure, expected)
     best = {name.partition('.')[2]: value for name, value in expected['recommended'].items()}
+    figure.add_scatter(
+        x=[best['temperature']],
+        y=[expected['recommended_value']['value']],
+        mode='markers',
+        name='recommended',
+        marker={'color': GOLD, 'symbol': 'star', 'size': 14},
+    )
     figure.update_xaxes(type='log')
     figure.update_layout(height=460)
     return figures.Figure(
