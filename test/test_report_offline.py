@@ -80,7 +80,9 @@ def test_candidates_are_listed_and_drawn(tmp_path: Path) -> None:
     by_name = {trace['name']: trace for trace in candidates['data']}
     assert by_name['H 2, beta_pess 1']['y'] == [7.0]
     assert by_name['H 2, beta_pess 1']['error_y']['array'] == [2.0]
-    assert (by_name['recommended']['x'], by_name['recommended']['y']) == ([0.5], [6.0])
+    best, star = by_name['H 4, beta_pess 1'], by_name['recommended']
+    assert (star['x'], star['y']) == (best['x'], best['y']) == (best['x'], [6.0])
+    assert best['customdata'] == [0.5]
     assert len(by_name) == 5
 
 

@@ -80,7 +80,9 @@ def _add_replay(commands: Any) -> None:
     parser.add_argument(
         'bags', type=Path, nargs='+', metavar='BAG', help='bags, or folders of them'
     )
-    parser.add_argument('--checkpoint', required=True, help='shipped, or a folder')
+    parser.add_argument(
+        '--checkpoint', required=True, help='a folder, or shipped, which needs --task'
+    )
     parser.add_argument('--task', help="for example drift_car; default the checkpoint's")
     parser.add_argument('--out', type=Path, required=True, help='the page, as replay.html')
     parser.add_argument(

@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""loop-ros report: one HTML page about many experiments."""
+"""loop-ros report: one HTML page about many experiments and trainings from bags."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from typing import Any
 
 def add(commands: Any) -> None:
     """Add the command `report`."""
-    parser = commands.add_parser('report', help='one HTML page about many experiments')
-    parser.add_argument('folders', type=Path, nargs='+', help='searched for experiments')
+    parser = commands.add_parser('report', help='one HTML page about many runs')
+    parser.add_argument(
+        'folders', type=Path, nargs='+', help='searched for --out of experiment and train-offline'
+    )
     parser.add_argument('--out', type=Path, required=True, help='the page, as report.html')
     parser.set_defaults(run=_run)
 

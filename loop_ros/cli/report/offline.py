@@ -216,16 +216,19 @@ def _candidates_drawn(each: Labelled) -> figures.Figure:
     horizons = sorted({row['horizon'] for row in candidates})
     levels = sorted({row['pessimism'] for row in candidates})
     figure = go.Figure(layout=figures.plain_layout('eta', 'value'))
+
+    def shift(horizon: float, level: float) -> float:
+        """Beside each other the bars of one value of eta can be told apart."""
+        place = levels.index(level) + len(levels) * horizons.index(horizon)
+        return float(1.05 ** (place - (len(levels) * len(horizons) - 1) / 2))
+
     for horizon in horizons:
         for level in levels:
             rows = [r for r in candidates if (r['horizon'], r['pessimism']) == (horizon, level)]
             rows.sort(key=lambda row: float(row['temperature']))
             colour = figures.COLOURS[horizons.index(horizon) % len(figures.COLOURS)]
-            # Beside each other, so that the bars of one value of eta can be told apart.
-            place = levels.index(level) + len(levels) * horizons.index(horizon)
-            shift = 1.05 ** (place - (len(levels) * len(horizons) - 1) / 2)
             figure.add_scatter(
-                x=[row['temperature'] * shift for row in rows],
+                x=[row['temperature'] * shift(horizon, level) for row in rows],
                 y=[row['value'] for row in rows],
                 error_y={'array': [row['spread'] for row in rows], 'thickness': 1, 'width': 0},
                 mode='markers',
@@ -237,7 +240,7 @@ def _candidates_drawn(each: Labelled) -> figures.Figure:
     _add_actor(figure, expected)
     best = {name.partition('.')[2]: value for name, value in expected['recommended'].items()}
     figure.add_scatter(
-        x=[best['temperature']],
+        x=[best['temperature'] * shift(best['horizon'], best['pessimism'])],
         y=[expected['recommended_value']['value']],
         mode='markers',
         name='recommended',
