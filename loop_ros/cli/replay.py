@@ -164,7 +164,9 @@ def replayed(
     used = sum(len(episode.step) for episode in found)
     if next(transitions, None) is None and used == reader.summary.transitions:
         return found, reader.summary.words()
-    first = f'The first {used:,} steps of the bags in {len(found)} episodes; --episodes and --steps'
+    first = (
+        f'The first {used:,} steps of the bags in {_episodes(len(found))}; --episodes and --steps'
+    )
     return found, '\n'.join([f'{first} give more.', *reader.summary.notes])
 
 
@@ -184,13 +186,17 @@ def words(options: argparse.Namespace) -> str:
 def show(done: Replay) -> None:
     """The figures people ask for first, as a table."""
     found = done.figures()
-    title = f'{found["task"]}, {found["episodes"]} episodes, {found["steps"]:,} steps'
+    title = f'{found["task"]}, {_episodes(found["episodes"])}, {found["steps"]:,} steps'
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_header=False)
     table.add_column()
     table.add_column(justify='right')
     for name, value in done.rows():
         table.add_row(name, value)
     Console().print(table)
+
+
+def _episodes(count: int) -> str:
+    return f'{count} episode{"" if count == 1 else "s"}'
 
 
 def _number(value: float | None) -> str:
