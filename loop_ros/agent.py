@@ -54,7 +54,12 @@ class Agent:
             network.to(self.device)
         self._plan_generator = torch.Generator(self.device).manual_seed(seed)
         rollout = Rollout(
-            self.ensemble, self.actor, self.critic, task.cost, termination=task.termination
+            self.ensemble,
+            self.actor,
+            self.critic,
+            task.cost,
+            termination=task.termination,
+            renewal=task.renewal,
         )
         self.planner = make_planner(rollout, action_dim, self.device, self._plan_generator)
         self._learn_generator = torch.Generator(self.device).manual_seed(seed + 1)
@@ -72,6 +77,7 @@ class Agent:
             self._learn_generator,
             self.task.termination,
             self.task.predictable,
+            self.task.renewal,
         )
 
     @property

@@ -22,6 +22,7 @@ from loop_ros.sim.task import Array, Task, simulators
 
 ACTION_REPEAT = 5  # simulation steps in an agent step
 SIMULATION_STEPS = 1000  # in an episode
+GOAL_RADIUS = 0.3  # m
 HAZARD_RADIUS = 0.2  # m; inside costs 1 a simulation step
 MARGIN = 0.03  # m; between states a robot cuts corners, and a model errs by a centimetre
 HAZARDS = 8
@@ -32,6 +33,7 @@ LABELS = (
     *(f'hazard{i}_{axis}' for i in range(HAZARDS) for axis in 'xy'),
 )
 GOAL, FIRST_HAZARD = LABELS.index('goal_x'), LABELS.index('hazard0_x')
+DISTANCE = len(LABELS)  # of the goal, in a state
 FIELD = slice(LABELS.index('field_x'), LABELS.index('field_z'))  # points south, in the plane
 CONTROL_PERIODS = {'Point': 0.1, 'Car': 0.2}  # s, of an agent step
 CAMERA = {'lookat': (0.0, 0.0, 0.0), 'distance': 5.0, 'azimuth': 90.0, 'elevation': -65.0}
@@ -177,6 +179,11 @@ def predictable(state: Tensor, next_state: Tensor) -> Tensor:
     return _state(next_state[..., :GOAL], torch.cat((goal, rest), dim=-1))
 
 
+def renewal(state: Tensor) -> Tensor:
+    """Whether the goal was reached; [..., 29] -> [...]."""
+    return state[..., DISTANCE] <= GOAL_RADIUS
+
+
 def metrics(observation: Array) -> dict[str, float]:
     """Distances to the goal and to the middle of the nearest hazard (m), speed (m/s)."""
     hazards = observation[HAZARD_POSITIONS].reshape(HAZARDS, 2)
@@ -208,6 +215,7 @@ def _task(
         metrics=metrics,
         cost=cost,
         predictable=predictable,
+        renewal=renewal,
     )
     return task, functools.partial(SafetyGoal, robot)
 

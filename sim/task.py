@@ -48,6 +48,7 @@ class Task:
     cost_is_exact: bool = False  # `cost` is the environment's own signal, not a stand-in for it
     termination: Callable[[Tensor], Tensor] | None = None  # [..., S] -> [...] bool
     predictable: Callable[[Tensor, Tensor], Tensor] | None = None  # two [..., S] -> [..., S]
+    renewal: Callable[[Tensor], Tensor] | None = None  # [..., S] -> [...] bool
     reward: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None  # [..., O], A, O -> [...]
     decode: Callable[[Tensor], Tensor] | None = None  # [..., S] -> [..., O]
     path: Callable[[Array, Array], Array] | None = None  # [O], [H+1, S] -> [H+1, 3]

@@ -184,7 +184,13 @@ class GraphedPlanner(Planner):
     def _with_copy(self, copy: Callable[[Any, torch.dtype], Any]) -> Rollout:
         given = self._eager_rollout
         return Rollout(
-            given.ensemble, given.actor, given.critic, given.cost, copy, given.termination
+            given.ensemble,
+            given.actor,
+            given.critic,
+            given.cost,
+            copy,
+            given.termination,
+            given.renewal,
         )
 
     def _check_rollout(self, state: Tensor, settings: PlannerSettings) -> None:

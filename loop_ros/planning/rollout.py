@@ -40,10 +40,11 @@ class Rollout:
         cost: Cost | None,
         copy: Callable[[Any, torch.dtype], Any] = PlanningEnsemble,
         termination: Callable[[Tensor], Tensor] | None = None,
+        renewal: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        """`cost` and `termination` are the task's; `copy` makes the ensemble's copy in a dtype."""
+        """`cost`, `termination` and `renewal` are the task's; `copy` makes the ensemble's copy."""
         self.ensemble, self.actor, self.critic, self.cost = ensemble, actor, critic, cost
-        self.termination = termination
+        self.termination, self.renewal = termination, renewal
         self.device = ensemble.device
         self._copy = copy
         self._copies: dict[str, Any] = {}
@@ -152,9 +153,13 @@ class Rollout:
         path, rewards, _ = trajectory
         horizon, models, _, _ = path.shape
         num = actions.shape[1]
-        alive = self._alive(path)
+        alive, renewed = _until(self.termination, path), None
         if alive is not None:  # what comes after the end of an episode is worth nothing
             rewards = rewards * alive[:-1]
+        if settings.terminal_value in ('v', 'state'):
+            renewed = _until(self.renewal, path)
+        if renewed is not None:  # and what comes after a renewal is foretold by the value alone
+            rewards = rewards * renewed[:-1]
         discounts = _discounts(settings.discount, horizon + 1, state.device, state.dtype)
         if settings.terminal_value == 'q':  # Alg. 3: Q takes the place of the last reward
             before = path[-2] if horizon > 1 else state.expand(path.shape[1:])
@@ -167,13 +172,12 @@ class Rollout:
         else:
             returns = torch.tensordot(discounts[:-1], rewards, dims=1)
         if settings.terminal_value in ('v', 'state'):
+            end, discount = _end(path, renewed, discounts)
             if settings.terminal_value == 'v':
-                action = self.actor.mean(path[-1])
+                action = self.actor.mean(end)
             else:
                 action = path.new_zeros(*path.shape[1:3], actions.shape[-1])
-            returns = returns + discounts[-1] * _if(
-                alive, -1, self._value(path[-1], action, settings)
-            )
+            returns = returns + discount * _if(alive, -1, self._value(end, action, settings))
         costs = torch.tensordot(discounts[:-1], self._costs(trajectory, settings), dims=1)
         by_model = returns.view(models, num, -1).mean(dim=2)
         total = by_model.mean(dim=0) - settings.pessimism * by_model.std(dim=0, correction=0)
@@ -192,18 +196,28 @@ class Rollout:
         value = values.amin(dim=0) if settings.critic == 'min' else values.mean(dim=0)
         return value.view(models, batch)
 
-    def _alive(self, path: Tensor) -> Tensor | None:
-        """1 before each step and after the last, 0 once the episode has ended; [H+1, K, B]."""
-        if self.termination is None:
-            return None
-        going_on = (~self.termination(path)).to(path.dtype)
-        return torch.cat((torch.ones_like(going_on[:1]), going_on)).cumprod(dim=0)
-
     def _costs(self, trajectory: Trajectory, settings: PlannerSettings) -> Tensor:
         """Cost [H, K, B] of each step: that of the state it leads to, as the task counts it."""
         if settings.cost_source == 'known' and self.cost is not None:
             return self.cost(trajectory.states)
         return trajectory.costs.clamp(min=0.0)
+
+
+def _until(event: Callable[[Tensor], Tensor] | None, path: Tensor) -> Tensor | None:
+    """1 before each step and after the last, 0 once the event was met on a path; [H+1, K, B]."""
+    if event is None:
+        return None
+    going_on = (~event(path)).to(path.dtype)
+    return torch.cat((torch.ones_like(going_on[:1]), going_on)).cumprod(dim=0)
+
+
+def _end(path: Tensor, renewed: Tensor | None, discounts: Tensor) -> tuple[Tensor, Tensor]:
+    """The last state [K, B, S] of each rollout, or the first renewal's, and its discount."""
+    if renewed is None:
+        return path[-1], discounts[-1]
+    before = renewed[1:].sum(dim=0).long().clamp(max=len(path) - 1)  # steps
+    index = before[None, ..., None].expand(1, *path.shape[1:])
+    return path.gather(0, index)[0], discounts[before + 1]
 
 
 def _if(alive: Tensor | None, step: int, value: Tensor) -> Tensor:
