@@ -96,6 +96,38 @@ def test_each_model_ends_its_own_episode() -> None:
     assert scores.returns.item() == pytest.approx((3 + 3 + 6 / 2) / 2)
 
 
+@pytest.mark.parametrize(
+    ('limit', 'terminal_value', 'expected'),
+    [
+        (9.0, 'v', 3 + 6 / 2 + 6 / 4 + 50.5 / 8),  # not met
+        (4.5, 'v', 3 + 6 / 2 + 6 / 4 + 50.5 / 8),  # in the last step
+        (3.0, 'v', 3 + 6 / 2 + 40.4 / 4),
+        (1.5, 'v', 3 + 20.2 / 2),
+        (3.0, 'q', 3 + 6 / 2 + (40 + 1) / 4),  # Alg. 3 knows no renewals
+        (3.0, 'none', 3 + 6 / 2 + 6 / 4),
+    ],
+)
+def test_a_plan_is_worth_the_value_of_its_renewal(
+    limit: float, terminal_value: str, expected: float
+) -> None:
+    """States 2, 4 and 5 are reached with rewards 3, 6 and 6; V(s) = 10 s + 0.1 s up to s = 10."""
+    rollout = make_rollout(LinearEnsemble([1.0], plain_reward))
+    rollout.renewal = lambda state: state[..., 0] > limit
+    settings = PlannerSettings(discount=0.5, terminal_value=terminal_value)
+    sequence = torch.tensor([[[1.0], [2.0], [1.0]]])
+    scores = rollout(torch.tensor([1.0]), sequence, None, settings)
+    assert scores.returns.tolist() == pytest.approx([expected], rel=1e-6)
+
+
+def test_each_model_renews_in_its_own_time() -> None:
+    """Model 0 arrives with its first step, at 6, model 1 never: 3 + V(6) / 2, 6 + V(4) / 4."""
+    rollout = make_rollout(LinearEnsemble([5.0, 1.0], plain_reward))
+    rollout.renewal = lambda state: state[..., 0] > 5.5
+    settings = PlannerSettings(discount=0.5, terminal_value='v')
+    scores = rollout(torch.tensor([1.0]), torch.tensor([[[1.0], [2.0]]]), None, settings)
+    assert scores.returns.item() == pytest.approx((3 + 60.6 / 2 + 6 + 40.4 / 4) / 2)
+
+
 def test_a_horizon_of_one_is_the_critic_alone() -> None:
     rollout = make_rollout(LinearEnsemble([1.0], plain_reward))
     settings = PlannerSettings(terminal_value='q')

@@ -285,12 +285,15 @@ def test_a_goal_that_was_reached_stays_in_what_is_predictable() -> None:
     """In the simulation: the next state, but in the step that reaches the goal."""
     task, env = registry.task('PointGoal1'), registry.make('PointGoal1')
     assert task.predictable is not None
+    assert task.renewal is not None
     rng, reached = np.random.default_rng(0), 0
     observation, _ = env.reset(seed=3)
     for _ in range(200):
         after, reward, *_ = env.step(chase(observation, rng))
         state, next_state = (task.encode(torch.as_tensor(x)) for x in (observation, after))
         predicted = task.predictable(state, next_state)
+        assert bool(task.renewal(predicted)) == (reward > 0.5), 'renewed is what was reached'
+        assert not task.renewal(state)
         if reward > 0.5:  # the bonus
             reached += 1
             assert predicted[DISTANCE] < 0.31 < next_state[DISTANCE], 'inside the goal of 0.3 m'
