@@ -77,7 +77,6 @@ class Agent:
             self._learn_generator,
             self.task.termination,
             self.task.predictable,
-            self.task.renewal,
         )
 
     @property

@@ -79,30 +79,6 @@ def test_the_price_of_a_cost_is_taken_off_what_the_critics_learn_alone(bootstrap
     assert not torch.equal(*means)
 
 
-def test_the_value_of_a_renewal_is_learned_from_what_came_after() -> None:
-    """Half of the renewals become steps without reward from the state that a plan ends in."""
-    task = dataclasses.replace(
-        tiny.TASK,
-        predictable=lambda state, next_state: state + 7.0,
-        renewal=lambda state: state[..., 0] > 7.0,
-    )
-    agent = Agent(task, tiny.settings())
-    for transition in EXPERIENCE[:40]:
-        agent.observe(transition)
-    batch = agent.learner.buffer.all()
-    renewed = batch.state[:, 0] > 0.0  # out of the circle
-    assert 5 < renewed.sum() < 35
-    found = agent.learner._with_renewals(batch)
-    begins = (found.state == batch.state + 7.0).all(dim=1)
-    assert begins.tolist() == [bool(r) and i % 2 == 0 for i, r in enumerate(renewed)]
-    assert torch.equal(found.state[~begins], batch.state[~begins])
-    assert found.reward[begins].abs().max() == 0.0
-    assert torch.equal(found.reward[~begins], batch.reward[~begins])
-    assert torch.equal(found.next_state, batch.next_state)
-    plain = Agent(tiny.TASK, tiny.settings())
-    assert plain.learner._with_renewals(batch) is batch
-
-
 def test_only_a_terminated_episode_ends_the_value() -> None:
     """Running out of time says nothing about the state; failing does."""
     agent = Agent(tiny.TASK, tiny.settings())

@@ -44,9 +44,8 @@ class Learner:
         generator: torch.Generator,
         termination: Termination | None = None,
         predictable: Callable[[Tensor, Tensor], Tensor] | None = None,
-        renewal: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        """`termination`, `predictable` and `renewal` are the task's."""
+        """`termination` and `predictable` are the task's."""
         self.settings, self.generator, self.action_dim = settings, generator, action_dim
         device = str(next(actor.parameters()).device)
         self.buffer = ReplayBuffer(
@@ -59,7 +58,7 @@ class Learner:
             ensemble, actor, termination, generator, settings.sac.model_penalty
         )
         self.ensemble_trainer = EnsembleTrainer(ensemble, settings.ensemble, generator)
-        self._predictable, self._renewal = predictable, renewal
+        self._predictable = predictable
         self.num_steps = 0
         self.num_trainings = 0
 
@@ -108,7 +107,7 @@ class Learner:
             batch = self._charged(batch)
             return batch, sarsa_target(batch, action, algorithm.critic_target, settings.discount)
         batch = self._charged(self.buffer.sample(settings.batch_size, self.generator))
-        batch = self._with_branches(self._with_renewals(batch))
+        batch = self._with_branches(batch)
         horizon = settings.expansion_horizon
         if horizon > 1 and self.num_trainings > 0 and isinstance(algorithm, SAC):
             return batch, expansion_target(batch, algorithm, self.imagination, horizon)
@@ -118,22 +117,6 @@ class Learner:
         """The batch with the price of its costs taken off its rewards."""
         weight = self.settings.sac.cost_weight
         return batch._replace(reward=batch.reward - weight * batch.cost) if weight > 0 else batch
-
-    def _with_renewals(self, batch: Batch) -> Batch:
-        """The batch in which half the transitions with a renewal begin where a plan would end.
-
-        A plan ends in the predictable state before the renewal, which no transition begins with:
-        what came after the renewal is its value.
-        """
-        if self._renewal is None:
-            return batch
-        reached = self.learnable(batch).next_state
-        half = torch.arange(len(reached), device=reached.device) % 2 == 0
-        chosen = self._renewal(reached) & half
-        return batch._replace(
-            state=torch.where(chosen.unsqueeze(1), reached, batch.state),
-            reward=torch.where(chosen, 0.0, batch.reward),
-        )
 
     def _with_branches(self, batch: Batch) -> Batch:
         """The batch with its first part branched from the ensemble (MBPO), once that is trained."""
