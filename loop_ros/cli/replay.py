@@ -22,6 +22,7 @@ from loop_ros.bags import BagReader
 from loop_ros.cli import replay_summary, run_log
 from loop_ros.cli.arguments import overrides
 from loop_ros.cli.replay_episodes import Replayed, predicts, recordings, replay
+from loop_ros.cli.report import libraries
 from loop_ros.learning import checkpoint
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
@@ -94,13 +95,8 @@ class Replay:
 
 def run(options: argparse.Namespace) -> int:
     """What the command does."""
-    try:
+    with libraries('replay'):
         from loop_ros.cli.report import replay_page
-    except ModuleNotFoundError as error:
-        if error.name not in ('plotly', 'jinja2'):
-            raise
-        raise ValueError(f'replay needs {error.name}: pip install {error.name}') from None
-
     if options.out.is_dir():
         raise ValueError(f'--out {options.out}: is a folder; name the page, as replay.html')
     torch.set_num_threads(options.num_threads)

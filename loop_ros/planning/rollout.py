@@ -153,11 +153,11 @@ class Rollout:
         path, rewards, _ = trajectory
         horizon, models, _, _ = path.shape
         num = actions.shape[1]
-        alive, renewed = _until(self.termination, path), None
+        valued = settings.terminal_value in ('v', 'state')
+        alive = _until(self.termination, path)
+        renewed = _until(self.renewal, path) if valued else None
         if alive is not None:  # what comes after the end of an episode is worth nothing
             rewards = rewards * alive[:-1]
-        if settings.terminal_value in ('v', 'state'):
-            renewed = _until(self.renewal, path)
         if renewed is not None:  # and what comes after a renewal is foretold by the value alone
             rewards = rewards * renewed[:-1]
         discounts = _discounts(settings.discount, horizon + 1, state.device, state.dtype)
@@ -171,7 +171,7 @@ class Rollout:
             )
         else:
             returns = torch.tensordot(discounts[:-1], rewards, dims=1)
-        if settings.terminal_value in ('v', 'state'):
+        if valued:
             end, discount = _end(path, renewed, discounts)
             if settings.terminal_value == 'v':
                 action = self.actor.mean(end)

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,20 @@ def add(commands: Any) -> None:
     parser.set_defaults(run=_run)
 
 
-def _run(options: argparse.Namespace) -> int:
+@contextlib.contextmanager
+def libraries(command: str) -> Iterator[None]:
+    """Around the import of what makes pages: says what a command needs where it is missing."""
     try:
-        from loop_ros.cli.report.page import write
+        yield
     except ModuleNotFoundError as error:
         if error.name not in ('plotly', 'jinja2'):
             raise
-        raise ValueError(f'report needs {error.name}: pip install {error.name}') from None
+        raise ValueError(f'{command} needs {error.name}: pip install {error.name}') from None
+
+
+def _run(options: argparse.Namespace) -> int:
+    with libraries('report'):
+        from loop_ros.cli.report.page import write
     write(options.folders, options.out)
     print(options.out)
     return 0
