@@ -49,7 +49,7 @@ class OfflineRun(Run):
 def read(folder: Path) -> Run:
     """The run in a folder; ValueError where an experiment did not finish there."""
     try:
-        result = json.loads((folder / 'result.json').read_text(encoding='utf-8'))
+        result = _mapping(folder / 'result.json')
         _check(result)
         rows = _table(folder / 'progress.csv', needed=('step', 'return', 'cost'))
         evaluation = folder / 'evaluation.csv'
@@ -93,10 +93,8 @@ def find(folders: Iterable[Path]) -> list[Path]:
     return list(found.values())
 
 
-def _check(result: Any) -> None:
+def _check(result: dict[str, Any]) -> None:
     """Raise ValueError unless it has what every reader of results counts on."""
-    if not isinstance(result, dict):
-        raise ValueError('result.json holds no mapping')
     for name in ('task', 'algorithm'):
         if not isinstance(result.get(name), str):
             raise ValueError(f"result.json: '{name}' is not a name")
@@ -104,7 +102,7 @@ def _check(result: Any) -> None:
         raise ValueError("result.json: 'mean_return' is not a number")
 
 
-def _mapping(path: Path, needed: tuple[str, ...]) -> dict[str, Any]:
+def _mapping(path: Path, needed: tuple[str, ...] = ()) -> dict[str, Any]:
     """A JSON object; ValueError names the file and what is wrong with it."""
     try:
         found = json.loads(path.read_text(encoding='utf-8'))
