@@ -77,6 +77,7 @@ class Agent:
             self._learn_generator,
             self.task.termination,
             self.task.predictable,
+            self.task.renewal,
         )
 
     @property

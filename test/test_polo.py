@@ -7,14 +7,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import tiny
 import torch
 from known_world import LinearActor, LinearCritic, LinearEnsemble, make_rollout, plain_reward
 
+from loop_ros.agent import Agent
+from loop_ros.cli.algorithms import ALGORITHMS
 from loop_ros.learning.polo import POLO
 from loop_ros.models.networks import TwinCritic
 from loop_ros.planning import weighting
 from loop_ros.planning.planner import Planner
 from loop_ros.settings import PlannerSettings, SacSettings
+from loop_ros.sim import registry
 from loop_ros.types import Batch, Scores
 
 STATES = torch.tensor([[1.0], [-2.0], [0.5]])
@@ -57,6 +61,22 @@ def test_the_value_of_the_best_plan() -> None:
     assert found.tolist() == pytest.approx(
         [value(s, [1.0, 1.0]) for s in (1.0, -2.0, 0.5)], abs=0.1
     )
+
+
+def test_a_plan_that_is_renewed_is_worth_the_value_there() -> None:
+    """0.5 is beyond 0.4 once it stays there: one reward and the value; the others go on."""
+    own = planner()
+    own.rollout.renewal = lambda state: (state[..., 0] > 0.4) & (state[..., 0] < 0.6)
+    found = own.values(STATES, settings(initial_std=0.0))
+    stays = [value(s, [0.0, 0.0]) for s in (1.0, -2.0)]
+    assert found.tolist() == pytest.approx([*stays, 0.5 + 0.5 * 8 * 0.5])
+
+
+def test_an_agents_polo_plans_with_what_its_task_renews() -> None:
+    agent = Agent(registry.task('PointGoal1'), tiny.settings().replace(ALGORITHMS['polo']))
+    algorithm = agent.learner.algorithm
+    assert isinstance(algorithm, POLO)
+    assert algorithm.planner.rollout.renewal is agent.task.renewal is not None
 
 
 def test_each_state_has_a_plan_of_its_own() -> None:

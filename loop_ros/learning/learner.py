@@ -44,15 +44,16 @@ class Learner:
         generator: torch.Generator,
         termination: Termination | None = None,
         predictable: Callable[[Tensor, Tensor], Tensor] | None = None,
+        renewal: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        """`termination` and `predictable` are the task's."""
+        """`termination`, `predictable` and `renewal` are the task's."""
         self.settings, self.generator, self.action_dim = settings, generator, action_dim
         device = str(next(actor.parameters()).device)
         self.buffer = ReplayBuffer(
             settings.learning.buffer_size, ensemble.state_dim, action_dim, device
         )
         self.algorithm = _algorithm(
-            ensemble, actor, critic, action_dim, settings, generator, termination
+            ensemble, actor, critic, action_dim, settings, generator, termination, renewal
         )
         self.imagination = Imagination(
             ensemble, actor, termination, generator, settings.sac.model_penalty
@@ -170,6 +171,7 @@ def _algorithm(
     settings: Settings,
     generator: torch.Generator,
     termination: Termination | None,
+    renewal: Callable[[Tensor], Tensor] | None,
 ) -> OffPolicy:
     if isinstance(actor, LatentActor):
         return PLAS(actor, critic, settings.sac, settings.plas, generator)
@@ -178,7 +180,7 @@ def _algorithm(
     if settings.learning.algorithm == 'crr':
         return CRR(actor, critic, settings.sac, settings.crr, generator)
     if settings.learning.algorithm == 'polo':
-        rollout = Rollout(ensemble, actor, critic, None, termination=termination)
+        rollout = Rollout(ensemble, actor, critic, None, termination=termination, renewal=renewal)
         planner = Planner(rollout, action_dim, generator.device, generator)
         return POLO(critic, planner, settings.planner, settings.sac)
     return SAC(actor, critic, action_dim, settings.sac, generator)
