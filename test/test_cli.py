@@ -89,6 +89,19 @@ def test_evaluate_ends_with_one_json_object(
     assert again['mean_return'] == result['mean_return'] != other['mean_return']
 
 
+def test_evaluate_writes_what_it_says(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / 'deep' / 'result.json'
+    for seed in ('5', '6'):  # the second time over what was there
+        said = evaluate(capsys, trained / 'checkpoint', '--seed', seed, '--out', str(out))
+        assert json.loads(out.read_text()) == said
+    assert [file.name for file in out.parent.iterdir()] == ['result.json']
+    folder = ['--checkpoint', str(trained / 'checkpoint'), '--out', str(tmp_path)]
+    assert main(['evaluate', 'drift_car', *folder]) == 2
+    assert f'--out {tmp_path}: is a folder' in capsys.readouterr().err
+
+
 def test_evaluate_takes_settings_and_another_algorithm(
     trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

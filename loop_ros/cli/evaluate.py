@@ -84,6 +84,12 @@ def summarize(agent: Agent, driven: list[Episode]) -> dict[str, Any]:
     }
 
 
+def save(result: dict[str, Any], path: Path) -> None:
+    """The figures as JSON, in place of what was there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint.replace_file(path, (json.dumps(result, indent=2) + '\n').encode())
+
+
 def sweep(agent: Agent, thresholds: list[float], episodes: int, seed: int, out: Path) -> None:
     """The same starts under each threshold: a table, and sweep.json and sweep.png in `out`."""
     from loop_ros.cli import plots

@@ -73,6 +73,7 @@ def _add_evaluate(commands: Any) -> None:
         '--algorithm', choices=sorted(ALGORITHMS), help='plan with this one instead'
     )
     parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
+    parser.add_argument('--out', type=Path, metavar='FILE', help='the same object, as result.json')
     add_common(parser, profile="the checkpoint's")
     parser.set_defaults(run=_evaluate)
 
@@ -159,10 +160,14 @@ def _baseline(options: argparse.Namespace) -> Any:
 def _evaluate(options: argparse.Namespace) -> int:
     from loop_ros.cli import evaluate
 
+    if options.out is not None and options.out.is_dir():
+        raise ValueError(f'--out {options.out}: is a folder; name a file in it')
     _set_threads(options)
     agent = _load(options, ALGORITHMS[options.algorithm] if options.algorithm else {})
     result = evaluate.evaluate(agent, options.episodes, options.seed)
     evaluate.show([result])
+    if options.out is not None:
+        evaluate.save(result, options.out)
     if options.json:
         print(json.dumps(result))
     return 0

@@ -71,9 +71,9 @@ def write(folder: Path, files: dict[str, bytes], metadata: dict[str, Any]) -> No
         digest = hashlib.sha256(data).hexdigest()
         names[name] = f'{name}-{digest[:16]}.safetensors'
         if not (folder / names[name]).is_file():
-            _replace(folder / names[name], data)
+            replace_file(folder / names[name], data)
     content = {'format': FORMAT, 'files': names, **metadata}
-    _replace(folder / METADATA_FILE, (json.dumps(content, indent=2) + '\n').encode())
+    replace_file(folder / METADATA_FILE, (json.dumps(content, indent=2) + '\n').encode())
     for old in (*folder.glob('*.safetensors'), *folder.glob('.*.new')):
         if old.name not in names.values():
             old.unlink(missing_ok=True)
@@ -125,7 +125,7 @@ def resolve(name: str, task: str) -> Path | None:
     return path
 
 
-def _replace(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes) -> None:
     """Write durably under another name, then rename."""
     temporary = path.with_name(f'.{path.name}.new')  # the next write takes over one left by a kill
     with temporary.open('wb') as file:
