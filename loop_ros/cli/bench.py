@@ -9,7 +9,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from loop_ros.cli.arguments import duration, positive
+from loop_ros.cli.arguments import add_common, duration, positive
 
 NEED_ROS = ('bridge', 'latency', 'realtime')
 
@@ -23,6 +23,7 @@ def add(commands: Any) -> None:
     learner = _add(benches, 'learner', 'SAC and ensemble steps against peers')
     _add_device(learner)
     _add_seconds(learner, 10.0)
+    _add_offline(benches)
     bags = _add(benches, 'bags', "transitions out of a bag against rosbags' own reader")
     bags.add_argument('--num', type=positive, default=200_000, help='transitions in the bag')
     bags.add_argument('--repeats', type=positive, default=3)
@@ -58,6 +59,19 @@ def _add_nodes(benches: Any) -> None:
     realtime.add_argument(
         'launch_arguments', nargs='*', metavar='NAME:=VALUE', help='for the launch, as d0:=0.5'
     )
+
+
+def _add_offline(benches: Any) -> None:
+    offline = _add(benches, 'offline', "CRR and PLAS from bags against d3rlpy's")
+    offline.add_argument('--bags', type=Path, nargs='+', required=True, metavar='DIR')
+    offline.add_argument('--task', required=True, help='for example drift_car')
+    offline.add_argument(
+        '--updates', type=positive, default=20_000, help='of each algorithm; default %(default)s'
+    )
+    offline.add_argument(
+        '--episodes', type=positive, default=10, help='of each policy; default %(default)s'
+    )
+    add_common(offline, profile="the task's own")
 
 
 def _add(benches: Any, name: str, description: str) -> argparse.ArgumentParser:
