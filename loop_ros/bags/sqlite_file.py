@@ -23,7 +23,7 @@ def bursts(path: Path, wanted: Callable[[Channel], bool], damage: Damage) -> Ite
     if not _MAGIC.startswith(path.open('rb').read(len(_MAGIC))):
         raise ValueError(f"'{path}' is no sqlite3 file")
     try:
-        with _opened(path, damage) as database:
+        with opened(path, damage) as database:
             yield from _read(database, wanted, damage)
     except sqlite3.DatabaseError as error:
         damage(f'has a missing or broken part ({error})')
@@ -74,7 +74,7 @@ def _read(
 
 
 @contextmanager
-def _opened(path: Path, damage: Damage) -> Iterator[sqlite3.Connection]:
+def opened(path: Path, damage: Damage) -> Iterator[sqlite3.Connection]:
     """The file itself, or where it was left unfinished a copy that sqlite may mend."""
     logs = [found for end in _LOGS if (found := path.with_name(path.name + end)).exists()]
     size, page = path.stat().st_size, _page_size(path)

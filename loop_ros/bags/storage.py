@@ -31,7 +31,7 @@ class Bag:
 
     def topics(self) -> set[Channel]:
         """Topics that have messages, by the bag's own list, else by reading it through."""
-        listed = self._metadata().get('topics_with_message_count')
+        listed = self.metadata().get('topics_with_message_count')
         if listed is not None:
             return {
                 Channel(t['topic_metadata']['name'], t['topic_metadata']['type'])
@@ -56,7 +56,7 @@ class Bag:
 
         `note` hears of each file that is damaged, which is then read up to the damage.
         """
-        if self._metadata().get('compression_mode', '').lower() in ('file', 'message'):
+        if self.metadata().get('compression_mode', '').lower() in ('file', 'message'):
             yield from self._compressed(wanted)
             return
         for file in self.files:
@@ -87,7 +87,7 @@ class Bag:
         except ReaderError as error:
             raise ValueError(f"the compressed bag '{self.path}' cannot be read: {error}") from None
 
-    def _metadata(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """The bag's own description; empty where there is none that can be read."""
         try:
             text = (self.path / 'metadata.yaml').read_text(encoding='utf-8')

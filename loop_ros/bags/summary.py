@@ -35,15 +35,13 @@ class Summary:
     def words(self) -> str:
         """A few lines for people."""
         lines = [
-            f'{_number(self.transitions, "transition")} in {_number(self.episodes, "episode")} '
-            f'from {_number(self.bags, "bag")} ({_number(self.files, "file")})'
+            f'{number(self.transitions, "transition")} in {number(self.episodes, "episode")} '
+            f'from {number(self.bags, "bag")} ({number(self.files, "file")})'
         ]
         if self.dropped:
-            lines.append(
-                f'dropped {_number(self.dropped.total(), "record")}: {_list(self.dropped)}'
-            )
+            lines.append(f'dropped {number(self.dropped.total(), "record")}: {_list(self.dropped)}')
         if self.closed:
-            what = _number(self.closed.total(), 'episode')
+            what = number(self.closed.total(), 'episode')
             lines.append(f'closed {what} early: {_list(self.closed)}')
         return '\n'.join([*lines, *self.notes])
 
@@ -53,7 +51,8 @@ class Summary:
             self.dropped[reason] += count
 
 
-def _number(count: int, noun: str) -> str:
+def number(count: int, noun: str) -> str:
+    """As '1 bag' or '2,000 bags'."""
     return f'{count:,} {noun}{"" if count == 1 else "s"}'
 
 

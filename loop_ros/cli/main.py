@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from loop_ros.cli import bench, offline_commands, report, seeds
+from loop_ros.cli import bench, offline_commands, repair, report, seeds
 from loop_ros.cli.algorithms import ALGORITHMS, GAPS, OMNISAFE, listing
 from loop_ros.cli.arguments import add_common, overrides, positive
 
@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_compare(commands)
     _add_theory(commands)
     offline_commands.add(commands)
+    repair.add(commands)
     bench.add(commands)
     report.add(commands)
     return parser

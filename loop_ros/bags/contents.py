@@ -1,0 +1,105 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the files of a bag hold, and the metadata.yaml that says so."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import yaml
+
+_TEXT_QOS = 9  # the first version of metadata.yaml with 'keep_last' instead of 1
+
+
+class Topic(NamedTuple):
+    """A topic as it was recorded."""
+
+    name: str
+    kind: str  # as 'std_msgs/msg/String'
+    serialization: str
+    qos: str  # the profiles that publishers offered, in YAML
+    hash: str  # of the type's definition
+
+
+@dataclass
+class Contents:
+    """Messages by topic and the times (ns) of the first and the last."""
+
+    topics: Counter[Topic] = field(default_factory=Counter)
+    start: int | None = None
+    end: int = 0
+
+    @property
+    def messages(self) -> int:
+        """How many there are."""
+        return self.topics.total()
+
+    def add(self, topic: Topic, time: int) -> None:
+        """Count a message."""
+        self.topics[topic] += 1
+        self.start = time if self.start is None else min(self.start, time)
+        self.end = max(self.end, time)
+
+    def __add__(self, other: Contents) -> Contents:
+        starts = [each.start for each in (self, other) if each.start is not None]
+        return Contents(
+            self.topics + other.topics, min(starts, default=None), max(self.end, other.end)
+        )
+
+
+def information(
+    storage: str, files: Mapping[str, Contents], before: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The contents of metadata.yaml, in the version in which the topics' QoS is written.
+
+    `before` is that of the bag from which these files were made, where it has one.
+    """
+    before = before or {}
+    whole = sum(files.values(), Contents())
+    text_qos = any(isinstance(p.get('history'), str) for t in whole.topics for p in _profiles(t))
+    compressed = str(before.get('compression_mode', '')).lower() == 'message'
+    topics = [
+        {
+            'topic_metadata': {
+                'name': topic.name,
+                'type': topic.kind,
+                'serialization_format': topic.serialization,
+                'offered_qos_profiles': _profiles(topic) if text_qos else topic.qos,
+                'type_description_hash': topic.hash,
+            },
+            'message_count': count,
+        }
+        for topic, count in whole.topics.items()
+    ]
+    return {
+        'version': _TEXT_QOS if text_qos else _TEXT_QOS - 1,
+        'storage_identifier': storage,
+        **_span(whole),
+        'topics_with_message_count': topics,
+        'compression_format': before.get('compression_format', '') if compressed else '',
+        'compression_mode': before.get('compression_mode', '') if compressed else '',
+        'relative_file_paths': list(files),
+        'files': [{'path': name, **_span(contents)} for name, contents in files.items()],
+        'custom_data': before.get('custom_data'),
+        'ros_distro': before.get('ros_distro', ''),
+    }
+
+
+def _span(contents: Contents) -> dict[str, Any]:
+    start = contents.start or 0
+    return {
+        'starting_time': {'nanoseconds_since_epoch': start},
+        'duration': {'nanoseconds': max(0, contents.end - start)},
+        'message_count': contents.messages,
+    }
+
+
+def _profiles(topic: Topic) -> list[dict[str, Any]]:
+    try:
+        found = yaml.safe_load(topic.qos)
+    except yaml.YAMLError:
+        return []
+    return found if isinstance(found, list) else []

@@ -1,0 +1,111 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The messages of a sqlite3 bag file that are whole, as they are, in a new file with an index."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from loop_ros.bags.channel import Damage
+from loop_ros.bags.contents import Contents, Topic, information
+from loop_ros.bags.sqlite_file import opened
+
+NEEDED = ('topics', 'messages')
+
+
+def copy(source: Path, target: Path, damage: Damage) -> Contents:
+    """Write `target` with what is in `source` up to its first page that is missing.
+
+    Tables and rows stay as they are; `damage` hears in words what was wrong.
+    """
+    contents = Contents()
+    with contextlib.closing(sqlite3.connect(target)) as new, opened(source, damage) as old:
+        old.row_factory = sqlite3.Row
+        reader = _Reader(old, damage)
+        tables, indexes = reader.definitions()
+        if not tables.keys() >= set(NEEDED):
+            return contents
+        for definition in tables.values():
+            new.execute(definition)
+        contents = _fill(reader, new, set(tables))
+        if 'metadata' in tables:
+            _describe(new, target.name, contents)
+        for definition in indexes:  # at once, which is faster
+            new.execute(definition)
+        new.commit()
+    return contents
+
+
+class _Reader:
+    """Rows of a file up to the first that cannot be read."""
+
+    def __init__(self, database: sqlite3.Connection, damage: Damage) -> None:
+        self._database, self._damage = database, damage
+
+    def rows(self, query: str) -> Iterator[sqlite3.Row]:
+        """What a query gives."""
+        try:
+            yield from self._database.execute(query)
+        except sqlite3.DatabaseError as error:
+            self._damage(f'has a missing or broken part ({error})')
+
+    def messages(self) -> Iterator[sqlite3.Row]:
+        """In the order in which they were written."""
+        last = -1
+        for row in self.rows('SELECT * FROM messages ORDER BY id'):
+            last = row['id']
+            yield row
+        # Python's sqlite3 is a row ahead, and where that one is broken forgets the one before it.
+        with contextlib.suppress(sqlite3.DatabaseError):
+            query = 'SELECT * FROM messages WHERE id > ? ORDER BY id LIMIT 1'
+            yield from self._database.execute(query, (last,)).fetchall()
+
+    def definitions(self) -> tuple[dict[str, str], list[str]]:
+        """The SQL of tables, by name, and of indexes."""
+        listed = self.rows('SELECT type, name, sql FROM sqlite_master WHERE sql NOT NULL')
+        found = [row for row in listed if not row['name'].startswith('sqlite_')]  # its own
+        tables = {row['name']: row['sql'] for row in found if row['type'] == 'table'}
+        return tables, [row['sql'] for row in found if row['type'] == 'index']
+
+
+def _fill(reader: _Reader, new: sqlite3.Connection, tables: set[str]) -> Contents:
+    """Copy all rows but those about the file as a whole."""
+    for table in tables - {*NEEDED, 'metadata'}:
+        for row in reader.rows(f'SELECT * FROM "{table}"'):
+            _insert(new, table, row)
+    topics: dict[int, Topic] = {}
+    for row in reader.rows('SELECT * FROM topics'):
+        _insert(new, 'topics', row)
+        topics[row['id']] = _topic(row)
+    contents = Contents()
+    for row in reader.messages():
+        whole = isinstance(row['timestamp'], int) and isinstance(row['data'], bytes)
+        if whole and row['topic_id'] in topics:
+            _insert(new, 'messages', row)
+            contents.add(topics[row['topic_id']], row['timestamp'])
+    return contents
+
+
+def _describe(new: sqlite3.Connection, name: str, contents: Contents) -> None:
+    said = information('sqlite3', {name: contents})
+    new.execute(
+        'INSERT INTO metadata(metadata_version, metadata) VALUES (?, ?)',
+        (said['version'], yaml.safe_dump(said)),
+    )
+
+
+def _insert(new: sqlite3.Connection, table: str, row: sqlite3.Row) -> None:
+    places = ', '.join('?' * len(row))
+    new.execute(f'INSERT INTO "{table}" VALUES ({places})', tuple(row))
+
+
+def _topic(row: sqlite3.Row) -> Topic:
+    """Older bags lack the last columns."""
+    known = dict(row)
+    qos, hash_ = (known.get(c, '') for c in ('offered_qos_profiles', 'type_description_hash'))
+    return Topic(row['name'], row['type'], row['serialization_format'], qos, hash_)
