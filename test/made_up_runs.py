@@ -84,30 +84,33 @@ def write_offline(folder: Path, algorithm: str = 'crr', **result: Any) -> runs.O
         **result,
     }
     (folder / 'offline.json').write_text(json.dumps(content))
-    values = {(2, 0.0): 5.0, (2, 1.0): 7.0, (4, 0.0): 9.0, (4, 1.0): 6.0}
-    spreads = {(2, 0.0): 1.0, (2, 1.0): 2.0, (4, 0.0): 8.0, (4, 1.0): 0.5}
+    returns = {(0.01, 2.0): 5.0, (0.01, 0.5): 7.0, (0.4, 2.0): 9.0, (0.4, 0.5): 6.0}
+    spreads = {(0.01, 2.0): 1.0, (0.01, 0.5): 2.0, (0.4, 2.0): 8.0, (0.4, 0.5): 0.5}
+    candidates = [
+        {
+            'horizon': 2, 'pessimism': 0.5, 'proposal_std': std, 'temperature': eta,
+            'return': value, 'spread': spreads[std, eta], 'lower': value - spreads[std, eta],
+            'mean_cost': 0.5, 'worst_cost': 1.5,
+        }
+        for (std, eta), value in returns.items()
+    ]  # fmt: skip
     expected = {
         'held_out_return': -277.5,
         'model_error': [
             {'step': float(n), 'error': 0.1 * n, 'spread': 0.01 * n, 'reward_error': 0.0}
             for n in (1, 2, 3)
         ],
-        'imagined': {
-            'steps': 100.0, 'return': -313.5, 'spread': 16.5, 'mean_cost': 91.0, 'worst_cost': 94.0
+        'steps': 100.0,
+        'actor': {
+            'return': 4.0, 'spread': 0.25, 'lower': 3.75, 'mean_cost': 91.0, 'worst_cost': 94.0,
+            'value': -3.0, 'value_spread': 1.0,
         },
-        'plans': {'2': {'predicted_return': -7.5, 'spread': 0.5, 'worst_cost': 1.5}},
-        'actor': {'value': 4.0, 'spread': 0.25, 'lower': 3.75},
-        'candidates': [
-            {
-                'horizon': horizon, 'pessimism': pessimism, 'temperature': 0.5, 'value': value,
-                'spread': (spread := spreads[horizon, pessimism]), 'lower': value - spread,
-            }
-            for (horizon, pessimism), value in values.items()
-        ],
+        'candidates': candidates,
         'recommended': {
-            'planner.horizon': 4, 'planner.pessimism': 1.0, 'planner.temperature': 0.5
+            'planner.proposal_std': 0.4, 'planner.temperature': 0.5, 'planner.horizon': 2,
+            'planner.pessimism': 0.5,
         },
-        'recommended_value': {'value': 6.0, 'spread': 0.5, 'lower': 5.5},
+        'plans': {**candidates[-1], 'value': -2.0, 'value_spread': 1.5},
         'better_than_actor': True,
     }  # fmt: skip
     (folder / 'off_policy.json').write_text(json.dumps(expected))

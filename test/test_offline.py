@@ -99,12 +99,21 @@ def test_evaluation_off_policy() -> None:
         for _ in range(2)
     )
     assert found == again
-    assert len(found['candidates']) == 3 * 4 * 6
-    best = max(row['lower'] for row in found['candidates'])
-    assert found['recommended_value']['lower'] == best
+    settings = training.agent.settings.planner
+    pairs = {(row['proposal_std'], row['temperature']) for row in found['candidates']}
+    assert len(pairs) == 4 * 6
+    assert {row['horizon'] for row in found['candidates']} == {2, 4, 10}
+    assert {row['pessimism'] for row in found['candidates']} == {0.0, 0.5, 1.0, 5.0}
+    first, best = found['candidates'][0], found['plans']
+    assert all(first[name] == getattr(settings, name) for name in ('horizon', 'pessimism'))
+    assert best['lower'] == max(row['lower'] for row in found['candidates'])
+    assert {
+        f'planner.{name}': best[name]
+        for name in ('proposal_std', 'temperature', 'horizon', 'pessimism')
+    } == (found['recommended'])
     assert training.agent.settings.replace(found['recommended']).planner.actor_fraction == 1.0
     assert [row['step'] for row in found['model_error']] == [float(n) for n in range(1, 11)]
-    assert found['imagined']['steps'] == 5.0
+    assert found['steps'] == 5.0
 
 
 def test_table_4() -> None:

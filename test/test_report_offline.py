@@ -28,7 +28,7 @@ def table(page: Page, column: str) -> dict[str, dict[str, str]]:
     header = page.rows[start]
     found = {}
     for row in page.rows[start + 1 :]:
-        if len(row) != len(header) or row[0] in ('run', 'horizon'):
+        if len(row) != len(header) or row[0] in ('run', 'H'):
             break
         found[row[0]] = dict(zip(header, row, strict=True))
     return found
@@ -50,12 +50,13 @@ def test_data_and_expectations_of_each_run(tmp_path: Path) -> None:
         'return, most': '-151.5', 'cost, all': '2,658', 'model error, 1 step': '0.1',
         'many steps': '0.3 after 3', 'hours': '0.10',
     }  # fmt: skip
-    expected = table(page, 'imagined return')
+    expected = table(page, 'actor, imagined')
     assert expected['medium'] == {
-        'run': 'medium', 'held-out return': '-277.5', 'imagined return': '-313.5 +- 16.5',
-        'imagined worst cost': '94', 'driven return': '-280.2 +- 12.5', 'driven cost, mean': '88.5',
-        'most': '92', 'value, actor': '4 +- 0.25', 'value, plans': '6 +- 0.5',
-        'recommended': 'H 4, beta_pess 1, eta 0.5', 'gain': 'certain',
+        'run': 'medium', 'held-out return': '-277.5', 'actor, imagined': '4 +- 0.25',
+        'plans, imagined': '6 +- 0.5', 'their worst cost': '1.5', 'driven return': '-280.2 +- 12.5',
+        'driven cost, mean': '88.5', 'most': '92', 'actor, value': '-3 +- 1',
+        'plans, value': '-2 +- 1.5', 'recommended': 'H 2, sigma 0.4, eta 0.5, beta_pess 0.5',
+        'gain': 'certain',
     }  # fmt: skip
     assert expected['replay']['driven return'] == '–'
     assert 'Imagined episodes have 100 steps.' in text
@@ -65,25 +66,25 @@ def test_data_and_expectations_of_each_run(tmp_path: Path) -> None:
 def test_candidates_are_listed_and_drawn(tmp_path: Path) -> None:
     write_offline(tmp_path / 'crr')
     text, page = report(tmp_path / 'crr', out=tmp_path / 'report.html')
-    start = page.rows.index(['horizon', 'beta_pess', 'eta', 'value', 'spread', 'less spread'])
-    assert [row[:2] + row[3:] for row in page.rows[start + 1 : start + 5]] == [
-        ['4', '1', '6', '0.5', '5.5'],
-        ['2', '1', '7', '2', '5'],
-        ['2', '0', '5', '1', '4'],
-        ['4', '0', '9', '8', '1'],
+    header = ['H', 'sigma', 'eta', 'beta_pess', 'imagined return', 'spread', 'less spread']
+    start = page.rows.index([*header, 'cost', 'worst'])
+    assert [row[1:3] + row[4:] for row in page.rows[start + 1 : start + 5]] == [
+        ['0.4', '0.5', '6', '0.5', '5.5', '0.5', '1.5'],
+        ['0.01', '0.5', '7', '2', '5', '0.5', '1.5'],
+        ['0.01', '2', '5', '1', '4', '0.5', '1.5'],
+        ['0.4', '2', '9', '8', '1', '0.5', '1.5'],
     ]
-    assert 'promise -7.5 +- 0.5, worst cost 1.5' in text
     error, candidates = (json.loads(s) for s in page.texts['script'] if s.startswith('{"data"'))
     assert [trace['y'] for trace in error['data']] == [
         pytest.approx([0.1, 0.2, 0.3]), pytest.approx([0.01, 0.02, 0.03]),
     ]  # fmt: skip
     by_name = {trace['name']: trace for trace in candidates['data']}
-    assert by_name['H 2, beta_pess 1']['y'] == [7.0]
-    assert by_name['H 2, beta_pess 1']['error_y']['array'] == [2.0]
-    best, star = by_name['H 4, beta_pess 1'], by_name['recommended']
-    assert (star['x'], star['y']) == (best['x'], best['y']) == (best['x'], [6.0])
-    assert best['customdata'] == [0.5]
-    assert len(by_name) == 5
+    narrow, wide = (by_name[f'sigma {std}, H 2, beta_pess 0.5'] for std in (0.01, 0.4))
+    assert (narrow['x'], narrow['y']) == ([0.5, 2.0], [7.0, 5.0])
+    assert narrow['error_y']['array'] == [2.0, 1.0]
+    star = by_name['recommended']
+    assert (star['x'], star['y']) == ([wide['x'][0]], [wide['y'][0]]) == ([0.5], [6.0])
+    assert len(by_name) == 3
 
 
 def test_online_and_offline_runs_of_a_task_share_its_section(tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_without_off_policy_evaluation(tmp_path: Path) -> None:
     (tmp_path / 'runs' / 'mbop' / 'off_policy.json').unlink()
     text, page = report(tmp_path / 'runs', out=tmp_path / 'report.html')
     assert table(page, 'transitions')['mbop']['model error, 1 step'] == '–'
-    assert table(page, 'imagined return')['mbop']['recommended'] == '–'
+    assert table(page, 'actor, imagined')['mbop']['recommended'] == '–'
     assert 'Not evaluated off policy: mbop.' in text
 
 

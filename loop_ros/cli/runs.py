@@ -72,8 +72,8 @@ def read_offline(folder: Path) -> OfflineRun:
         rows = _table(progress, needed=('step',)) if progress.exists() else []
         expected = evaluated = None
         if (folder / EXPECTED).exists():
-            needed = ('model_error', 'imagined', 'actor', 'candidates', 'recommended')
-            expected = _mapping(folder / EXPECTED, (*needed, 'recommended_value'))
+            needed = ('model_error', 'actor', 'plans', 'candidates', 'recommended')
+            expected = _mapping(folder / EXPECTED, needed)
         if (folder / 'result.json').exists():
             evaluated = _mapping(folder / 'result.json', ('mean_return',))
     except (OSError, ValueError) as error:

@@ -154,8 +154,15 @@ class Training:
 
     def _evaluate(self, training: OfflineTraining) -> None:
         agent = training.agent
-        _say('off-policy evaluation')
-        found = off_policy_evaluation.evaluate(agent, training.data, training.held_out, self.seed)
+        with run_log.progress_bar() as progress:
+            bar = progress.add_task('settings tried', total=None, figures='')
+            found = off_policy_evaluation.evaluate(
+                agent,
+                training.data,
+                training.held_out,
+                self.seed,
+                tried=lambda: progress.advance(bar),
+            )
         _write(self.out / 'off_policy.json', found)
         for name in ('candidates', 'model_error'):
             table = run_log.Table(self.out / f'off_policy_{name}.csv', [])
@@ -213,23 +220,25 @@ def read(bags: list[Path], task: Task) -> OfflineData:
 
 def show(found: dict[str, Any]) -> None:
     """The figures people ask for first."""
-    imagined, actor = found['imagined'], found['actor']
-    best = found['recommended_value']
-    error = found['model_error'][0]
-    last = found['model_error'][-1]
+    actor, plans = found['actor'], found['plans']
+    error, last = found['model_error'][0], found['model_error'][-1]
     chosen = ' '.join(f'{name}={value:g}' for name, value in found['recommended'].items())
     lines = [
         f'model error     {error["error"]:.3f} after 1 step, {last["error"]:.3f} after '
         f'{last["step"]:.0f}, in standard deviations of the states',
         f'held-out return {found["held_out_return"]:.1f} an episode, as recorded',
-        f'imagined        {imagined["return"]:.1f} +- {imagined["spread"]:.1f} in '
-        f'{imagined["steps"]:.0f} steps of the actor, worst cost {imagined["worst_cost"]:.1f}',
-        f'value           {actor["value"]:.2f} +- {actor["spread"]:.2f} of the actor alone',
-        f'                {best["value"]:.2f} +- {best["spread"]:.2f} of plans with {chosen}',
+        f'imagined        {_expectation(actor)}: the actor alone, {found["steps"]:.0f} steps',
+        f'                {_expectation(plans)}: plans with {chosen}',
+        f'fitted Q        {actor["value"]:.2f} +- {actor["value_spread"]:.2f} and '
+        f'{plans["value"]:.2f} +- {plans["value_spread"]:.2f}, discounted',
     ]
     if not found['better_than_actor']:
         lines.append('                the difference is within the spread: not certain')
     Console().print('\n'.join(lines), highlight=False)
+
+
+def _expectation(of: dict[str, float]) -> str:
+    return f'{of["return"]:.1f} +- {of["spread"]:.1f}, worst cost {of["worst_cost"]:.1f}'
 
 
 def _say(text: str) -> None:

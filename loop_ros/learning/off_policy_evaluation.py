@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +14,21 @@ import torch
 from torch import Tensor
 
 from loop_ros.agent import Agent
-from loop_ros.learning.fitted_q import FittedQ, Value
+from loop_ros.learning.fitted_q import FittedQ
+from loop_ros.learning.imagined_episodes import Plans, Policy, imagined
 from loop_ros.learning.offline_data import OfflineData, rows_of
-from loop_ros.settings import PlannerSettings
 
-# What the paper searched (appendix C.3).
-HORIZONS = (2, 4, 10)
-PESSIMISMS = (0.0, 0.5, 1.0, 5.0)
-INVERSE_TEMPERATURES = (0.01, 0.03, 0.1, 1.0, 3.0, 10.0)
+# What the paper searched (appendix C.3; 0.4 by Table 4), in the order of the search here.
+SEARCH: tuple[dict[str, tuple[float, ...]], ...] = (
+    {
+        'proposal_std': (0.01, 0.05, 0.1, 0.4),
+        'temperature': tuple(1.0 / inverse for inverse in (0.01, 0.03, 0.1, 1.0, 3.0, 10.0)),
+    },
+    {'horizon': (2, 4, 10)},
+    {'pessimism': (0.0, 0.5, 1.0, 5.0)},
+)
+FARTHEST = max(SEARCH[1]['horizon'])
+Tried = Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -28,27 +37,34 @@ class Effort:
 
     states: int = 1000  # transitions that fitted Q evaluation learns from; a plan each
     starts: int = 100  # held-out start states
+    imagined: int = 8  # of them in imagined episodes; each is driven in every model
     sequences: int = 32  # candidates of each plan
-    steps: int = 200  # of imagined episodes
+    steps: int = 100  # of imagined episodes
     members: int = 4
     features: int = 256
 
 
 @torch.no_grad()
 def evaluate(
-    agent: Agent, data: OfflineData, held_out: Tensor, seed: int = 0, effort: Effort | None = None
+    agent: Agent,
+    data: OfflineData,
+    held_out: Tensor,
+    seed: int = 0,
+    effort: Effort | None = None,
+    tried: Tried = lambda: None,
 ) -> dict[str, Any]:
-    """Model error, imagined episodes, fitted Q evaluation and recommended planner settings."""
+    """Model error, imagined episodes, fitted Q evaluation and recommended planner settings.
+
+    `tried` is called before each set of settings is.
+    """
     effort = effort or Effort()
-    generator = torch.Generator().manual_seed(seed)
     starts = _starts(data, held_out, effort.starts)
-    choice = choose(agent, data, starts, generator, effort)
+    generator = torch.Generator().manual_seed(seed)
     return {
         'held_out_episodes': int(data.episode[held_out].unique().numel()),
         'held_out_return': float(data.returns()[data.episode[held_out].unique()].mean()),
-        'model_error': model_error(agent, data, held_out, max(HORIZONS), generator),
-        'imagined': imagined(agent, starts, effort.steps),
-        **choice,
+        'model_error': model_error(agent, data, held_out, int(FARTHEST), generator),
+        **choose(agent, data, starts, seed, effort, tried),
     }
 
 
@@ -94,129 +110,66 @@ def model_error(
     return table
 
 
-def imagined(agent: Agent, starts: Tensor, steps: int) -> dict[str, float]:
-    """Episodes of the actor in each model's mean, from states [B, S]; sums without discount.
+def choose(
+    agent: Agent, data: OfflineData, starts: Tensor, seed: int, effort: Effort, tried: Tried
+) -> dict[str, Any]:
+    """The actor and plans by the paper's settings, in imagined episodes from states [B, S].
 
-    `spread` is the standard deviation over models of the mean return, `worst_cost` the largest cost
-    of any episode in any model.
+    Recommended is what has the highest return less its spread over models. Settings are searched
+    one after the other, the two that shape a plan most together. Fitted Q evaluation, which asks no
+    model, gives a second opinion of the actor and of what is recommended.
     """
-    ensemble, task = agent.ensemble, agent.task
-    steps = min(steps, task.max_episode_steps)
-    states = starts.to(agent.device).expand(ensemble.num_models, -1, -1)
-    returns = torch.zeros(states.shape[:2], device=agent.device)
-    costs, alive = torch.zeros_like(returns), torch.ones_like(returns)
-    for _ in range(steps):
-        predicted = ensemble.predict(states, agent.actor.act(states, _no_noise(agent, states)))
-        states = predicted.next_state
-        known = agent.settings.planner.cost_source == 'known' and task.cost is not None
-        cost = task.cost(states) if known and task.cost else predicted.cost.clamp(min=0.0)
-        returns, costs = returns + alive * predicted.reward, costs + alive * cost
-        if task.termination is not None:
-            alive = alive * (~task.termination(states)).to(alive.dtype)
-    by_model = returns.mean(dim=1)
+    own, steps = agent.settings.planner, min(effort.steps, agent.task.max_episode_steps)
+    some = starts[: effort.imagined]
+
+    def judged(chosen: dict[str, float]) -> dict[str, float]:
+        settings = dataclasses.replace(own, **chosen)  # type: ignore[arg-type]
+        tried()
+        plans = Plans(agent, settings, effort.sequences, seed)
+        return {**chosen, **imagined(agent, plans, some, steps)}
+
+    best = judged({name: getattr(own, name) for grid in SEARCH for name in grid})
+    candidates = [best]
+    for grid in SEARCH:
+        base = {name: best[name] for each in SEARCH for name in each}
+        for values in itertools.product(*grid.values()):
+            chosen = {**base, **dict(zip(grid, values, strict=True))}
+            if chosen != base:
+                candidates.append(judged(chosen))
+        best = max(candidates, key=lambda row: row['lower'])
+    recommended = {name: best[name] for grid in SEARCH for name in grid}
+    actor = imagined(agent, agent.actor.mean, some, steps)
+    plans = Plans(agent, dataclasses.replace(own, **recommended), effort.sequences, seed)  # type: ignore[arg-type]
+    fitted = _Fitted(agent, data, starts, seed, effort)
     return {
         'steps': float(steps),
-        'return': float(by_model.mean()),
-        'spread': float(by_model.std(correction=0)),
-        'mean_cost': float(costs.mean()),
-        'worst_cost': float(costs.max()),
-    }
-
-
-def choose(
-    agent: Agent,
-    data: OfflineData,
-    starts: Tensor,
-    generator: torch.Generator,
-    effort: Effort,
-) -> dict[str, Any]:
-    """Fitted Q evaluation of the actor and of plans by each of the paper's settings.
-
-    Recommended is what has the highest value less its spread; where that is the actor itself, the
-    plans' gain is not certain.
-    """
-    index = torch.randperm(len(data), generator=generator)[: effort.states]
-    batch = rows_of(data.batch, index)
-    discount = agent.settings.sac.discount
-    seed = int(torch.randint(2**31, (), generator=generator))
-    fitted = FittedQ(batch, discount, effort.members, effort.features, seed)
-    states = torch.cat((batch.next_state, starts)).to(agent.device)
-
-    def row(action: Tensor, **chosen: Any) -> dict[str, Any]:
-        value = fitted.value(action[: len(batch.reward)], starts, action[len(batch.reward) :])
-        return {**chosen, **_figures(value)}
-
-    actor = row(agent.actor.mean(states).cpu())
-    candidates, plans = [], {}
-    for horizon in HORIZONS:
-        scored = _Scored(agent, states, horizon, effort.sequences, generator)
-        plans[str(horizon)] = scored.of_starts(len(starts), agent.settings.planner)
-        for pessimism in PESSIMISMS:
-            for inverse in INVERSE_TEMPERATURES:
-                action = scored.action(pessimism, 1.0 / inverse).cpu()
-                candidates.append(
-                    row(action, horizon=horizon, pessimism=pessimism, temperature=1.0 / inverse)
-                )
-    best = max(candidates, key=lambda found: found['lower'])
-    names = ('horizon', 'pessimism', 'temperature')
-    return {
-        'plans': plans,
-        'actor': actor,
+        'actor': {**actor, **fitted.value(agent.actor.mean)},
         'candidates': candidates,
-        'recommended': {f'planner.{name}': best[name] for name in names},
-        'recommended_value': {name: best[name] for name in ('value', 'spread', 'lower')},
-        'better_than_actor': best['lower'] > actor['value'] + actor['spread'],
+        'recommended': {f'planner.{name}': value for name, value in recommended.items()},
+        'plans': {**best, **fitted.value(plans)},
+        'better_than_actor': best['lower'] > actor['return'] + actor['spread'],
     }
 
 
-class _Scored:
-    """Proposals from many states at once, and what the models say of them."""
+class _Fitted:
+    """Fitted Q evaluation of policies, from a part of the data and at the starts [B, S]."""
 
     def __init__(
-        self, agent: Agent, states: Tensor, horizon: int, num: int, generator: torch.Generator
+        self, agent: Agent, data: OfflineData, starts: Tensor, seed: int, effort: Effort
     ) -> None:
-        planner = agent.settings.planner
-        settings = dataclasses.replace(planner, horizon=horizon, propagate_noise=False)
-        rollout = agent.planner.rollout
-        rollout.refresh(settings)
-        shape = (len(states), num, horizon, len(agent.task.action_labels))
-        noise = torch.randn(shape, generator=generator).to(agent.device)
-        self.sequences = rollout.actor_sequences(states, noise, settings)  # [M, n, H, A]
-        starts = states.repeat_interleave(num, dim=0)
-        flat = self.sequences.flatten(0, 1)
-        # Scores are linear in the pessimism: two of them say the mean and the deviation.
-        hopeful = rollout(starts, flat, None, dataclasses.replace(settings, pessimism=0.0))
-        cautious = rollout(starts, flat, None, dataclasses.replace(settings, pessimism=1.0))
-        self.mean = hopeful.returns.view(len(states), num)
-        self.std = (hopeful.returns - cautious.returns).view(len(states), num)
-        self.costs = hopeful.costs.view(len(states), num)
+        generator = torch.Generator().manual_seed(seed)
+        index = torch.randperm(len(data), generator=generator)[: effort.states]
+        batch = rows_of(data.batch, index)
+        discount = agent.settings.sac.discount
+        self._fitted = FittedQ(batch, discount, effort.members, effort.features, seed)
+        self._states = torch.cat((batch.next_state, starts)).to(agent.device)
+        self._starts, self._num = starts, len(batch.reward)
 
-    def weights(self, pessimism: float, temperature: float) -> Tensor:
-        """Of the sequences [M, n], as ARC has them (Eq. 8 and 9)."""
-        return torch.softmax((self.mean - pessimism * self.std) / temperature, dim=-1)
-
-    def action(self, pessimism: float, temperature: float) -> Tensor:
-        """What would be done in each state [M, A]."""
-        weights = self.weights(pessimism, temperature)[..., None]
-        return (weights * self.sequences[:, :, 0]).sum(dim=1)
-
-    def of_starts(self, num: int, settings: PlannerSettings) -> dict[str, float]:
-        """What the models promise of the last `num` states' plans, under the agent's settings."""
-        weights = self.weights(settings.pessimism, settings.temperature)[-num:]
-        likely = weights > 1e-3
-        return {
-            'predicted_return': float((weights * self.mean[-num:]).sum(dim=1).mean()),
-            'spread': float((weights * self.std[-num:]).sum(dim=1).mean()),
-            'worst_cost': float(torch.where(likely, self.costs[-num:], 0.0).max()),
-        }
-
-
-def _figures(value: Value) -> dict[str, float]:
-    return {
-        'value': value.mean,
-        'spread': value.spread,
-        'lower': value.mean - value.spread,
-    }
+    def value(self, policy: Policy) -> dict[str, float]:
+        """Its discounted value, and how far the members are apart."""
+        action = policy(self._states).cpu()
+        value = self._fitted.value(action[: self._num], self._starts, action[self._num :])
+        return {'value': value.mean, 'value_spread': value.spread}
 
 
 def _starts(data: OfflineData, held_out: Tensor, most: int) -> Tensor:
@@ -226,10 +179,6 @@ def _starts(data: OfflineData, held_out: Tensor, most: int) -> Tensor:
     if len(chosen) == 0:
         chosen = first[held_out[first]]
     return data.batch.state[chosen[:most]]
-
-
-def _no_noise(agent: Agent, states: Tensor) -> Tensor:
-    return states.new_zeros(*states.shape[:-1], len(agent.task.action_labels))
 
 
 def _std(values: Tensor) -> Tensor:

@@ -17,7 +17,10 @@ from loop_ros.cli.report.tables import NONE, Table, number
 from loop_ros.cli.runs import OfflineRun
 
 GOLD = figures.COLOURS[4]
-SYMBOLS = ('circle', 'square', 'diamond', 'cross')
+SYMBOLS = ('circle', 'square', 'diamond', 'cross', 'triangle-up', 'triangle-down')
+SHORT = {
+    'horizon': 'H', 'proposal_std': 'sigma', 'temperature': 'eta', 'pessimism': 'beta_pess'
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -108,17 +111,18 @@ def _data_row(each: Labelled) -> list[str]:
 def _expected(trained: list[Labelled]) -> Table:
     """Off-policy figures; what was driven beside what was imagined, where something was."""
     driven = any(each.run.evaluated for each in trained)
-    columns = ['run', 'held-out return', 'imagined return', 'imagined worst cost']
+    columns = ['run', 'held-out return', 'actor, imagined', 'plans, imagined', 'their worst cost']
     if driven:
         columns += ['driven return', 'driven cost, mean', 'most']
-    columns += ['value, actor', 'value, plans', 'recommended', 'gain']
+    columns += ['actor, value', 'plans, value', 'recommended', 'gain']
     notes = [
-        'Imagined: episodes of the actor in the models, undiscounted; +- between models. Value: '
-        'fitted Q evaluation, discounted, from held-out starts; +- between its members. '
-        'Recommended is the candidate with the highest value less its spread; its gain over the '
-        'actor is certain where it exceeds both spreads.'
+        'Imagined: episodes in the models, undiscounted, of the actor and of plans by the '
+        'recommended settings; +- between models. Value: fitted Q evaluation of the same two, '
+        'which asks no model, discounted, from held-out starts; +- between its members. '
+        'Recommended is the candidate with the highest imagined return less its spread; its gain '
+        'over the actor is certain where it exceeds both spreads.'
     ]
-    steps = {f'{e["imagined"]["steps"]:.0f}' for each in trained if (e := each.run.expected)}
+    steps = {f'{e["steps"]:.0f}' for each in trained if (e := each.run.expected)}
     if steps:
         notes[0] += f' Imagined episodes have {" or ".join(sorted(steps))} steps.'
     if driven:
@@ -134,17 +138,18 @@ def _expected(trained: list[Labelled]) -> Table:
 
 def _expected_row(each: Labelled, driven: bool) -> list[str]:
     expected = each.run.expected
-    imagined, valued = [NONE] * 3, [NONE] * 4
+    imagined, valued = [NONE] * 4, [NONE] * 4
     if expected:
-        of_models, best = expected['imagined'], expected['recommended_value']
+        actor, plans = expected['actor'], expected['plans']
         imagined = [
             number(expected.get('held_out_return')),
-            _spread(of_models['return'], of_models['spread']),
-            number(of_models['worst_cost']),
+            _spread(actor['return'], actor['spread']),
+            _spread(plans['return'], plans['spread']),
+            number(plans['worst_cost']),
         ]
         valued = [
-            _spread(expected['actor']['value'], expected['actor']['spread']),
-            _spread(best['value'], best['spread']),
+            _spread(actor['value'], actor['value_spread']),
+            _spread(plans['value'], plans['value_spread']),
             _settings(expected['recommended']),
             'certain' if expected.get('better_than_actor') else 'uncertain',
         ]
@@ -164,24 +169,13 @@ def _candidates(each: Labelled) -> Table:
     """All of them, the best first."""
     expected = each.run.expected or {}
     ordered = sorted(expected['candidates'], key=lambda row: -float(row['lower']))
-    rows = [
-        [
-            f'{row["horizon"]}',
-            number(row['pessimism']),
-            number(row['temperature']),
-            number(row['value']),
-            number(row['spread']),
-            number(row['lower']),
-        ]
-        for row in ordered
-    ]
-    notes = [
-        f'Horizon {horizon}, planned with the settings of the checkpoint otherwise: the models '
-        f'promise {_spread(plan["predicted_return"], plan["spread"])}, worst cost '
-        f'{number(plan["worst_cost"])}, from held-out starts.'
-        for horizon, plan in expected.get('plans', {}).items()
-    ]
-    return Table(['horizon', 'beta_pess', 'eta', 'value', 'spread', 'less spread'], rows, notes)
+    settings = list(SHORT)
+    figures_of = ('return', 'spread', 'lower', 'mean_cost', 'worst_cost')
+    rows = [[f'{row[name]:.3g}' for name in settings] for row in ordered]
+    for cells, row in zip(rows, ordered, strict=True):
+        cells += [number(row[name]) for name in figures_of]
+    columns = [*SHORT.values(), 'imagined return', 'spread', 'less spread', 'cost', 'worst']
+    return Table(columns, rows, [])
 
 
 def _model_error(judged: list[Labelled]) -> figures.Figure:
@@ -210,38 +204,33 @@ def _model_error(judged: list[Labelled]) -> figures.Figure:
 
 
 def _candidates_drawn(each: Labelled) -> figures.Figure:
-    """Values over eta: a colour for each horizon, a symbol for each beta_pess."""
+    """Imagined returns over eta: a colour for each sigma, a symbol for each H and beta_pess."""
     expected = each.run.expected or {}
-    candidates = expected['candidates']
-    horizons = sorted({row['horizon'] for row in candidates})
-    levels = sorted({row['pessimism'] for row in candidates})
-    figure = go.Figure(layout=figures.plain_layout('eta', 'value'))
-
-    def shift(horizon: float, level: float) -> float:
-        """Beside each other the bars of one value of eta can be told apart."""
-        place = levels.index(level) + len(levels) * horizons.index(horizon)
-        return float(1.05 ** (place - (len(levels) * len(horizons) - 1) / 2))
-
-    for horizon in horizons:
-        for level in levels:
-            rows = [r for r in candidates if (r['horizon'], r['pessimism']) == (horizon, level)]
-            rows.sort(key=lambda row: float(row['temperature']))
-            colour = figures.COLOURS[horizons.index(horizon) % len(figures.COLOURS)]
-            figure.add_scatter(
-                x=[row['temperature'] * shift(horizon, level) for row in rows],
-                y=[row['value'] for row in rows],
-                error_y={'array': [row['spread'] for row in rows], 'thickness': 1, 'width': 0},
-                mode='markers',
-                name=f'H {horizon}, beta_pess {level:g}',
-                marker={'color': colour, 'symbol': SYMBOLS[levels.index(level) % len(SYMBOLS)]},
-                customdata=[row['temperature'] for row in rows],
-                hovertemplate='eta %{customdata:.3g}: %{y:.4g}',
-            )
+    groups: dict[tuple[float, float, float], list[dict[str, float]]] = {}
+    for row in expected['candidates']:
+        groups.setdefault((row['proposal_std'], row['horizon'], row['pessimism']), []).append(row)
+    colours = sorted({std for std, _, _ in groups})
+    symbols = list(dict.fromkeys(tuple(rest) for _, *rest in groups))
+    figure = go.Figure(layout=figures.plain_layout('eta', 'imagined return'))
+    for (std, *rest), rows in sorted(groups.items()):
+        rows.sort(key=lambda row: row['temperature'])
+        horizon, pessimism = rest
+        figure.add_scatter(
+            x=[row['temperature'] for row in rows],
+            y=[row['return'] for row in rows],
+            error_y={'array': [row['spread'] for row in rows], 'thickness': 1, 'width': 0},
+            mode='lines+markers',
+            name=f'sigma {std:g}, H {horizon:g}, beta_pess {pessimism:g}',
+            marker={
+                'color': figures.COLOURS[colours.index(std) % len(figures.COLOURS)],
+                'symbol': SYMBOLS[symbols.index(tuple(rest)) % len(SYMBOLS)],
+            },
+        )
     _add_actor(figure, expected)
-    best = {name.partition('.')[2]: value for name, value in expected['recommended'].items()}
+    best = expected['plans']
     figure.add_scatter(
-        x=[best['temperature'] * shift(best['horizon'], best['pessimism'])],
-        y=[expected['recommended_value']['value']],
+        x=[best['temperature']],
+        y=[best['return']],
         mode='markers',
         name='recommended',
         marker={'color': GOLD, 'symbol': 'star', 'size': 14},
@@ -249,15 +238,15 @@ def _candidates_drawn(each: Labelled) -> figures.Figure:
     figure.update_xaxes(type='log')
     figure.update_layout(height=460)
     return figures.Figure(
-        f'{each.label}: value of plans by their settings',
-        f'Bars: spread of the evaluation. Recommended: H {best["horizon"]}, beta_pess '
-        f'{best["pessimism"]:g}, eta {best["temperature"]:.3g}. Grey: the actor alone.',
+        f'{each.label}: imagined return of plans by their settings',
+        f'Bars: spread of the models. Recommended: {_settings(expected["recommended"])}. Grey: the '
+        'actor alone.',
         figure,
     )
 
 
 def _add_actor(figure: go.Figure, expected: dict[str, Any]) -> None:
-    value, spread = expected['actor']['value'], expected['actor']['spread']
+    value, spread = expected['actor']['return'], expected['actor']['spread']
     line = {'color': figures.GREY, 'dash': 'dash', 'width': 1.5}
     figure.add_hline(y=value, line=line)
     figure.add_hrect(
@@ -266,11 +255,8 @@ def _add_actor(figure: go.Figure, expected: dict[str, Any]) -> None:
 
 
 def _settings(recommended: dict[str, float]) -> str:
-    short = {'horizon': 'H', 'pessimism': 'beta_pess', 'temperature': 'eta'}
-    names = {name: name.partition('.')[2] for name in recommended}
-    return ', '.join(
-        f'{short.get(names[name], names[name])} {value:.3g}' for name, value in recommended.items()
-    )
+    names = {name.partition('.')[2]: value for name, value in recommended.items()}
+    return ', '.join(f'{SHORT[name]} {names[name]:.3g}' for name in SHORT)
 
 
 def _spread(value: float | None, spread: float) -> str:

@@ -1,0 +1,75 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Episodes in the learned models: of an actor, or of plans by any settings."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from loop_ros.agent import Agent
+from loop_ros.settings import PlannerSettings
+
+Policy = Callable[[Tensor], Tensor]  # states [M, S] to actions [M, A]
+
+
+@torch.inference_mode()
+def imagined(agent: Agent, policy: Policy, starts: Tensor, steps: int) -> dict[str, float]:
+    """Episodes of a policy in each model's mean, from states [B, S]; sums without discount.
+
+    `spread` is the standard deviation over models of the mean return and `lower` the return less
+    it; `worst_cost` is the largest cost of any episode in any model. Plans look ahead in the same
+    models, so where the data are few they are judged too kindly.
+    """
+    ensemble, task = agent.ensemble, agent.task
+    known = agent.settings.planner.cost_source == 'known'
+    states = starts.to(agent.device).expand(ensemble.num_models, -1, -1)
+    returns = torch.zeros(states.shape[:2], device=agent.device)
+    costs, alive = torch.zeros_like(returns), torch.ones_like(returns)
+    for _ in range(steps):
+        action = policy(states.flatten(0, 1)).unflatten(0, states.shape[:2])
+        predicted = ensemble.predict(states, action)
+        states = predicted.next_state
+        cost = task.cost(states) if known and task.cost else predicted.cost.clamp(min=0.0)
+        returns, costs = returns + alive * predicted.reward, costs + alive * cost
+        if task.termination is not None:
+            alive = alive * (~task.termination(states)).to(alive.dtype)
+    by_model = returns.mean(dim=1)
+    mean, spread = float(by_model.mean()), float(by_model.std(correction=0))
+    return {
+        'return': mean,
+        'spread': spread,
+        'lower': mean - spread,
+        'mean_cost': float(costs.mean()),
+        'worst_cost': float(costs.max()),
+    }
+
+
+class Plans:
+    """What ARC does offline, in many states at once: one iteration, proposals of the actor alone.
+
+    Eq. 8 with the objective of Eq. 9; models are followed by their means.
+    """
+
+    def __init__(self, agent: Agent, settings: PlannerSettings, num: int, seed: int) -> None:
+        """`num` sequences for each state, drawn alike for one `seed`."""
+        self.settings = dataclasses.replace(settings, propagate_noise=False)
+        self._rollout, self._num = agent.planner.rollout, num
+        self._action_dim = len(agent.task.action_labels)
+        self._generator = torch.Generator().manual_seed(seed)
+        self._rollout.refresh(self.settings)
+
+    @torch.inference_mode()
+    def __call__(self, states: Tensor) -> Tensor:
+        """Actions [M, A] in states [M, S]."""
+        shape = (len(states), self._num, self.settings.horizon, self._action_dim)
+        noise = torch.randn(shape, generator=self._generator).to(states.device)
+        sequences = self._rollout.actor_sequences(states, noise, self.settings)  # [M, n, H, A]
+        starts = states.repeat_interleave(self._num, dim=0)
+        scores = self._rollout(starts, sequences.flatten(0, 1), None, self.settings)
+        scaled = scores.returns.view(len(states), self._num) / self.settings.temperature
+        weights = torch.softmax(scaled, dim=-1)[..., None]
+        return (weights * sequences[:, :, 0]).sum(dim=1)
