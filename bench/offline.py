@@ -23,7 +23,6 @@ import importlib
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -111,7 +110,7 @@ def run(options: argparse.Namespace) -> list[Row]:
     """A row for CRR and one for each phase of PLAS; options: those of the command."""
     torch.set_num_threads(options.num_threads)
     task = registry.task(options.task)
-    data = read(options.bags, task)
+    data = OfflineData.from_rows(BagReader(options.bags, task).batches(), task)
     module, name = _d3rlpy()
     rows = []
     for algorithm in ('crr', 'plas'):
@@ -142,11 +141,6 @@ def run(options: argparse.Namespace) -> list[Row]:
         'num_threads': torch.get_num_threads(),
     }
     return [{**row, **common} for row in rows]
-
-
-def read(bags: list[Path], task: Task) -> OfflineData:
-    """All transitions of the bags."""
-    return OfflineData.from_rows(BagReader(bags, task).batches(), task)
 
 
 def phases(settings: Settings, updates: int) -> list[Phase]:
@@ -194,6 +188,7 @@ def evaluate(ours: OfflineTraining, peer: Peer | None, episodes: int, seed: int)
         'peer_return': float(others.mean()),
         'peer_std': float(others.std()),
         'difference': float((found - others).mean()),
+        'difference_std': float((found - others).std()),  # start by start
     }
     if ours.agent.settings.learning.algorithm == 'crr':
         others = nothing if peer is None else returns(task, peer.act_by_mean, episodes, seed)
