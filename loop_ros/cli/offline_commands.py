@@ -30,7 +30,11 @@ def _add_train_offline(commands: Any) -> None:
     parser.add_argument('--algorithm', choices=sorted(ALGORITHMS), default='crr')
     parser.add_argument('--out', type=Path, required=True, help='folder of the checkpoint')
     parser.add_argument(
-        '--updates', type=positive, default=100_000, help='gradient steps of actor and critics'
+        '--updates',
+        type=positive,
+        default=100_000,
+        help="gradient steps of actor and critics; those of PLAS's autoencoder (plas.vae_updates) "
+        'come before them',
     )
     parser.add_argument(
         '--preset', choices=sorted(TABLE_4), metavar='KIND/ENV', help='Table 4: medium/hopper ...'

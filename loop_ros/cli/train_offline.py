@@ -42,13 +42,19 @@ class Training:
     bags: list[Path]
     algorithm: str
     out: Path
-    updates: int
+    updates: int  # of actor and critics
     settings: Settings
     seed: int = 0
     device: str = 'cpu'
     resume: bool = False
     evaluate: bool = True
     apply: bool = False  # the recommended planner settings
+
+    @property
+    def total(self) -> int:
+        """All updates, with those of PLAS's autoencoder that come before its policy's."""
+        before = self.settings.plas.vae_updates if self.algorithm == 'plas' else 0
+        return self.updates + before
 
     def run(self) -> None:
         """Train, evaluate off policy, write the results; Ctrl-C ends the training early.
@@ -130,9 +136,9 @@ class Training:
                 )
                 training.save(self.out)
             bar = progress.add_task(
-                self.algorithm, total=self.updates, completed=training.updates, figures=''
+                self.algorithm, total=self.total, completed=training.updates, figures=''
             )
-            while training.updates < self.updates:
+            while training.updates < self.total:
                 self._log(training.updates + 1, training.update(), progress, bar)
                 if training.updates % CHECK_EVERY == 0:
                     processes.check_interrupt()
@@ -140,7 +146,7 @@ class Training:
                     training.save(self.out)
 
     def _log(self, step: int, figures: dict[str, Tensor], progress: Progress, bar: Any) -> None:
-        if step % LOG_EVERY and step != self.updates:
+        if step % LOG_EVERY and step != self.total:
             return
         means = torch.stack(list(figures.values()))
         processes.average([means])

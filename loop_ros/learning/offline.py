@@ -29,7 +29,7 @@ class OfflineTraining:
     def __init__(self, agent: Agent, data: OfflineData, seed: int = 0) -> None:
         """`seed` chooses the episodes that are held out."""
         self.agent, self.data, self.seed = agent, data, seed
-        self.updates = 0  # gradient steps of actor and critics
+        self.updates = 0  # gradient steps, also of PLAS's autoencoder
         self.model: dict[str, float] = {}  # what its training came to
         self.held_out = data.held_out(agent.settings.ensemble.holdout_fraction, seed)
         self._batch = Batch(*(part.to(agent.device) for part in data.batch))
