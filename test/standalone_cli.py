@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
+
 TREE = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TREE / 'standalone'))
 
@@ -20,6 +22,19 @@ from ros2_standalone.discovery import announce_often  # noqa: E402
 
 announce_often()  # the nodes of the tests too
 COMMAND = [sys.executable, '-m', 'ros2_standalone']
+
+
+def make_prefix(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make `path` the install prefix, with a package 'demo' that has an executable 'run_me'."""
+    index = path / 'share/ament_index/resource_index/packages'
+    libexec = path / 'lib/demo'
+    for folder in (index, libexec, path / 'share/demo/launch'):
+        folder.mkdir(parents=True)
+    (index / 'demo').touch()
+    (libexec / 'run_me').write_text('#!/bin/sh\n')
+    (libexec / 'run_me').chmod(0o755)
+    monkeypatch.setenv('AMENT_PREFIX_PATH', str(path))
+    return path
 
 
 def environment(**changes: str) -> dict[str, str]:

@@ -15,92 +15,20 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
-from nav_msgs.msg import Odometry  # noqa: E402
 from nav_msgs.msg import Path as PlanPath
-from rcl_interfaces.msg import Parameter, ParameterValue  # noqa: E402
-from rcl_interfaces.srv import SetParameters  # noqa: E402
+from planner_robot import CAR, FAST, OBSERVATION, PERIOD, Robot, start  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
-from stack import Ears, Process, make_checkpoint, node_command, until  # noqa: E402
-from std_msgs.msg import Float64MultiArray, UInt8MultiArray  # noqa: E402
+from stack import Process, make_checkpoint, node_command, until  # noqa: E402
 from visualization_msgs.msg import MarkerArray  # noqa: E402
 
 from loop_ros.agent import Agent  # noqa: E402
 from loop_ros.nodes import conversions, qos  # noqa: E402
-from loop_ros.sim import registry  # noqa: E402
-
-CAR = registry.task('drift_car')
-PERIOD = 35_000_000
-OBSERVATION = np.array([1.0, 0.0, 1.6, 2.0, 0.1, 2.0])
-FAST = {'num_samples': 16, 'num_iterations': 1, 'min_safe': 1}
-
-
-class Robot(Ears):
-    """Publishes states and hears everything that the planner says."""
-
-    def __init__(self) -> None:
-        super().__init__('robot')
-        self.state = self.create_publisher(Odometry, 'odom', qos.COMMAND)
-        self.weights = self.create_publisher(UInt8MultiArray, 'weights', qos.WEIGHTS)
-        self.commands = self.hear(JointState, 'command', qos.COMMAND)
-        self.telemetry = self.hear(Float64MultiArray, 'planner/telemetry', qos.TELEMETRY)
-        self.diagnostics = self.hear(DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS)
-        self.stamp = PERIOD
-
-    def send(self, observation: np.ndarray = OBSERVATION, **changes: object) -> int:
-        self.stamp += PERIOD
-        message = conversions.odometry_to_msg(observation, CAR, self.stamp)
-        for name, value in changes.items():
-            setattr(message, name, value)
-        self.state.publish(message)
-        return self.stamp
-
-    def drive(self, timeout: float = 10.0) -> dict[str, float]:
-        """One period in lockstep: the telemetry of the command that answers."""
-        stamp, sent = self.send(), time.monotonic()
-
-        def answered() -> dict[str, float] | None:
-            nonlocal sent
-            if time.monotonic() > sent + 0.2:  # best effort: repeated, as the bridge does
-                self.stamp -= PERIOD
-                sent = self.send() and time.monotonic()
-            found = [conversions.telemetry_from_msg(m) for m in list(self.telemetry)]
-            return next((t for t in found if t['stamp'] == stamp / 1e9), None)
-
-        return until(answered, timeout, f'telemetry for {stamp}')
-
-    def set(self, name: str, value: float) -> tuple[bool, str]:
-        kind = {'double_value': float(value), 'type': 3}
-        if isinstance(value, int):
-            kind = {'integer_value': value, 'type': 2}
-        request = SetParameters.Request(
-            parameters=[Parameter(name=name, value=ParameterValue(**kind))]
-        )
-        (result,) = self.call(SetParameters, '/planner/set_parameters', request).results
-        return result.successful, result.reason
-
-    def status(self) -> dict[str, str]:
-        """The next diagnostics of the planner."""
-        count = len(self.diagnostics)
-        until(lambda: len(self.diagnostics) > count, 5, 'diagnostics')
-        (status,) = self.diagnostics[-1].status
-        values = {pair.key: pair.value for pair in status.values}
-        return {'name': status.name, 'message': status.message, 'ros': status.level, **values}
 
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_checkpoint(tmp_path_factory.mktemp('weights') / 'c')
-
-
-def start(checkpoint: Path, log: Path, **parameters: object) -> tuple[Process, Robot]:
-    command = node_command('planner', checkpoint=checkpoint, **{**FAST, **parameters})
-    process, robot = Process(command, log), Robot()
-    process.wait_for('weights version 1')
-    until(lambda: robot.state.get_subscription_count(), 10, 'the planner listens')
-    until(lambda: robot.count_publishers('command'), 10, 'the planner speaks')
-    return process, robot
 
 
 @pytest.fixture(scope='module')
@@ -224,79 +152,6 @@ def test_the_plan_is_drawn_for_whoever_looks(lockstep: tuple[Process, Robot]) ->
 
     until(drawn, 10, 'a picture')
     assert len(paths[-1].poses) == 9 and paths[-1].header.frame_id == 'odom'
-
-
-def test_realtime_holds_the_period(ros_domain: int, checkpoint: Path, tmp_path: Path) -> None:
-    process, robot = start(
-        checkpoint, tmp_path / 'log', step_mode='realtime', state_timeout=1.0, speed=0.5
-    )
-    try:
-        for _ in range(40):
-            robot.send()
-            time.sleep(0.07)
-        found = [conversions.telemetry_from_msg(m) for m in robot.telemetry]
-        answered = [t['stamp'] for t in found]
-        assert len(answered) == len(set(answered))  # one command for each state
-        levels = [t['level'] for t in found]
-        assert levels.count(0) >= len(levels) / 2  # also where the machine is busy
-        assert process.interrupt() == 0
-    finally:
-        robot.close()
-        process.kill()
-
-
-def test_realtime_falls_back_when_plans_are_late(
-    ros_domain: int, checkpoint: Path, tmp_path: Path
-) -> None:
-    command = node_command(
-        'planner',
-        checkpoint=checkpoint,
-        step_mode='realtime',
-        num_samples=60_000,  # a single iteration takes longer than the period
-    )
-    process, robot = Process(command, tmp_path / 'log'), Robot()
-    try:
-        process.wait_for('weights version 1', 60)
-        until(lambda: robot.state.get_subscription_count(), 10, 'the planner listens')
-        end = time.monotonic() + 20
-        levels: set[float] = set()
-        while not {1.0, 2.0} & levels and time.monotonic() < end:
-            robot.send()
-            time.sleep(0.035)
-            levels = {conversions.telemetry_from_msg(m)['level'] for m in list(robot.telemetry)}
-        assert {1.0, 2.0} & levels, levels
-        assert int(robot.status()['missed periods']) > 0
-    finally:
-        robot.close()
-        process.kill()
-
-
-def test_realtime_runs_the_iterations_that_the_period_allows(
-    ros_domain: int, checkpoint: Path, tmp_path: Path
-) -> None:
-    """A hundred would take several periods; a smaller budget means fewer, and is told as such."""
-    process, robot = start(
-        checkpoint, tmp_path / 'log', step_mode='realtime', speed=0.5, num_iterations=100
-    )
-
-    def iterations() -> list[float]:
-        robot.telemetry.clear()
-        for _ in range(15):
-            robot.send()
-            time.sleep(0.07)
-        found = [conversions.telemetry_from_msg(m) for m in robot.telemetry]
-        return [t['iterations'] for t in found if t['level'] == 0]
-
-    try:
-        in_a_period = iterations()
-        assert in_a_period and max(in_a_period) < 100
-        assert robot.set('time_budget', 0.001) == (True, '')
-        robot.send()
-        in_a_millisecond = iterations()
-        assert max(in_a_millisecond) < np.median(in_a_period)
-    finally:
-        robot.close()
-        process.kill()
 
 
 def test_lifecycle_by_hand(ros_domain: int, checkpoint: Path, tmp_path: Path) -> None:
