@@ -62,23 +62,6 @@ def test_transitions_arrive_encoded_and_scaled_in_the_buffer() -> None:
     assert batch.terminated.item() == 0.0
 
 
-@pytest.mark.parametrize('bootstrap', ['actor', 'buffer'])
-def test_the_price_of_a_cost_is_taken_off_what_the_critics_learn_alone(bootstrap: str) -> None:
-    """Cheaper rewards teach actor and critics the same; the ensemble predicts the reward itself."""
-    weight = 0.5
-    priced = Agent(tiny.TASK, tiny.settings(sac__cost_weight=weight, sac__bootstrap=bootstrap))
-    cheaper = Agent(tiny.TASK, tiny.settings(sac__bootstrap=bootstrap))
-    costly = [dataclasses.replace(t, cost=float(t.step % 3)) for t in EXPERIENCE[:60]]
-    tiny.learn(priced, costly)
-    tiny.learn(cheaper, [dataclasses.replace(t, reward=t.reward - weight * t.cost) for t in costly])
-    ours, theirs = tensors(priced), tensors(cheaper)
-    for name, value in ours.items():
-        if name.startswith(('actor.', 'critic.')):
-            torch.testing.assert_close(value, theirs[name], rtol=1e-4, atol=1e-6)
-    means = (found['ensemble.targets.mean'] for found in (ours, theirs))
-    assert not torch.equal(*means)
-
-
 def test_only_a_terminated_episode_ends_the_value() -> None:
     """Running out of time says nothing about the state; failing does."""
     agent = Agent(tiny.TASK, tiny.settings())

@@ -105,19 +105,12 @@ class Learner:
         settings, algorithm = self.settings.sac, self.algorithm
         if settings.bootstrap == 'buffer' and isinstance(algorithm, SAC):
             batch, action = self.buffer.sample_pairs(settings.batch_size, self.generator)
-            batch = self._charged(batch)
             return batch, sarsa_target(batch, action, algorithm.critic_target, settings.discount)
-        batch = self._charged(self.buffer.sample(settings.batch_size, self.generator))
-        batch = self._with_branches(batch)
+        batch = self._with_branches(self.buffer.sample(settings.batch_size, self.generator))
         horizon = settings.expansion_horizon
         if horizon > 1 and self.num_trainings > 0 and isinstance(algorithm, SAC):
             return batch, expansion_target(batch, algorithm, self.imagination, horizon)
         return batch, None
-
-    def _charged(self, batch: Batch) -> Batch:
-        """The batch with the price of its costs taken off its rewards."""
-        weight = self.settings.sac.cost_weight
-        return batch._replace(reward=batch.reward - weight * batch.cost) if weight > 0 else batch
 
     def _with_branches(self, batch: Batch) -> Batch:
         """The batch with its first part branched from the ensemble (MBPO), once that is trained."""

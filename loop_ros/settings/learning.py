@@ -51,13 +51,6 @@ class SacSettings(Validated):
     entropy_in_target: bool = setting(
         True, 'count the entropy bonus in Q (soft value) or not (value of the rewards alone)'
     )
-    cost_weight: float = setting(
-        0.0,
-        'taken off the rewards that actor and critics learn from, for each unit of cost; the '
-        "planner's own reward and constraint stay what they are",
-        0,
-        1e6,
-    )
     bootstrap: str = setting(
         'actor',
         "whose next action the critics' target values: the actor's, or the one that was taken next "
