@@ -23,7 +23,17 @@ from loop_ros.settings import Settings
 
 TREE = Path(__file__).resolve().parent.parent
 CPU = torch.device('cpu')
-BENCHES = ('planner', 'learner', 'bridge', 'latency', 'scaling', 'drift_car', 'realtime', 'bags')
+BENCHES = (
+    'planner',
+    'learner',
+    'bridge',
+    'latency',
+    'scaling',
+    'drift_car',
+    'realtime',
+    'bags',
+    'offline',
+)
 SMALL: dict[str, Any] = {
     'planner.horizon': 3,
     'planner.num_samples': 12,
