@@ -117,7 +117,8 @@ def _expected(trained: list[Labelled]) -> Table:
     columns += ['actor, value', 'plans, value', 'recommended', 'gain']
     notes = [
         'Imagined: episodes in the models, undiscounted, of the actor and of plans by the '
-        'recommended settings; +- between models. Value: fitted Q evaluation of the same two, '
+        'recommended settings; +- between models. Plans look ahead in the models that judge them '
+        'here, which is kind to them. Value: fitted Q evaluation of the same two, '
         'which asks no model, discounted, from held-out starts; +- between its members. '
         'Recommended is the candidate with the highest imagined return less its spread; its gain '
         'over the actor is certain where it exceeds both spreads.'
