@@ -18,9 +18,9 @@ from std_srvs.srv import Trigger
 from loop_ros.nodes import conversions, qos, views
 from loop_ros.nodes.bridge_parameters import BridgeParameters
 from loop_ros.nodes.camera import open_environment
+from loop_ros.nodes.managed import ManagedNode, StartError
 from loop_ros.nodes.simulation import Simulation, planner_cost
 from loop_ros.nodes.statistics import RunStatistics
-from loop_ros.nodes.supervisor import StartError, SupervisedNode
 from loop_ros.sim.task import Array
 
 REPEAT_PERIOD = 0.2  # s; the state goes out again while a command is awaited
@@ -28,7 +28,7 @@ START_GRACE = 10.0  # s that the other nodes may take to come up before a warnin
 PROGRESS_PERIOD = 10.0  # s between words about an episode that takes long
 
 
-class BridgeNode(SupervisedNode):
+class BridgeNode(ManagedNode):
     """Steps an environment, in lockstep with the planner or by the clock on the wall."""
 
     def __init__(self) -> None:

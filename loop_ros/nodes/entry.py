@@ -15,6 +15,6 @@ def run(module: str, node: str) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    supervisor = importlib.import_module('loop_ros.nodes.supervisor')
+    managed = importlib.import_module('loop_ros.nodes.managed')
     make_node = getattr(importlib.import_module(module), node)
-    return 0 if stop.is_set() else supervisor.run(make_node, stop, sys.argv)
+    return 0 if stop.is_set() else managed.run(make_node, stop, sys.argv)

@@ -15,14 +15,14 @@ from loop_ros.learning.checkpoint import METADATA_FILE
 from loop_ros.nodes import conversions, qos, views
 from loop_ros.nodes.agents import AgentParameters
 from loop_ros.nodes.learn_worker import LONG_BACKLOG, LearnWorker
+from loop_ros.nodes.managed import ManagedNode
 from loop_ros.nodes.parameters import declare
 from loop_ros.nodes.sequence import SequenceCheck
-from loop_ros.nodes.supervisor import SupervisedNode
 
 STOP_TIMEOUT = 4.0  # s, within the 5 s that a launch gives
 
 
-class LearnerNode(SupervisedNode):
+class LearnerNode(ManagedNode):
     """Trains the agent on every transition that arrives, and shares and keeps what it learned."""
 
     def __init__(self) -> None:

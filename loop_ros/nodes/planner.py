@@ -20,9 +20,9 @@ from loop_ros.agent import Agent
 from loop_ros.nodes import conversions, drive, layout, qos, views
 from loop_ros.nodes.agents import AgentParameters
 from loop_ros.nodes.fallback import FRESH, SAFE
+from loop_ros.nodes.managed import ManagedNode
 from loop_ros.nodes.parameters import PlannerParameters, declare
 from loop_ros.nodes.plan_worker import Answer, PlanWorker
-from loop_ros.nodes.supervisor import SupervisedNode
 from loop_ros.settings import PlannerSettings
 from loop_ros.sim.task import Array
 from loop_ros.types import Plan
@@ -35,7 +35,7 @@ PICTURE_PERIOD = 0.1  # s, between pictures of the plan
 START_GRACE = 10.0  # s that the robot may take to come up before a warning
 
 
-class PlannerNode(SupervisedNode):
+class PlannerNode(ManagedNode):
     """Publishes one command for each state, and the safe command where no state arrives."""
 
     def __init__(self) -> None:

@@ -40,7 +40,7 @@ class StartError(Exception):
     """A node cannot come up; the message says why and what to do."""
 
 
-class SupervisedNode(LifecycleNode):
+class ManagedNode(LifecycleNode):
     """A lifecycle node with `autostart`, whose subclass says what to make in each state.
 
     Subclasses fill in `configure`, `activate`, `deactivate` and `cleanup`; a ValueError,
@@ -154,7 +154,7 @@ class SupervisedNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
 
-def run(make_node: Callable[[], SupervisedNode], stop: threading.Event, args: list[str]) -> int:
+def run(make_node: Callable[[], ManagedNode], stop: threading.Event, args: list[str]) -> int:
     """Run a node until `stop` is set or its own end; the exit code of the process."""
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
@@ -174,7 +174,7 @@ def run(make_node: Callable[[], SupervisedNode], stop: threading.Event, args: li
         rclpy.try_shutdown()
 
 
-def _live(node: SupervisedNode, stop: threading.Event) -> int:
+def _live(node: ManagedNode, stop: threading.Event) -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
@@ -189,6 +189,6 @@ def _live(node: SupervisedNode, stop: threading.Event) -> int:
         executor.shutdown(timeout_sec=1.0)
 
 
-def _bring_up(node: SupervisedNode) -> bool:
+def _bring_up(node: ManagedNode) -> bool:
     success: Any = TransitionCallbackReturn.SUCCESS
     return bool(node.trigger_configure() == success and node.trigger_activate() == success)
