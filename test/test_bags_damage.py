@@ -5,11 +5,19 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from pathlib import Path
 
 import pytest
-from bag_files import ARRAY, TASK, drive, same, transition_bytes, transition_messages, write_bag
+from bag_files import (
+    ARRAY,
+    TASK,
+    drive,
+    same,
+    transition_bytes,
+    transition_messages,
+    unmoved,
+    write_bag,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -131,14 +139,7 @@ def test_the_rest_of_an_old_summary_is_no_message(tmp_path: Path) -> None:
 def test_what_sqlite_has_not_yet_moved_into_the_file(tmp_path: Path) -> None:
     """A recorder that was killed leaves its last messages in the log beside the file."""
     file = rosbags_sqlite(tmp_path / 'bag')
-    database = sqlite3.connect(file)
-    database.execute('PRAGMA journal_mode=WAL')
-    database.execute('PRAGMA wal_autocheckpoint=0')
-    database.execute('DELETE FROM messages WHERE id > 30')
-    database.commit()
-    left = tmp_path / 'left'
-    shutil.copytree(tmp_path / 'bag', left)
-    database.close()
+    left = unmoved(file, tmp_path / 'left').parent
     found, reader = read(left / file.name)
     assert len(found) == 30
     assert_prefix(found)

@@ -20,6 +20,7 @@ from bag_files import (
     command,
     drive,
     transition_messages,
+    unmoved,
     write_bag,
 )
 from hypothesis import HealthCheck, given, settings
@@ -204,14 +205,7 @@ def rows(file: Path, table: str) -> list[tuple[Any, ...]]:
 def test_of_a_sqlite_file_all_rows_stay(tmp_path: Path) -> None:
     """With what its writer had not yet moved into it, and without what it had not finished."""
     file = by_sqlite(tmp_path / 'bag')
-    database = sqlite3.connect(file)
-    database.execute('PRAGMA journal_mode=WAL')
-    database.execute('PRAGMA wal_autocheckpoint=0')
-    database.execute('DELETE FROM messages WHERE id > 30')
-    database.commit()
-    left = tmp_path / 'left'
-    shutil.copytree(file.parent, left)
-    database.close()
+    left = unmoved(file, tmp_path / 'left').parent
     before = {entry.name: entry.read_bytes() for entry in left.iterdir()}
     found = repair(left, tmp_path / 'new')
     assert {entry.name: entry.read_bytes() for entry in left.iterdir()} == before
