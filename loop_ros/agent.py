@@ -26,9 +26,8 @@ from torch import Tensor
 
 from loop_ros.learning import checkpoint
 from loop_ros.learning.learner import Learner
-from loop_ros.models.ensemble import Ensemble
-from loop_ros.models.networks import TwinCritic
-from loop_ros.models.offline_actors import make_actor
+from loop_ros.learning.tensor_file import TensorFile
+from loop_ros.models.parts import Parts
 from loop_ros.planning.planner import Solution, make_planner
 from loop_ros.planning.rollout import Rollout
 from loop_ros.settings import PlannerSettings, Settings
@@ -45,13 +44,10 @@ class Agent:
         action_dim = len(task.action_labels)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.ensemble = Ensemble(task.state_dim, action_dim, settings.ensemble)
-            self.actor = make_actor(task.state_dim, action_dim, settings)
-            self.critic = TwinCritic(
-                task.state_dim, action_dim, settings.sac.width, settings.sac.layer_norm
-            )
-        for network in (self.ensemble, self.actor, self.critic):
+            self._parts = Parts.make(task, settings)
+        for network in self._parts:
             network.to(self.device)
+        self.ensemble, self.actor, self.critic = self._parts
         self._plan_generator = torch.Generator(self.device).manual_seed(seed)
         rollout = Rollout(
             self.ensemble,
@@ -171,17 +167,26 @@ class Agent:
             'task': self.task.name,
             'settings': json.dumps(self.settings.to_dict()),
         }
-        return checkpoint.pack(self._tensors(), metadata)
+        return checkpoint.pack(self._parts.tensors(), metadata)
 
-    def load_weights(self, data: bytes, source: str = 'weights') -> int:
-        """Take weights over and return their version; ValueError leaves the agent as it was."""
-        tensors, metadata = checkpoint.unpack(data, source)
+    def load_weights(self, data: bytes, source: str = 'weights', sealed: bool = True) -> int:
+        """Take weights over and return their version; ValueError leaves the agent as it was.
+
+        `sealed` asks for a digest. All that can be told by sizes is before a tensor is made.
+        """
+        file, own = TensorFile(data, source), self._parts.tensors()
+        metadata = file.metadata
         if metadata.get('task') != self.task.name:
             raise ValueError(f'{source}: for task {metadata.get("task")!r}, not {self.task.name!r}')
-        if not metadata.get('version', '').isdecimal():
+        version = metadata.get('version', '')
+        if not version.isdecimal() or len(version) > 18:
             raise ValueError(f'{source}: no version number in its metadata')
-        checkpoint.take_over(tensors, self._tensors(), source)
-        self.version = int(metadata['version'])
+        if self.ready and int(version) == 0:
+            raise ValueError(f'{source}: untrained (version 0), and this agent is trained')
+        file.check_fit(own)
+        file.check_digest(required=sealed)
+        checkpoint.take_over(file.tensors(), own, source)
+        self.version = int(version)
         return self.version
 
     def save(self, path: Path, buffer: bool = False, notes: dict[str, Any] | None = None) -> None:
@@ -221,8 +226,9 @@ class Agent:
                 raise ValueError(f'{path}: no {needed} in this checkpoint; copy it again')
         saved = Settings.from_dict(metadata['settings'], f'{path}: settings')
         settings = saved if settings is None else settings.trained_by(saved)
+        TensorFile(files['agent'], f'{path}').check_fit(Parts.sizes(task, settings))
         agent = cls(task, settings, device, seed)
-        agent.load_weights(files['agent'], f'{path}')
+        agent.load_weights(files['agent'], f'{path}', sealed=False)  # its file's name is a digest
         if resume and 'training' in files:
             tensors, _ = checkpoint.unpack(files['training'], f'{path}')
             try:
@@ -280,14 +286,6 @@ class Agent:
                 raise ValueError(f'{where}: {name} has shape {np.shape(value)}, expected ({size},)')
         if not t.is_finite():
             raise ValueError(f'{where}: a number in it is not finite')
-
-    def _tensors(self) -> dict[str, Tensor]:
-        parts = {'ensemble': self.ensemble, 'actor': self.actor, 'critic': self.critic}
-        return {
-            f'{part}.{name}': tensor
-            for part, network in parts.items()
-            for name, tensor in network.state_dict().items()
-        }
 
     def _random(self, draw: Any, size: int) -> Tensor:
         return draw(size, generator=self._plan_generator, device=self.device)

@@ -12,35 +12,33 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import struct
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as _load_tensors
-from safetensors.torch import save as _save_tensors
 from torch import Tensor
+
+from loop_ros.learning.tensor_file import TensorFile, misfit, sealed
 
 FORMAT = 1
 METADATA_FILE = 'agent.json'
 
 
 def pack(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
-    """Tensors and metadata as one safetensors file."""
-    plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-    return _save_tensors(plain, metadata=metadata)
+    """Tensors and metadata as one safetensors file with its digest."""
+    return sealed(
+        {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}, metadata
+    )
 
 
 def unpack(data: bytes, source: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a safetensors file; ValueError where it is broken."""
-    try:
-        tensors = _load_tensors(data)
-        (length,) = struct.unpack('<Q', data[:8])
-        metadata = json.loads(data[8 : 8 + length]).get('__metadata__', {})
-    except (SafetensorError, struct.error, ValueError) as error:
-        raise ValueError(f'{source}: not a readable safetensors file: {error}') from None
-    return tensors, metadata
+    """Tensors and metadata of a safetensors file; ValueError where it is broken.
+
+    A file from before there were digests has none; that of a checkpoint stands in its name too.
+    """
+    file = TensorFile(data, source)
+    file.check_digest(required=False)
+    return file.tensors(), file.metadata
 
 
 def take_over(tensors: dict[str, Tensor], own: dict[str, Tensor], source: str) -> None:
@@ -48,10 +46,7 @@ def take_over(tensors: dict[str, Tensor], own: dict[str, Tensor], source: str) -
     for name, value in own.items():
         if name not in tensors or tensors[name].shape != value.shape:
             found = tuple(tensors[name].shape) if name in tensors else 'nothing'
-            raise ValueError(
-                f'{source}: {name} is {found}, expected {tuple(value.shape)}; the profile '
-                'that trained them must be the one that plans with them'
-            )
+            raise ValueError(misfit(source, name, found, value))
         if not bool(tensors[name].isfinite().all()):
             raise ValueError(f'{source}: {name} is not finite')
     with torch.no_grad():
@@ -87,7 +82,7 @@ def read(folder: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     try:
         metadata = json.loads(path.read_text(encoding='utf-8'))
         version, names = metadata['format'], dict(metadata['files'])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f'{path}: broken metadata: {error!r}') from None
     if version != FORMAT:
         raise ValueError(f'{path}: format {version}; this release reads format {FORMAT}')
