@@ -79,7 +79,8 @@ class Robot(Ears):
 
 
 def start(checkpoint: Path, log: Path, **parameters: object) -> tuple[Process, Robot]:
-    command = node_command('planner', checkpoint=checkpoint, **{**FAST, **parameters})
+    parameters = {**FAST, 'weights_from': 'robot', **parameters}
+    command = node_command('planner', checkpoint=checkpoint, **parameters)
     process, robot = Process(command, log), Robot()
     process.wait_for('weights version 1')
     until(lambda: robot.state.get_subscription_count(), 10, 'the planner listens')

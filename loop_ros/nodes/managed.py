@@ -86,6 +86,11 @@ class ManagedNode(LifecycleNode):
         self._subscriptions_made.append(subscription)
         return subscription
 
+    def leave(self, subscription: Subscription) -> None:
+        """End a subscription of `listen` before that."""
+        self._subscriptions_made.remove(subscription)
+        self.destroy_subscription(subscription)
+
     def every(self, period: float, callback: Callable[[], None]) -> Timer:
         """A timer on the steady clock that lives until the node is deactivated."""
         timer = self.create_timer(period, callback, clock=STEADY)

@@ -13,7 +13,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry, Path
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray, UInt8MultiArray
+from std_msgs.msg import Float64MultiArray
 from visualization_msgs.msg import MarkerArray
 
 from loop_ros.agent import Agent
@@ -23,6 +23,7 @@ from loop_ros.nodes.fallback import FRESH, SAFE
 from loop_ros.nodes.managed import ManagedNode
 from loop_ros.nodes.parameters import PlannerParameters, declare
 from loop_ros.nodes.plan_worker import Answer, PlanWorker
+from loop_ros.nodes.weights import WeightsInbox
 from loop_ros.settings import PlannerSettings
 from loop_ros.sim.task import Array
 from loop_ros.types import Plan
@@ -76,6 +77,7 @@ class PlannerNode(ManagedNode):
         self.odom_frame = declare(self, 'odom_frame', conversions.ODOM_FRAME, 'frame of the pose')
         self.base_frame = declare(self, 'base_frame', conversions.BASE_FRAME, 'frame of the twist')
         self.worker = self._make_worker()
+        self.inbox = WeightsInbox(self, self._on_weights, self._weights_loaded)
         self.planner_parameters = PlannerParameters(
             self, self.parameters.settings.planner, self._reconfigure
         )
@@ -100,7 +102,7 @@ class PlannerNode(ManagedNode):
         self.last_state, self.seen = time.monotonic(), False
         message, topic = (Odometry, 'odom') if self.task.odometry else (JointState, 'state')
         self.state_topic = self.listen(message, topic, self._on_state, qos.STATE).topic_name
-        self.listen(UInt8MultiArray, 'weights', self._on_weights, qos.WEIGHTS)
+        self.inbox.open()
         self.deadline = self.every(self.period * DEADLINE, self._on_deadline)
         self.deadline.cancel()
         self.every(self.period, self._watch)
@@ -199,8 +201,8 @@ class PlannerNode(ManagedNode):
     def _now(self) -> int:
         return int(self.get_clock().now().nanoseconds)
 
-    def _on_weights(self, message: UInt8MultiArray) -> None:
-        self.worker.load_weights(conversions.weights_from_msg(message))
+    def _on_weights(self, data: bytes) -> None:
+        self.worker.load_weights(data)
 
     def _weights_loaded(self, result: int | ValueError) -> None:
         if isinstance(result, ValueError):

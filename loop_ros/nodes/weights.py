@@ -1,0 +1,99 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Weights from the one node that may publish them.
+
+rclpy does not say who sent a message, so the graph is asked when one arrives: it counts while its
+only publisher is the node that is allowed. Anybody may take a name; only SROS2 keeps others out
+(SECURITY.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from std_msgs.msg import UInt8MultiArray
+
+from loop_ros.nodes import conversions, qos
+from loop_ros.nodes.managed import ManagedNode
+from loop_ros.nodes.parameters import declare
+
+LOOK_PERIOD = 0.2  # s between looks whether those who may not publish are gone
+UNKNOWN = '_NODE_NAME_UNKNOWN_'  # what the graph calls a node until it has heard of it
+
+
+class WeightsInbox:
+    """Hands on weights or, as a ValueError, why they are refused.
+
+    After a refusal it listens anew as soon as nobody else publishes: the latched weights of the
+    node that is allowed come again.
+    """
+
+    def __init__(
+        self,
+        node: ManagedNode,
+        accept: Callable[[bytes], None],
+        refuse: Callable[[ValueError], None],
+    ) -> None:
+        """Declare the parameter."""
+        self._node, self._accept, self._refuse = node, accept, refuse
+        name = declare(
+            node,
+            'weights_from',
+            'learner',
+            'node whose weights are taken, in this namespace or with a leading slash; weights that '
+            'come while another one publishes them are refused; empty: anybody',
+        )
+        self._allowed = full_name(node.get_namespace(), name) if name else ''
+        self._missed = False  # something was refused since the last time of listening
+
+    def open(self) -> None:
+        """Listen, until the node is deactivated."""
+        self._listen()
+        self._node.every(LOOK_PERIOD, self._look)
+
+    def _listen(self) -> None:
+        self._missed = False
+        self._subscription = self._node.listen(
+            UInt8MultiArray, 'weights', self._on_message, qos.WEIGHTS
+        )
+
+    def _on_message(self, message: UInt8MultiArray) -> None:
+        publishers = self._publishers()
+        reason = objection(publishers, self._allowed)
+        if not reason:
+            self._accept(conversions.weights_from_msg(message))
+            return
+        self._missed = True
+        if publishers and not any(UNKNOWN in name for name in publishers):
+            self._refuse(ValueError(reason))  # else its name may come in the next moment
+
+    def _look(self) -> None:
+        """Hear what was missed once it can be trusted, or say again why not."""
+        if not self._missed:
+            return
+        if reason := objection(self._publishers(), self._allowed):
+            self._refuse(ValueError(reason))
+        else:
+            self._node.leave(self._subscription)
+            self._listen()
+
+    def _publishers(self) -> list[str]:
+        found = self._node.get_publishers_info_by_topic(self._subscription.topic_name)
+        return [full_name(info.node_namespace, info.node_name) for info in found]
+
+
+def full_name(namespace: str, name: str) -> str:
+    """A node's name with its namespace."""
+    return name if name.startswith('/') else f'{namespace.rstrip("/")}/{name}'
+
+
+def objection(publishers: Sequence[str], allowed: str) -> str:
+    """Why a message of a topic with these publishers is refused; empty where it is not."""
+    if not allowed:
+        return ''
+    others = sorted(set(publishers) - {allowed})
+    if others:
+        return f'published by {", ".join(others)}, and weights_from allows {allowed} alone'
+    if len(publishers) > 1:
+        return f'{len(publishers)} publishers call themselves {allowed}; one is allowed'
+    return '' if publishers else f'their publisher is gone, and weights_from asks for {allowed}'
