@@ -27,6 +27,7 @@ setup(
         (f'share/{NAME}', ['package.xml']),
         (f'share/{NAME}/launch', sorted(glob('launch/*.launch.*'))),
         (f'share/{NAME}/config', sorted(glob('config/*.yaml'))),
+        (f'share/{NAME}/config/security', sorted(glob('config/security/*.xml'))),
     ],
     install_requires=[
         'gymnasium>=1.0',

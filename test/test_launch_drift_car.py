@@ -46,6 +46,7 @@ ARGUMENTS = (
     'record',
     'duration',
     'namespace',
+    'enclave',
     'use_sim_time',
     'log_level',
     'params_file',

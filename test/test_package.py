@@ -176,6 +176,8 @@ def test_data_files_are_installed(distribution) -> None:
     assert 'launch/drift_car.launch.py' in installed['share/loop_ros/launch']
     assert 'launch/drift_car.launch.yaml' in installed['share/loop_ros/launch']
     assert 'config/drift_car.yaml' in installed['share/loop_ros/config']
+    policy = 'config/security/loop_ros.policy.xml'
+    assert policy in installed['share/loop_ros/config/security']
     listed = {file for files in installed.values() for file in files}
     for path in sources('launch/*', 'config/*'):
         assert str(path.relative_to(TREE)) in listed, f'{path.name} would not be installed'
