@@ -86,11 +86,12 @@ class Agent:
         """Transitions observed."""
         return self.learner.num_steps
 
-    def act(self, observation: Array, explore: bool = False) -> Plan:
+    def act(self, observation: Array, explore: bool = False, foretell: bool = False) -> Plan:
         """The plan from an observation [O]; before there is a model, a random action.
 
         `explore` adds the exploration noise of the settings to the executed action; an agent that
-        acts without planning draws it from its actor instead.
+        acts without planning draws it from its actor instead. `foretell` has the ensemble say where
+        the executed action leads, and how surely.
         """
         start = time.perf_counter()
         settings = self.settings.planner
@@ -103,28 +104,36 @@ class Agent:
             if explore and self.ready and settings.exploration_std > 0:
                 noise = self._random(torch.randn, len(executed))
                 executed = (executed + settings.exploration_std * noise).clamp(-1, 1)
-            divergence = (executed - self.actor.mean(state)).norm()
-            sequence = solution.sequence.clone()
-            sequence[0] = executed
+            acted = self.actor.mean(state)
+            divergence = (executed - acted).norm()
+            foretold = torch.full_like(solution.states[:2], torch.nan)
+            if foretell and self.ready:
+                foretold = self.ensemble.foretell(state, executed)
+            actions = torch.cat((executed.unsqueeze(0), solution.sequence[1:], acted.unsqueeze(0)))
+            states = torch.cat((solution.states, foretold))
             figures = torch.stack(
                 (solution.predicted_return, solution.worst_cost, solution.safe_fraction, divergence)
             )
-            parts = figures, sequence.flatten(), solution.states.flatten()
+            parts = figures, actions.flatten(), states.flatten()
             read = torch.cat(parts).cpu().double()  # the one wait for the device
-        figures, actions, states = read.split([len(part) for part in parts])
+        figures, *rows = read.split([len(part) for part in parts])
         numbers = figures.tolist()
-        physical = self.task.denormalize_action(actions.view(sequence.shape).numpy())
+        physical = self.task.denormalize_action(rows[0].view(actions.shape).numpy())
+        reached = rows[1].view(states.shape).numpy()
         return Plan(
             action=physical[0],
-            sequence=physical,
+            sequence=physical[:-1],
             predicted_return=numbers[0],
             worst_cost=numbers[1],
             safe_fraction=numbers[2],
             d0=settings.d0,
             actor_divergence=numbers[3],
-            states=states.view(solution.states.shape).numpy(),
+            states=reached[:-2],
             plan_s=time.perf_counter() - start,
             iterations=solution.iterations,
+            actor_action=physical[-1],
+            next_state=reached[-2],
+            next_std=reached[-1],
         )
 
     def act_without_planning(self, observation: Array) -> Array:

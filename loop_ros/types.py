@@ -72,6 +72,9 @@ class Plan:
     safe_fraction: float  # share of the last iteration's candidates with cost <= d0
     d0: float  # the threshold that this plan used
     actor_divergence: float  # L2 distance of the normalised action to the actor's mean
-    states: Array  # [H+1, S], predicted by the ensemble's mean
+    states: Array  # [H+1, S], predicted by the ensemble's mean; row 0 is where the plan starts
     plan_s: float  # wall time, s
     iterations: int  # of importance sampling that were run
+    actor_action: Array  # [A], what the actor would do, physical units
+    next_state: Array  # [S], the ensemble's mean after the action; NaN where nothing is foretold
+    next_std: Array  # [S], its standard deviation: of each model's noise and among the models

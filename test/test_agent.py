@@ -64,6 +64,27 @@ def test_a_plan_is_complete_and_in_physical_units(agent: Agent) -> None:
     assert plan.actor_divergence == pytest.approx(np.linalg.norm(normalised - actor), abs=1e-5)
 
 
+def test_where_the_executed_action_leads_is_foretold_on_demand() -> None:
+    """Mean and deviation of states that are drawn from the models; the plan stays the same."""
+    plain, asked = (configured(tiny.trained(), exploration_std=0.3) for _ in range(2))
+    without = plain.act(OBSERVATION, explore=True)
+    plan = asked.act(OBSERVATION, explore=True, foretell=True)
+    np.testing.assert_array_equal(without.sequence, plan.sequence)
+    assert np.isnan(without.next_state).all() and np.isnan(without.next_std).all()
+    np.testing.assert_allclose(plan.actor_action, asked.act_without_planning(OBSERVATION))
+
+    models, state = asked.ensemble.num_models, torch.as_tensor(plan.states[0]).float()
+    action = torch.as_tensor(tiny.TASK.normalize_action(plan.action)).float()
+    noise = torch.randn(models, 20_000, 7, generator=torch.Generator().manual_seed(0))
+    rows = state.expand(models, 20_000, -1), action.expand(models, 20_000, -1)
+    with torch.inference_mode():
+        drawn = asked.ensemble.predict(*rows, noise).next_state.flatten(0, 1)
+    np.testing.assert_allclose(plan.next_std, drawn.std(dim=0), rtol=0.03)
+    assert (np.abs(plan.next_state - drawn.mean(dim=0).numpy()) < 0.03 * plan.next_std).all()
+    untrained = Agent(tiny.TASK, tiny.settings()).act(OBSERVATION, foretell=True)
+    assert np.isnan(untrained.next_std).all()
+
+
 def test_wheel_speed_and_steering_are_scaled_to_their_own_limits(agent: Agent) -> None:
     """A planner that always says (0.5, -0.5) commands 7.5 m/s and -pi/12."""
     with torch.no_grad():

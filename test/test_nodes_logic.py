@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stack import until
+from supervised import make_plan
 
 from loop_ros.nodes.fallback import ACTOR, FRESH, SAFE, SHIFTED, FallbackLadder
 from loop_ros.nodes.plan_worker import Answer, PlanWorker, is_restart
@@ -25,11 +26,6 @@ from loop_ros.types import Plan, Transition
 
 CAR = registry.task('drift_car')
 PERIOD = 35_000_000
-
-
-def make_plan(value: float, horizon: int = 3, d0: float = 0.2) -> Plan:
-    sequence = np.array([[value + step, 0.1 * step] for step in range(horizon)])
-    return Plan(sequence[0], sequence, 0.0, 0.0, 1.0, d0, 0.0, np.zeros((horizon + 1, 6)), 0.001, 3)
 
 
 def make_transition(episode: int, step: int, value: float = 0.0, last: bool = False) -> Transition:
