@@ -23,6 +23,7 @@ PYTHON_DEPENDENCIES = {
     'gymnasium': ('python3-gymnasium-pip', 'gymnasium'),
     'gymnasium_robotics': ('python3-gymnasium-robotics-pip', 'gymnasium-robotics'),
     'jinja2': ('python3-jinja2', 'Jinja2'),
+    'lz4': ('python3-rosbags-pip', 'rosbags'),  # comes with it
     'markupsafe': ('python3-jinja2', 'Jinja2'),  # comes with it
     'matplotlib': ('python3-matplotlib', 'matplotlib'),
     'mujoco': ('python3-mujoco-pip', 'mujoco'),
@@ -34,6 +35,7 @@ PYTHON_DEPENDENCIES = {
     'tensorboardX': ('python3-tensorboardX-pip', 'tensorboardX'),
     'torch': ('python3-pytorch-pip', 'torch'),
     'yaml': ('python3-yaml', 'PyYAML'),
+    'zstandard': (None, 'mcap'),  # comes with it
 }
 ROS_DEPENDENCIES = {'rclpy', 'launch', 'launch_ros'}
 # Imported where they are installed, done without where they are not.

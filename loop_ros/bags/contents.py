@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import yaml
+from loop_ros import plain_yaml
 
 _TEXT_QOS = 9  # the first version of metadata.yaml with 'keep_last' instead of 1
 
@@ -99,7 +99,7 @@ def _span(contents: Contents) -> dict[str, Any]:
 
 def _profiles(topic: Topic) -> list[dict[str, Any]]:
     try:
-        found = yaml.safe_load(topic.qos)
-    except yaml.YAMLError:
+        found = plain_yaml.load(str(topic.qos))
+    except ValueError:
         return []
     return found if isinstance(found, list) else []

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +17,7 @@ from mcap.writer import CompressionType, Writer
 
 from loop_ros.bags.channel import Damage
 from loop_ros.bags.contents import Contents, Topic, information
+from loop_ros.bags.unpacking import unpack
 
 
 def copy(source: Path, target: Path, damage: Damage) -> Contents:
@@ -73,7 +75,7 @@ def _records(file: BinaryIO, size: int, damage: Damage) -> Iterator[McapRecord]:
     while True:
         try:
             record = next(records)
-            parts = breakup_chunk(record, True) if isinstance(record, Chunk) else [record]
+            parts = breakup_chunk(_unpacked(record)) if isinstance(record, Chunk) else [record]
         except Exception:  # whatever damaged bytes make the reader say
             damage(f'is whole up to byte {whole:,}: the last {size - whole:,} bytes are left out')
             return
@@ -81,6 +83,12 @@ def _records(file: BinaryIO, size: int, damage: Damage) -> Iterator[McapRecord]:
             return
         whole = file.tell()
         yield from parts
+
+
+def _unpacked(chunk: Chunk) -> Chunk:
+    """The same chunk without compression; its checksum was right."""
+    data = unpack(chunk.data, chunk.compression, chunk.uncompressed_size, chunk.uncompressed_crc)
+    return dataclasses.replace(chunk, compression='', data=data)
 
 
 def _compression(source: Path) -> CompressionType:

@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from rosbags.rosbag2.storage_mcap import decompress
-
 from loop_ros.bags.cdr import Buffer
 from loop_ros.bags.channel import Burst, Channel, Damage
+from loop_ros.bags.unpacking import LARGEST, unpack
 
 MAGIC = b'\x89MCAP0\r\n'
 BURST_BYTES = 2**20  # of messages outside chunks that are handed on together
@@ -70,6 +69,9 @@ class McapScan:
                 self._damage('has no end')
                 return None
             if opcode in (SCHEMA, CHANNEL, MESSAGE, CHUNK):
+                if length > LARGEST:
+                    self._damage(f'has a record of {length:,} bytes')
+                    return None
                 return opcode, file.read(length)
             file.seek(length, 1)
 
@@ -99,7 +101,7 @@ class McapScan:
             compression, place = _text(body, _CHUNK.size)
             (length,) = struct.unpack_from('<Q', body, place)
             packed = body[place + 8 : place + 8 + length]
-            records = memoryview(decompress(packed, compression, size, checksum))
+            records = memoryview(unpack(packed, compression, size, checksum))
         except Exception as error:  # whatever damaged bytes make a decompressor say
             raise ValueError(str(error)) from None
         place, end = 0, len(records)

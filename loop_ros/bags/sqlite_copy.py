@@ -13,7 +13,7 @@ import yaml
 
 from loop_ros.bags.channel import Damage
 from loop_ros.bags.contents import Contents, Topic, information
-from loop_ros.bags.sqlite_file import opened
+from loop_ros.bags.sqlite_file import bounded, opened
 
 NEEDED = ('topics', 'messages')
 
@@ -23,21 +23,32 @@ def copy(source: Path, target: Path, damage: Damage) -> Contents:
 
     Tables and rows stay as they are; `damage` hears in words what was wrong.
     """
-    contents = Contents()
-    with contextlib.closing(sqlite3.connect(target)) as new, opened(source, damage) as old:
-        old.row_factory = sqlite3.Row
-        reader = _Reader(old, damage)
-        tables, indexes = reader.definitions()
-        if not tables.keys() >= set(NEEDED):
-            return contents
-        for definition in tables.values():
-            new.execute(definition)
-        contents = _fill(reader, new, set(tables))
-        if 'metadata' in tables:
-            _describe(new, target.name, contents)
-        for definition in indexes:  # at once, which is faster
-            new.execute(definition)
-        new.commit()
+    with contextlib.closing(sqlite3.connect(target)) as new:
+        bounded(new, source.stat().st_size)  # it runs the definitions that stand in the old one
+        try:
+            with opened(source, damage) as old:
+                return _copied(old, new, target.name, damage)
+        except (sqlite3.Error, IndexError) as error:  # tables that are none, or other ones
+            damage(f'cannot be copied ({error})')
+            return Contents()
+
+
+def _copied(
+    old: sqlite3.Connection, new: sqlite3.Connection, name: str, damage: Damage
+) -> Contents:
+    old.row_factory = sqlite3.Row
+    reader = _Reader(old, damage)
+    tables, indexes = reader.definitions()
+    if not tables.keys() >= set(NEEDED):
+        return Contents()
+    for definition in tables.values():
+        new.execute(definition)
+    contents = _fill(reader, new, set(tables))
+    if 'metadata' in tables:
+        _describe(new, name, contents)
+    for definition in indexes:  # at once, which is faster
+        new.execute(definition)
+    new.commit()
     return contents
 
 
@@ -68,7 +79,7 @@ class _Reader:
     def definitions(self) -> tuple[dict[str, str], list[str]]:
         """The SQL of tables, by name, and of indexes."""
         listed = self.rows('SELECT type, name, sql FROM sqlite_master WHERE sql NOT NULL')
-        found = [row for row in listed if not row['name'].startswith('sqlite_')]  # its own
+        found = [row for row in listed if not str(row['name']).startswith('sqlite_')]  # its own
         tables = {row['name']: row['sql'] for row in found if row['type'] == 'table'}
         return tables, [row['sql'] for row in found if row['type'] == 'index']
 
@@ -76,7 +87,7 @@ class _Reader:
 def _fill(reader: _Reader, new: sqlite3.Connection, tables: set[str]) -> Contents:
     """Copy all rows but those about the file as a whole."""
     for table in tables - {*NEEDED, 'metadata'}:
-        for row in reader.rows(f'SELECT * FROM "{table}"'):
+        for row in reader.rows(f'SELECT * FROM {_quoted(table)}'):
             _insert(new, table, row)
     topics: dict[int, Topic] = {}
     for row in reader.rows('SELECT * FROM topics'):
@@ -101,11 +112,17 @@ def _describe(new: sqlite3.Connection, name: str, contents: Contents) -> None:
 
 def _insert(new: sqlite3.Connection, table: str, row: sqlite3.Row) -> None:
     places = ', '.join('?' * len(row))
-    new.execute(f'INSERT INTO "{table}" VALUES ({places})', tuple(row))
+    new.execute(f'INSERT INTO {_quoted(table)} VALUES ({places})', tuple(row))
 
 
 def _topic(row: sqlite3.Row) -> Topic:
     """Older bags lack the last columns."""
     known = dict(row)
     qos, hash_ = (known.get(c, '') for c in ('offered_qos_profiles', 'type_description_hash'))
-    return Topic(row['name'], row['type'], row['serialization_format'], qos, hash_)
+    name, kind, format_ = (str(row[c]) for c in ('name', 'type', 'serialization_format'))
+    return Topic(name, kind, format_, str(qos), str(hash_))
+
+
+def _quoted(name: str) -> str:
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'

@@ -14,6 +14,9 @@ from pathlib import Path
 from loop_ros.bags.channel import Burst, Channel, Damage
 
 BURST_MESSAGES = 2000
+BURST_BYTES = 2**24  # of messages that are handed on together; a message more where it is longer
+LARGEST = 2**28  # bytes of a text or blob
+OPERATIONS = 1_000_000  # of sqlite's virtual machine, counted at a time
 _MAGIC = b'SQLite format 3\x00'
 _LOGS = ('-wal', '-journal')  # beside a file whose writer did not finish
 
@@ -48,18 +51,21 @@ def _read(
     topics = {
         number: Channel(name, kind)
         for number, name, kind in database.execute('SELECT id, name, type FROM topics')
+        if isinstance(number, int) and isinstance(name, str) and isinstance(kind, str)
     }
     chosen = {number: channel for number, channel in topics.items() if wanted(channel)}
     if not chosen:
         return
-    numbers = ','.join(str(int(number)) for number in chosen)
+    numbers = ','.join(str(number) for number in chosen)
     cursor = database.execute(
         f'SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN ({numbers}) ORDER BY id'
     )
     ended = False
     while not ended:
         burst: Burst = {}
-        for _ in range(BURST_MESSAGES):
+        count = size = 0
+        while count < BURST_MESSAGES and size < BURST_BYTES:
+            count += 1
             try:
                 row = cursor.fetchone()
             except sqlite3.DatabaseError as error:
@@ -69,6 +75,7 @@ def _read(
                 ended = True
                 break
             if isinstance(row[1], int) and isinstance(row[2], bytes):
+                size += len(row[2])
                 burst.setdefault(chosen[row[0]], []).append((row[1], row[2]))
         yield burst
 
@@ -99,9 +106,32 @@ def _connected(path: Path, how: str) -> Iterator[sqlite3.Connection]:
     try:
         # Without it a file with fewer pages than its head says is refused as a whole.
         database.execute('PRAGMA writable_schema=ON')
+        bounded(database, path.stat().st_size)
         yield database
     finally:
         database.close()
+
+
+def bounded(database: sqlite3.Connection, size: int) -> None:
+    """Let a damaged or made-up file of so many bytes take neither for ever nor all memory.
+
+    Pages that refer to each other in a circle, or a view in the place of a table, have no end.
+    """
+    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST)
+    database.execute('PRAGMA trusted_schema=OFF')
+    left = 20 + size // 10_000  # 100 operations a byte; a row takes some 10, and more than 10 bytes
+
+    def out_of_time() -> bool:
+        nonlocal left
+        left -= 1
+        return left < 0
+
+    def allowed(action: int, *_: object) -> int:
+        forbidden = action in (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH)
+        return sqlite3.SQLITE_DENY if forbidden else sqlite3.SQLITE_OK
+
+    database.set_progress_handler(out_of_time, OPERATIONS)
+    database.set_authorizer(allowed)
 
 
 def _page_size(path: Path) -> int:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rosbags.rosbag2 import Reader, ReaderError
 
+from loop_ros import plain_yaml
 from loop_ros.bags import sqlite_file
 from loop_ros.bags.channel import Burst, Channel
 from loop_ros.bags.mcap_file import McapScan
@@ -31,13 +31,9 @@ class Bag:
 
     def topics(self) -> set[Channel]:
         """Topics that have messages, by the bag's own list, else by reading it through."""
-        listed = self.metadata().get('topics_with_message_count')
+        listed = _listed(self.metadata().get('topics_with_message_count'))
         if listed is not None:
-            return {
-                Channel(t['topic_metadata']['name'], t['topic_metadata']['type'])
-                for t in listed
-                if t['message_count']
-            }
+            return listed
         found: set[Channel] = set()
         for file in self.files:
             if file.suffix == '.db3':
@@ -56,7 +52,7 @@ class Bag:
 
         `note` hears of each file that is damaged, which is then read up to the damage.
         """
-        if self.metadata().get('compression_mode', '').lower() in ('file', 'message'):
+        if str(self.metadata().get('compression_mode', '')).lower() in ('file', 'message'):
             yield from self._compressed(wanted)
             return
         for file in self.files:
@@ -90,11 +86,22 @@ class Bag:
     def metadata(self) -> dict[str, Any]:
         """The bag's own description; empty where there is none that can be read."""
         try:
-            text = (self.path / 'metadata.yaml').read_text(encoding='utf-8')
-            found = yaml.load(text, getattr(yaml, 'CSafeLoader', yaml.SafeLoader))
+            found = plain_yaml.load((self.path / 'metadata.yaml').read_text(encoding='utf-8'))
             return dict(found['rosbag2_bagfile_information'])
-        except (OSError, yaml.YAMLError, TypeError, KeyError, ValueError):
+        except (OSError, TypeError, KeyError, ValueError):
             return {}
+
+
+def _listed(topics: Any) -> set[Channel] | None:
+    """What a metadata.yaml lists with messages; None where it does so in no known way."""
+    try:
+        return {
+            Channel(str(t['topic_metadata']['name']), str(t['topic_metadata']['type']))
+            for t in topics
+            if t['message_count']
+        }
+    except (TypeError, KeyError):
+        return None
 
 
 def find_bags(paths: Sequence[Path]) -> list[Bag]:

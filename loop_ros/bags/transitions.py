@@ -12,7 +12,7 @@ from loop_ros.bags import summary as words
 from loop_ros.bags.cdr import ARRAY, Buffer, Decoder, Template
 from loop_ros.bags.episodes import EPISODE, STEP, TERMINATED, TRUNCATED
 from loop_ros.bags.summary import Summary
-from loop_ros.nodes.layout import check_layout, transition_layout
+from loop_ros.nodes.layout import LARGEST, check_layout, transition_layout
 from loop_ros.sim.task import Task
 from loop_ros.types import Array
 
@@ -64,7 +64,7 @@ class TransitionDecoder:
 
 def usable(values: Array, summary: Summary) -> Array:
     """Rows whose numbers are finite and can be what they name; the others are counted."""
-    finite = np.isfinite(values).all(axis=1)
+    finite = (np.abs(values) <= LARGEST).all(axis=1)  # NaN is not
     counts = values[:, [EPISODE, STEP]]
     flags = values[:, [TERMINATED, TRUNCATED]]
     with np.errstate(invalid='ignore'):

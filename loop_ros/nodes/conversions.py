@@ -28,8 +28,9 @@ NANOSECONDS = 1_000_000_000
 
 
 def time_to_msg(nanoseconds: int) -> Time:
-    """Nanoseconds since the clock's zero as a stamp."""
-    return Time(sec=nanoseconds // NANOSECONDS, nanosec=nanoseconds % NANOSECONDS)
+    """Nanoseconds since the clock's zero as a stamp, or the stamp that is nearest to them."""
+    sec, nanosec = divmod(nanoseconds, NANOSECONDS)
+    return Time(sec=min(max(sec, -(2**31)), 2**31 - 1), nanosec=nanosec)
 
 
 def time_from_msg(stamp: Time) -> int:
@@ -70,7 +71,7 @@ def odometry_from_msg(
         if found != wanted:
             raise ValueError(f"{name} is '{found}', expected '{wanted}'")
     q = message.pose.pose.orientation
-    norm = math.sqrt(q.x**2 + q.y**2 + q.z**2 + q.w**2) if _finite(q.x, q.y, q.z, q.w) else math.nan
+    norm = math.hypot(q.x, q.y, q.z, q.w) if _finite(q.x, q.y, q.z, q.w) else math.nan
     if not abs(norm - 1.0) <= QUATERNION_TOLERANCE:
         raise ValueError(f'pose.orientation has the norm {norm}, expected 1')
     value = {
@@ -173,9 +174,9 @@ def weights_from_msg(message: UInt8MultiArray) -> bytes:
 
 
 def finite(what: str, labels: Sequence[str], values: Sequence[float]) -> Array:
-    """The values as float64; ValueError that names the first one which is not finite."""
+    """The values as float64; ValueError that names the first one which no float32 can hold well."""
     for label, value in zip(labels, values, strict=True):
-        if not math.isfinite(value):
+        if not abs(value) <= layout.LARGEST:
             raise ValueError(f"{what} '{label}' is {value}")
     return np.array(values, dtype=np.float64)
 

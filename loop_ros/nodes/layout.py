@@ -25,6 +25,7 @@ PLAN_FIELDS = (
 # Stamp (s) of the state that a command answers, the figures of the plan behind it, and its level:
 # 0 fresh plan, 1 shifted last plan, 2 actor, 3 safe command. NaN where there is no plan.
 TELEMETRY_FIELDS = ('stamp', *PLAN_FIELDS, 'level')
+LARGEST = 1e18  # of any number that arrives: networks square it, in float32
 TELEMETRY_LAYOUT: Layout = tuple((name, 1) for name in TELEMETRY_FIELDS)
 
 
@@ -63,6 +64,9 @@ def transition_from_values(values: Array, task: Task) -> Transition:
     """The inverse of `transition_values`; ValueError for a number that cannot be what it names."""
     layout = transition_layout(task)
     parts = split(values, layout)
+    for (label, _), part in zip(layout, parts, strict=True):
+        if (np.isfinite(part) & (np.abs(part) > LARGEST)).any():
+            raise ValueError(f"field '{label}' holds a number beyond {LARGEST:g}")
     field = {label.split(':')[0]: part for (label, _), part in zip(layout, parts, strict=True)}
     return Transition(
         stamp=float(field['stamp'][0]),

@@ -56,7 +56,7 @@ def check(name: str, type_name: Any, metadata: Any, value: Any) -> Any:
     if isinstance(value, str):  # YAML 1.1 reads 3e-4 as text
         with contextlib.suppress(ValueError):
             value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _finite(value):
         raise ValueError(f'{name}: {value!r} is not a finite number')
     if type_name == 'int':
         if value != int(value):
@@ -68,3 +68,9 @@ def check(name: str, type_name: Any, metadata: Any, value: Any) -> Any:
     if (low is not None and value < low) or (high is not None and value > high):
         raise ValueError(f'{name}: {value} is outside [{low}, {high}]')
     return value
+
+
+def _finite(value: float) -> bool:
+    with contextlib.suppress(OverflowError):  # an integer of more than 308 digits
+        return math.isfinite(value)
+    return False

@@ -8,8 +8,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Self, cast
 
-import yaml
-
+from loop_ros import plain_yaml
 from loop_ros.profiles import profile_path
 from loop_ros.settings.learning import (
     CrrSettings,
@@ -78,9 +77,9 @@ class Settings:
         """A shipped profile by name, or a YAML file by path; ValueError where it is not usable."""
         path = profile_path(profile)
         try:
-            values = yaml.safe_load(path.read_text(encoding='utf-8'))
-        except yaml.YAMLError as error:
-            raise ValueError(f'{path}: not YAML: {error}') from None
+            values = plain_yaml.load(path.read_text(encoding='utf-8'))
+        except ValueError as error:
+            raise ValueError(f'{path}: {error}') from None
         return cls.from_dict(values or {}, str(path))
 
     def trained_by(self, saved: Settings) -> Self:
