@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import array
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ pytest.importorskip('rclpy')
 
 from builtin_interfaces.msg import Time  # noqa: E402
 from nav_msgs.msg import Odometry  # noqa: E402
+from planner_robot import OBSERVATION, start  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
+from stack import make_checkpoint, until  # noqa: E402
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension  # noqa: E402
 
 from loop_ros.nodes import conversions, layout, views  # noqa: E402
@@ -118,3 +121,20 @@ def test_an_answer_to_any_stamp_can_be_sent(stamp: Time) -> None:
     path = views.path_to_msg(poses, 'odom', nanoseconds, CAR.control_period)
     assert len(path.poses) == 9
     conversions.command_to_msg(np.zeros(2), CAR, nanoseconds)
+
+
+def test_a_planner_outlives_what_it_hears(ros_domain: int, tmp_path: Path) -> None:
+    process, robot = start(make_checkpoint(tmp_path / 'c'), tmp_path / 'log')
+    try:
+        message = conversions.odometry_to_msg(OBSERVATION, CAR, 0)
+        message.header.stamp = Time(sec=2**31 - 1, nanosec=2**32 - 1)
+        robot.state.publish(message)
+        until(lambda: robot.commands, 10, 'an answer to a stamp that is none')
+        message.pose.pose.orientation.w = 1e200
+        robot.state.publish(message)
+        process.wait_for('pose.orientation has the norm 1e+200, expected 1')
+        assert robot.drive()['level'] == 0
+        assert process.interrupt() == 0
+    finally:
+        robot.close()
+        process.kill()
