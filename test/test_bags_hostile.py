@@ -154,3 +154,19 @@ def test_a_repair_runs_no_statement_but_what_makes_tables(tmp_path: Path) -> Non
     with pytest.raises(ValueError, match='no whole message'):
         repair(file, tmp_path / 'new')
     assert not elsewhere.exists()
+
+
+def test_a_broken_row_beside_the_messages_costs_no_message(tmp_path: Path) -> None:
+    bag = write_bag(tmp_path / 'bag', transition_messages(drive(1, 3)), sqlite=True)
+    file = next(bag.glob('*.db3'))
+    with sqlite3.connect(file) as database:
+        database.execute('CREATE TABLE more(name TEXT)')
+        database.execute('INSERT INTO more VALUES(NULL)')
+        database.execute('PRAGMA writable_schema=ON')
+        database.execute(
+            "UPDATE sqlite_master SET sql='CREATE TABLE more(name TEXT NOT NULL)' WHERE name='more'"
+        )
+    database.close()
+    found = repair(file, tmp_path / 'new')
+    assert found.contents.messages == 3
+    assert 'has a broken row of more (NOT NULL' in found.notes[0]

@@ -43,7 +43,7 @@ def _copied(
         return Contents()
     for definition in tables.values():
         new.execute(definition)
-    contents = _fill(reader, new, set(tables))
+    contents = _fill(reader, new, set(tables), damage)
     if 'metadata' in tables:
         _describe(new, name, contents)
     for definition in indexes:  # at once, which is faster
@@ -84,20 +84,28 @@ class _Reader:
         return tables, [row['sql'] for row in found if row['type'] == 'index']
 
 
-def _fill(reader: _Reader, new: sqlite3.Connection, tables: set[str]) -> Contents:
+def _fill(reader: _Reader, new: sqlite3.Connection, tables: set[str], damage: Damage) -> Contents:
     """Copy all rows but those about the file as a whole."""
+
+    def insert(table: str, row: sqlite3.Row) -> bool:
+        try:
+            _insert(new, table, row)
+        except sqlite3.IntegrityError as error:  # the new file keeps what the old one promised
+            damage(f'has a broken row of {table} ({error}): left out')
+            return False
+        return True
+
     for table in tables - {*NEEDED, 'metadata'}:
         for row in reader.rows(f'SELECT * FROM {_quoted(table)}'):
-            _insert(new, table, row)
+            insert(table, row)
     topics: dict[int, Topic] = {}
     for row in reader.rows('SELECT * FROM topics'):
-        _insert(new, 'topics', row)
-        topics[row['id']] = _topic(row)
+        if insert('topics', row):
+            topics[row['id']] = _topic(row)
     contents = Contents()
     for row in reader.messages():
         whole = isinstance(row['timestamp'], int) and isinstance(row['data'], bytes)
-        if whole and row['topic_id'] in topics:
-            _insert(new, 'messages', row)
+        if whole and row['topic_id'] in topics and insert('messages', row):
             contents.add(topics[row['topic_id']], row['timestamp'])
     return contents
 
