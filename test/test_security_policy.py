@@ -33,21 +33,17 @@ def allowed(node: str) -> Names:
         kind = group.tag.removesuffix('s')
         assert verdict == 'ALLOW' and what in KINDS[kind]
         for entry in group:
-            assert entry.tag == kind and entry.text not in found[what]
-            found[what].add(str(entry.text))
+            name = str(entry.text).replace('~', node)
+            assert entry.tag == kind and name not in found[what]
+            found[what].add(name)
     return found
 
 
 def done(ears: Ears, namespace: str, node: str) -> Names:
-    """What the graph says, in the words of a policy."""
+    """What the graph says, relative to the namespace."""
 
     def names(ask: Callable[[str, str], list[tuple[str, Any]]]) -> set[str]:
-        found = set()
-        for name, _ in ask(node, namespace):
-            short = name.removeprefix(f'{namespace}/')
-            private = short.startswith(f'{node}/') and short != 'planner/telemetry'
-            found.add(f'~{short.removeprefix(node)}' if private else short)
-        return found
+        return {name.removeprefix(f'{namespace}/') for name, _ in ask(node, namespace)}
 
     return {
         'publish': names(ears.get_publisher_names_and_types_by_node),
