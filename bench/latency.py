@@ -25,8 +25,8 @@ from loop_ros.bench.processes import NAMESPACE, START_TIMEOUT, Talker, node, tal
 from loop_ros.bench.report import Row
 from loop_ros.bench.timing import percentiles
 from loop_ros.nodes import conversions, qos
-from loop_ros.nodes.fallback import FRESH
 from loop_ros.nodes.simulation import Simulation
+from loop_ros.nodes.supervisor import PLAN
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
 from loop_ros.types import Array
@@ -100,7 +100,7 @@ class Robot:
         figures = conversions.telemetry_from_msg(message)
         stamp = round(1e9 * figures['stamp'])
         self.levels[stamp] = int(figures['level'])
-        if self.levels[stamp] == FRESH:
+        if self.levels[stamp] == PLAN:
             self.iterations[stamp] = figures['iterations']
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
@@ -152,7 +152,7 @@ def _wait_for_listeners(robot: Robot, nodes: list[Callable[[], None]], learning:
 def _row(robot: Robot, options: argparse.Namespace, learning: bool, learned_before: int) -> Row:
     waited = 1e3 * np.array(list(robot.waited.values()))
     p50, p99 = percentiles(waited)
-    fresh = sum(robot.levels.get(stamp) == FRESH for stamp in robot.sent)
+    fresh = sum(robot.levels.get(stamp) == PLAN for stamp in robot.sent)
     row: Row = {
         'learner': learning,
         'profile': options.profile,

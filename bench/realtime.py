@@ -63,7 +63,7 @@ def report(rows: list[dict[str, float]], diagnostics: dict[str, dict[str, str]])
         'p99_ms': p99,
         'max_ms': float(times.max(initial=0.0)),
         'iterations': sum(row['iterations'] for row in fresh) / max(1, len(fresh)),
-        **{f'level_{level}': levels.count(level) for level in range(4)},
+        **{f'level_{level}': levels.count(level) for level in range(5)},
         'missed_periods': int(planner.get('missed periods', -1)),
         'plans': int(planner.get('plans', -1)),
         'learned': int(learner.get('learned', 0)),

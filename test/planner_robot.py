@@ -8,13 +8,14 @@ import time
 from pathlib import Path
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from nav_msgs.msg import Odometry
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from sensor_msgs.msg import JointState
 from stack import Ears, Process, node_command, until
 from std_msgs.msg import Float64MultiArray, UInt8MultiArray
+from std_srvs.srv import Trigger
 
 from loop_ros.nodes import conversions, qos
 from loop_ros.sim import registry
@@ -35,6 +36,7 @@ class Robot(Ears):
         self.commands = self.hear(JointState, 'command', qos.COMMAND)
         self.telemetry = self.hear(Float64MultiArray, 'planner/telemetry', qos.TELEMETRY)
         self.diagnostics = self.hear(DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS)
+        self.supervisor = self.hear(DiagnosticStatus, 'planner/supervisor', qos.STATUS)
         self.stamp = PERIOD
 
     def send(self, observation: np.ndarray = OBSERVATION, **changes: object) -> int:
@@ -68,6 +70,15 @@ class Robot(Ears):
         )
         (result,) = self.call(SetParameters, '/planner/set_parameters', request).results
         return result.successful, result.reason
+
+    def trigger(self, name: str) -> str:
+        """The planner's answer to ~/stop or ~/reset."""
+        answer = self.call(Trigger, f'/planner/{name}', Trigger.Request())
+        assert answer.success
+        return str(answer.message)
+
+    def levels(self) -> list[int]:
+        return [int(conversions.telemetry_from_msg(m)['level']) for m in list(self.telemetry)]
 
     def status(self) -> dict[str, str]:
         """The next diagnostics of the planner."""

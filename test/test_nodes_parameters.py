@@ -19,7 +19,7 @@ from rclpy.exceptions import ParameterException  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 
-from loop_ros.nodes.parameters import PlannerParameters, declare  # noqa: E402
+from loop_ros.nodes.parameters import PlannerParameters, declare, declare_each  # noqa: E402
 from loop_ros.settings import PlannerSettings  # noqa: E402
 
 
@@ -97,6 +97,22 @@ def test_values_at_the_start(make, given: str, name: str, wanted: object) -> Non
 def test_bad_values_at_the_start_say_why(make, given: str, reason: str) -> None:
     with pytest.raises((ValueError, ParameterException), match=reason):
         PlannerParameters(make(given), PlannerSettings(), lambda _: None)
+
+
+@pytest.mark.parametrize('given', ['[1, 2]', '[1.0, 2.0]'])
+def test_a_number_for_each_action(make, given: str) -> None:
+    node = make(f'rate_limits:={given}')
+    assert declare_each(node, 'rate_limits', 2, 'most change').tolist() == [1.0, 2.0]
+    assert node.describe_parameter('rate_limits').read_only
+    assert declare_each(make(), 'rate_limits', 3, 'most change').tolist() == [0.0] * 3
+
+
+@pytest.mark.parametrize(
+    'given', ['[1.0]', '[]', '[1.0, -1.0]', '[1.0, .nan]', '[1.0, .inf]', 'fast', '3.0', '[a, b]']
+)
+def test_numbers_that_cannot_be_say_what_is_expected(make, given: str) -> None:
+    with pytest.raises(ValueError, match='rate_limits: .* is not 2 numbers from 0'):
+        declare_each(make(f'rate_limits:={given}'), 'rate_limits', 2, 'most change')
 
 
 def test_a_name_that_looks_like_a_number_stays_a_name(make) -> None:

@@ -24,6 +24,7 @@ from visualization_msgs.msg import MarkerArray  # noqa: E402
 
 from loop_ros.agent import Agent  # noqa: E402
 from loop_ros.nodes import conversions, qos  # noqa: E402
+from loop_ros.nodes.supervisor import STOP  # noqa: E402
 
 
 @pytest.fixture(scope='module')
@@ -96,12 +97,13 @@ def test_silence_gives_the_safe_command_and_recovers(lockstep: tuple[Process, Ro
     robot.drive()
     robot.telemetry.clear()
     until(lambda: len(robot.telemetry) > 3, 5, 'safe commands')
-    assert conversions.telemetry_from_msg(robot.telemetry[-1])['level'] == 3
+    assert robot.levels()[-1] == STOP
     np.testing.assert_array_equal(
         conversions.command_from_msg(robot.commands[-1], CAR), CAR.safe_command
     )
     status = robot.status()
-    assert status['ros'] == b'\x02' and 'safe command' in status['message']
+    assert status['ros'] == b'\x02'
+    assert status['message'] == 'stop: no usable state for 0.3 s'
     assert status['name'] == '/planner: planning'
     process.wait_for('no usable state on /odom for 0.3 s: safe command')
     assert robot.drive()['level'] == 0  # recovered by itself

@@ -24,6 +24,10 @@ FORMAT = 1
 METADATA_FILE = 'agent.json'
 
 
+class NotFiniteError(ValueError):
+    """Weights that fit and are no numbers: whoever trained them has failed."""
+
+
 def pack(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
     """Tensors and metadata as one safetensors file with its digest."""
     return sealed(
@@ -48,7 +52,7 @@ def take_over(tensors: dict[str, Tensor], own: dict[str, Tensor], source: str) -
             found = tuple(tensors[name].shape) if name in tensors else 'nothing'
             raise ValueError(misfit(source, name, found, value))
         if not bool(tensors[name].isfinite().all()):
-            raise ValueError(f'{source}: {name} is not finite')
+            raise NotFiniteError(f'{source}: {name} is not finite')
     with torch.no_grad():
         for name, value in own.items():
             value.copy_(tensors[name])

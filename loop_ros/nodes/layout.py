@@ -23,7 +23,7 @@ PLAN_FIELDS = (
     'iterations',
 )
 # Stamp (s) of the state that a command answers, the figures of the plan behind it, and its level:
-# 0 fresh plan, 1 shifted last plan, 2 actor, 3 safe command. NaN where there is no plan.
+# 0 plan, 1 shifted plan, 2 actor, 3 hold, 4 stop. NaN where there is no plan.
 TELEMETRY_FIELDS = ('stamp', *PLAN_FIELDS, 'level')
 LARGEST = 1e18  # of any number that arrives: networks square it, in float32
 TELEMETRY_LAYOUT: Layout = tuple((name, 1) for name in TELEMETRY_FIELDS)

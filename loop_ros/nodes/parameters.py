@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rcl_interfaces.msg import (
     FloatingPointRange,
     IntegerRange,
@@ -67,6 +69,26 @@ def declare(
     if choices and value not in choices:
         raise ValueError(f'{name}: {value!r} is not one of {", ".join(choices)}')
     return node.declare_parameter(name, value, descriptor, ignore_override=True).value
+
+
+def declare_each(node: Node, name: str, count: int, description: str) -> NDArray[np.float64]:
+    """Declare a parameter of `count` numbers from 0, by default zeros, and return them."""
+    given = node.declare_parameter(
+        name, [0.0] * count, ParameterDescriptor(dynamic_typing=True)
+    ).value
+    node.undeclare_parameter(name)
+    constraint = f'{count} numbers from 0'
+    try:
+        values = np.array(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.shape != (count,) or not (np.isfinite(values) & (values >= 0)).all():
+        raise ValueError(f'{name}: {given!r} is not {constraint}')
+    descriptor = ParameterDescriptor(
+        description=description, additional_constraints=constraint, read_only=True
+    )
+    node.declare_parameter(name, values.tolist(), descriptor, ignore_override=True)
+    return values
 
 
 def convert(value: Any, wanted: type) -> Any:

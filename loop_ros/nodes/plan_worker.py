@@ -1,6 +1,10 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The planner thread: it alone touches the agent and its device; knows no ROS."""
+"""The planner thread: it alone touches the agent and its device; knows no ROS.
+
+What goes out is the supervisor's choice, made and published under one lock, so that no plan
+overtakes a stop.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,8 @@ from typing import Protocol
 
 import numpy as np
 
-from loop_ros.nodes.fallback import FRESH, SAFE, FallbackLadder
+from loop_ros.learning.checkpoint import NotFiniteError
+from loop_ros.nodes.supervisor import Command, Supervisor
 from loop_ros.settings import PlannerSettings
 from loop_ros.sim.task import Array, Task
 from loop_ros.types import Plan
@@ -22,7 +27,7 @@ from loop_ros.types import Plan
 class Planning(Protocol):
     """What the thread needs of an agent."""
 
-    def act(self, observation: Array, explore: bool = False) -> Plan:
+    def act(self, observation: Array, explore: bool = False, foretell: bool = False) -> Plan:
         """Plan."""
 
     def act_without_planning(self, observation: Array) -> Array:
@@ -42,11 +47,9 @@ class Planning(Protocol):
 class Answer:
     """One command and how it came about."""
 
-    stamp: int  # ns, of the state that it answers
-    observation: Array  # [O]
-    action: Array  # [A], physical units
-    level: int  # 0 fresh plan, 1 shifted last plan, 2 actor, 3 safe command
-    plan: Plan | None
+    stamp: int  # ns, of the state that it answers, else of the moment
+    observation: Array  # [O]; NaN where no state is answered
+    command: Command
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +68,13 @@ class PlanWorker:
     """Newest state in, one answer per state out; weights and settings change between plans.
 
     `publish` is called once for each state, in the planner thread for a fresh plan and in the
-    caller's thread for `expire` and for a repeated state.
+    caller's thread for `expire` and for a repeated state; and for what no state asks for.
     """
 
     def __init__(
         self,
         task: Task,
+        supervisor: Supervisor,
         publish: Callable[[Answer], None],
         on_weights: Callable[[int | ValueError], None],
         explore: bool = False,
@@ -84,12 +88,13 @@ class PlanWorker:
         self._reported = time.monotonic(), 0
         self._task = task
         self._period = round(task.control_period * 1e9)
-        self._ladder = FallbackLadder(self._period, np.array(task.safe_command))
+        self._supervisor = supervisor
         self._publish, self._on_weights = publish, on_weights
         self._explore, self._realtime = explore, realtime
         self._changed = threading.Condition()
         self._next: _State | None = None  # newest state not yet taken up
         self._received: _State | None = None
+        self._received_at = 0.0  # s, steady clock
         self._answer: Answer | None = None
         self._settings: PlannerSettings | None = None
         self._weights: bytes | None = None
@@ -131,42 +136,69 @@ class PlanWorker:
     def receive(self, stamp: int, observation: Array) -> bool:
         """Take a state up; false for a repetition, which gets the same answer again."""
         with self._changed:
+            now = time.monotonic()
+            self._supervisor.state(now)
             last = self._received
             if last and last.stamp == stamp and np.array_equal(last.observation, observation):
-                repeated = self._answer
-            else:
-                restart = is_restart(last.stamp if last else None, stamp, self._period)
-                unplanned = self._next is not None and self._next.restart
-                if restart:
-                    self._ladder.clear()
-                elif self._realtime and self._answer is None:
-                    self.missed += 1  # the period ended before `expire` could answer
-                self._answer = None
-                self._received = _State(stamp, observation, restart)
-                self._next = _State(stamp, observation, restart or unplanned)
-                self._changed.notify()
-                return True
-        if repeated is not None:
-            self._publish(repeated)
-        return False
+                if self._answer is not None:
+                    self._repeat(self._answer, last, now)
+                return False
+            restart = is_restart(last.stamp if last else None, stamp, self._period)
+            unplanned = self._next is not None and self._next.restart
+            if restart:
+                self._supervisor.restart()
+            elif self._realtime and self._answer is None:
+                self.missed += 1  # the period ended before `expire` could answer
+            self._answer = None
+            self._received, self._received_at = _State(stamp, observation, restart), now
+            self._next = _State(stamp, observation, restart or unplanned)
+            self._changed.notify()
+            return True
 
     def expire(self) -> None:
         """Real time: the newest state's period is over; answer it from the ladder if need be."""
         with self._changed:
-            if self._received is None or self._answer is not None:
-                return
-            stamp, observation = self._received.stamp, self._received.observation
-            level, action, plan = self._ladder.command(stamp)
-            self._answer = answer = Answer(stamp, observation, action, level, plan)
-            self.missed += 1
-        self._publish(answer)
+            if self._received is not None and self._answer is None:
+                self.missed += 1
+                self._reply(self._received, time.monotonic())
 
-    def safe_answer(self, stamp: int) -> Answer:
-        """The safe command, for when no state arrives; the last plan is void."""
+    def begin(self) -> None:
+        """The robot may be heard and commanded from now on."""
         with self._changed:
-            self._ladder.clear()
-        nothing = np.full(len(self._task.observation_labels), np.nan)
-        return Answer(stamp, nothing, np.array(self._task.safe_command), SAFE, None)
+            self._supervisor.begin(time.monotonic())
+
+    def watch(self, clock: int) -> None:
+        """Send a command that no state asks for, stamped `clock` (ns), where one is due."""
+        with self._changed:
+            now = time.monotonic()
+            if self._supervisor.due(now):
+                self._send(clock, now)
+
+    def halt(self, reason: str, clock: int) -> None:
+        """Stop the robot at once, until `release`."""
+        with self._changed:
+            self._supervisor.latch(reason)
+            self._send(clock, time.monotonic())
+
+    def release(self) -> list[str]:
+        """Let the robot go on; says what had stopped it."""
+        with self._changed:
+            return self._supervisor.reset()
+
+    def refuse_state(self, reason: str) -> None:
+        """Something came that is no state of this robot."""
+        with self._changed:
+            self._supervisor.refuse_state(reason)
+
+    def constrain(self, constrained: bool) -> None:
+        """Whether plans have to keep their cost under d0."""
+        with self._changed:
+            self._supervisor.constrained = constrained
+
+    def last_word(self, clock: int) -> None:
+        """Leave the robot with the safe command."""
+        with self._changed:
+            self._publish(Answer(clock, self._nothing(), self._supervisor.last_word()))
 
     def statistics(self) -> dict[str, float]:
         """Figures since the last call (rate) and of the last 1,000 plans, for diagnostics."""
@@ -212,6 +244,10 @@ class PlanWorker:
     def _swap(self, agent: Planning, weights: bytes) -> None:
         try:
             self._on_weights(agent.load_weights(weights))
+        except NotFiniteError as error:
+            with self._changed:
+                self._supervisor.latch('weights are not finite')
+            self._on_weights(error)
         except ValueError as error:
             self._on_weights(error)
 
@@ -221,16 +257,43 @@ class PlanWorker:
         if self._realtime:
             action = agent.act_without_planning(state.observation)
             with self._changed:
-                self._ladder.keep_actor(state.stamp, action)
-        plan = agent.act(state.observation, self._explore)
+                self._supervisor.keep_actor(state.stamp, action)
+        plan = agent.act(state.observation, self._explore, foretell=True)
         self.plan_times.append(plan.plan_s)
         self.iterations.append(plan.iterations)
         self.plans += 1
-        answer = Answer(state.stamp, state.observation, plan.action, FRESH, plan)
         with self._changed:
-            self._ladder.keep_plan(state.stamp, plan)
+            self._supervisor.keep_plan(state.stamp, plan)
             wanted = self._received is not None and self._received.stamp == state.stamp
-            if not wanted or self._answer is not None:
-                return  # too late: the ladder has answered, or a newer state is here
-            self._answer = answer
-        self._publish(answer)
+            if wanted and self._answer is None:  # else it is late, or a newer state is here
+                self._reply(state, time.monotonic())
+
+    def _reply(self, state: _State, now: float) -> None:
+        """The one answer to a state."""
+        command = self._supervisor.command(now, state.stamp)
+        self._answer = Answer(state.stamp, state.observation, command)
+        self._publish(self._answer)
+
+    def _repeat(self, answer: Answer, state: _State, now: float) -> None:
+        """The same answer again, unless the robot was told to stop since then."""
+        if self._supervisor.latched:
+            self._reply(state, now)
+        else:
+            self._publish(answer)
+
+    def _send(self, clock: int, now: float) -> None:
+        """A command without a plan of its own: to the state that waits, else to none."""
+        state = self._received
+        waits = state is not None and self._answer is None
+        if state is not None and waits and (self._realtime or self._supervisor.latched):
+            self._reply(state, now)
+            return
+        stamp = clock
+        if state is not None:  # by the robot's clock, which may stand still without states
+            periods = round((now - self._received_at) / self._supervisor.limits.wall_period)
+            stamp = state.stamp + periods * self._period
+        command = self._supervisor.command(now, stamp, unasked=True)
+        self._publish(Answer(clock, self._nothing(), command))
+
+    def _nothing(self) -> Array:
+        return np.full(len(self._task.observation_labels), np.nan)

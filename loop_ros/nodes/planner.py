@@ -19,10 +19,11 @@ from visualization_msgs.msg import MarkerArray
 from loop_ros.agent import Agent
 from loop_ros.nodes import conversions, drive, layout, qos, views
 from loop_ros.nodes.agents import AgentParameters
-from loop_ros.nodes.fallback import FRESH, SAFE
 from loop_ros.nodes.managed import ManagedNode
 from loop_ros.nodes.parameters import PlannerParameters, declare
 from loop_ros.nodes.plan_worker import Answer, PlanWorker
+from loop_ros.nodes.supervision import Supervision
+from loop_ros.nodes.supervisor import STOP
 from loop_ros.nodes.weights import WeightsInbox
 from loop_ros.settings import PlannerSettings
 from loop_ros.sim.task import Array
@@ -37,7 +38,7 @@ START_GRACE = 10.0  # s that the robot may take to come up before a warning
 
 
 class PlannerNode(ManagedNode):
-    """Publishes one command for each state, and the safe command where no state arrives."""
+    """Publishes one command for each state, and what the supervisor has for the others."""
 
     def __init__(self) -> None:
         super().__init__('planner')
@@ -64,18 +65,18 @@ class PlannerNode(ManagedNode):
         if self.realtime and speed == 0:
             raise ValueError('speed: 0 (as fast as it goes) needs step_mode lockstep')
         self.period = self.task.control_period / (speed or 1.0)  # s of wall time
-        self.state_timeout = declare(
-            self,
-            'state_timeout',
-            0.5,
-            'without a state for so long the safe command goes out',
-            minimum=0.01,
-            maximum=3600,
-            unit='s',
-        )
         self.training = declare(self, 'training', False, 'explore, as the settings say')
         self.odom_frame = declare(self, 'odom_frame', conversions.ODOM_FRAME, 'frame of the pose')
         self.base_frame = declare(self, 'base_frame', conversions.BASE_FRAME, 'frame of the twist')
+        self.supervision = Supervision(
+            self,
+            self.task,
+            self.period,
+            self.realtime,
+            self._halt,
+            lambda: self.worker.release(),
+        )
+        self.supervisor = self.supervision.supervisor
         self.worker = self._make_worker()
         self.inbox = WeightsInbox(self, self._on_weights, self._weights_loaded)
         self.planner_parameters = PlannerParameters(
@@ -86,10 +87,10 @@ class PlannerNode(ManagedNode):
         """Make the agent in its thread, then the topics."""
         self.dropped = 0
         self.weights_version = 0
-        self.level = SAFE
         self._advertise()
         self.worker.start(self._make_agent)
         algorithm = self.planner_parameters.settings.algorithm
+        self._constrain(algorithm)
         weights = f'weights version {self.weights_version}'
         if not self.weights_version:
             weights = 'untrained: random actions until the learner sends its first weights'
@@ -99,18 +100,18 @@ class PlannerNode(ManagedNode):
 
     def activate(self) -> None:
         """Listen."""
-        self.last_state, self.seen = time.monotonic(), False
+        self.worker.begin()
         message, topic = (Odometry, 'odom') if self.task.odometry else (JointState, 'state')
         self.state_topic = self.listen(message, topic, self._on_state, qos.STATE).topic_name
         self.inbox.open()
         self.deadline = self.every(self.period * DEADLINE, self._on_deadline)
         self.deadline.cancel()
-        self.every(self.period, self._watch)
+        self.every(self.period / 2, self._watch)
         self.every(1.0, self._diagnose)
 
     def deactivate(self) -> None:
         """Leave the robot with the safe command."""
-        self._publish(self.worker.safe_answer(self._now()))
+        self.worker.last_word(self._now())
 
     def cleanup(self) -> None:
         """End the planner thread."""
@@ -119,7 +120,12 @@ class PlannerNode(ManagedNode):
 
     def _make_worker(self) -> PlanWorker:
         return PlanWorker(
-            self.task, self._publish, self._weights_loaded, self.training, self.realtime
+            self.task,
+            self.supervisor,
+            self._publish,
+            self._weights_loaded,
+            self.training,
+            self.realtime,
         )
 
     def _make_agent(self) -> Agent:
@@ -130,7 +136,7 @@ class PlannerNode(ManagedNode):
         if self.realtime:  # a process's first plan is slow; in lockstep it would use random numbers
             nowhere = np.zeros(len(self.task.observation_labels))
             agent.act_without_planning(nowhere)
-            agent.act(nowhere)
+            agent.act(nowhere, foretell=True)
             agent.reset()
         return agent
 
@@ -147,10 +153,15 @@ class PlannerNode(ManagedNode):
         self.drive_publisher = (
             self.advertise(drive.MESSAGE, 'drive', qos.COMMAND) if drive.fits(self.task) else None
         )
+        self.supervision.advertise()
         self.next_picture = 0.0
 
     def _reconfigure(self, settings: PlannerSettings) -> None:
+        self._constrain(settings.algorithm)
         self.worker.configure(self._in_time(settings))
+
+    def _constrain(self, algorithm: str) -> None:
+        self.worker.constrain(algorithm.startswith('safe'))
 
     def _in_time(self, settings: PlannerSettings) -> PlannerSettings:
         """In real time a plan without a budget of its own gets what the period allows."""
@@ -168,35 +179,37 @@ class PlannerNode(ManagedNode):
                 observation = conversions.state_from_msg(message, self.task)
         except ValueError as error:
             self.dropped += 1
+            self.worker.refuse_state(str(error))
             self.warn(
                 'state', f'state on {self.state_topic} dropped ({self.dropped} so far): {error}'
             )
             return
-        self.last_state, self.seen = time.monotonic(), True
         stamp = conversions.time_from_msg(message.header.stamp)
         if self.worker.receive(stamp, observation) and self.realtime:
             self.deadline.reset()
+
+    def _halt(self, reason: str) -> None:
+        if self.active:
+            self.worker.halt(reason, self._now())
+        else:
+            self.supervisor.latch(reason)
 
     def _on_deadline(self) -> None:
         self.deadline.cancel()
         self.worker.expire()
 
     def _watch(self) -> None:
-        """Once a control period: without states, or without a planner thread, go safe."""
+        """Twice a control period: without states, or without a planner thread, go safe."""
         if self.worker.failure is not None:
-            self._publish(self.worker.safe_answer(self._now()))
+            self.worker.last_word(self._now())
             raise RuntimeError('the planner thread ended') from self.worker.failure
-        if self._is_stale():
-            self._publish(self.worker.safe_answer(self._now()))
-            if self.dropped or self.seen or self._silence() > START_GRACE:
-                silence = f'no usable state on {self.state_topic} for {self.state_timeout} s'
-                self.warn('stale', f'{silence}: safe command')
-
-    def _silence(self) -> float:
-        return time.monotonic() - self.last_state
-
-    def _is_stale(self) -> bool:
-        return self._silence() > self.state_timeout
+        self.worker.watch(self._now())
+        silence = self.supervisor.silence(time.monotonic())
+        timeout = self.supervisor.limits.state_timeout
+        expected = self.dropped or self.supervisor.met or silence > START_GRACE
+        if silence > timeout and expected:
+            missing = f'no usable state on {self.state_topic} for {timeout} s'
+            self.warn('stale', f'{missing}: safe command')
 
     def _now(self) -> int:
         return int(self.get_clock().now().nanoseconds)
@@ -211,23 +224,19 @@ class PlannerNode(ManagedNode):
             self.weights_version = result
 
     def _publish(self, answer: Answer) -> None:
-        """Command first; called by the planner thread and by the executor's."""
-        if not self.active and answer.level != SAFE:
+        """Command first; called by the planner thread and by the executor's, in turns."""
+        level, action, reason, plan = answer.command
+        if not self.active and level != STOP:
             return  # a plan that was under way when the node was deactivated
-        self.command_publisher.publish(
-            conversions.command_to_msg(answer.action, self.task, answer.stamp)
-        )
+        self.command_publisher.publish(conversions.command_to_msg(action, self.task, answer.stamp))
         if self.drive_publisher is not None:
-            self.drive_publisher.publish(drive.to_msg(answer.action, self.task, answer.stamp))
-        self.level = answer.level
-        plan = answer.plan
+            self.drive_publisher.publish(drive.to_msg(action, self.task, answer.stamp))
+        self.supervision.tell(level, reason)
         figures: dict[str, Any] = {
             name: getattr(plan, name) for name in layout.PLAN_FIELDS if plan is not None
         }
         self.telemetry_publisher.publish(
-            conversions.telemetry_to_msg(
-                {'stamp': answer.stamp / 1e9, 'level': answer.level, **figures}
-            )
+            conversions.telemetry_to_msg({'stamp': answer.stamp / 1e9, 'level': level, **figures})
         )
         if plan is not None and self.task.path is not None:
             self._picture(answer, plan, self.task.path)
@@ -249,22 +258,17 @@ class PlannerNode(ManagedNode):
                 views.path_to_msg(poses, frame, stamp, self.task.control_period)
             )
         if self.marker_publisher in watched:
-            text = f'd0 {plan.d0:g}, worst cost {plan.worst_cost:.2f}, level {answer.level}'
-            self.marker_publisher.publish(
-                views.markers_to_msg(poses, frame, stamp, answer.level, text)
-            )
+            level = answer.command.level
+            text = f'd0 {plan.d0:g}, worst cost {plan.worst_cost:.2f}, level {level}'
+            self.marker_publisher.publish(views.markers_to_msg(poses, frame, stamp, level, text))
 
     def _diagnose(self) -> None:
         statistics = self.worker.statistics()
-        if self._is_stale():
-            level, text = views.ERROR, f'no state on {self.state_topic}: safe command'
-        elif self.level != FRESH:
-            level, text = views.WARN, f'plans are late: fallback level {self.level}'
-        else:
-            level, text = views.OK, 'planning'
+        level, text = self.supervision.status()
         values = {
             **statistics,
-            'level': self.level,
+            'level': self.supervision.level,
+            'reason': self.supervision.reason,
             'dropped states': self.dropped,
             'weights version': self.weights_version,
             'd0': self.planner_parameters.settings.d0,

@@ -136,9 +136,18 @@ class Supervisor:
         """Whether only `reset` lets the robot go on."""
         return bool(self._latched)
 
+    @property
+    def met(self) -> bool:
+        """Whether a state has come since `begin`."""
+        return self._met
+
+    def silence(self, now: float) -> float:
+        """For how long (s) no usable state has come."""
+        return now - self._heard
+
     def is_stale(self, now: float) -> bool:
-        """Whether the robot has not been heard for too long."""
-        return now - self._heard > self.limits.state_timeout
+        """Whether that is too long."""
+        return self.silence(now) > self.limits.state_timeout
 
     def due(self, now: float) -> bool:
         """Whether a command must go out that no state asks for."""

@@ -16,7 +16,8 @@ from loop_ros.nodes.conversions import time_to_msg
 from loop_ros.sim.task import Array
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
-LEVEL_COLORS = ((0.1, 0.8, 0.2), (0.9, 0.8, 0.1), (0.9, 0.5, 0.1), (0.9, 0.1, 0.1))
+# Plan, shifted plan, actor, hold, stop.
+LEVEL_COLORS = ((0.1, 0.8, 0.2), (0.9, 0.8, 0.1), (0.9, 0.5, 0.1), (0.9, 0.1, 0.1), (0.6, 0.0, 0.6))
 
 
 def path_to_msg(poses: Array, frame: str, nanoseconds: int, period: float) -> Path:
@@ -59,11 +60,18 @@ def diagnostics_to_msg(
     name: str, hardware: str, level: bytes, text: str, values: dict[str, Any], nanoseconds: int
 ) -> DiagnosticArray:
     """One status; `name` reads '/planner: planning'."""
-    status = DiagnosticStatus(name=name, hardware_id=hardware, level=level, message=text)
-    status.values = [KeyValue(key=key, value=_text(value)) for key, value in values.items()]
-    message = DiagnosticArray(status=[status])
+    message = DiagnosticArray(status=[status_to_msg(name, hardware, level, text, values)])
     message.header.stamp = time_to_msg(nanoseconds)
     return message
+
+
+def status_to_msg(
+    name: str, hardware: str, level: bytes, text: str, values: dict[str, Any]
+) -> DiagnosticStatus:
+    """One status without a stamp."""
+    status = DiagnosticStatus(name=name, hardware_id=hardware, level=level, message=text)
+    status.values = [KeyValue(key=key, value=_text(value)) for key, value in values.items()]
+    return status
 
 
 def _text(value: Any) -> str:

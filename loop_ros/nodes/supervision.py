@@ -1,0 +1,140 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The supervisor in ROS: parameters, ~/stop and ~/reset, and its word on `planner/supervisor`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
+from std_srvs.srv import Trigger
+
+from loop_ros.nodes import qos, views
+from loop_ros.nodes.managed import ManagedNode
+from loop_ros.nodes.parameters import declare, declare_each
+from loop_ros.nodes.supervisor import HOLD, NAMES, PLAN, STOP, Limits, Supervisor
+from loop_ros.sim.task import Task
+
+OPERATOR_STOP = 'operator stop'
+TOPIC = 'planner/supervisor'
+
+
+class Supervision:
+    """Makes the supervisor and tells what it decides."""
+
+    def __init__(
+        self,
+        node: ManagedNode,
+        task: Task,
+        wall_period: float,
+        realtime: bool,
+        halt: Callable[[str], None],
+        release: Callable[[], list[str]],
+    ) -> None:
+        """`halt` stops the robot for a reason, `release` ends that and says for which."""
+        self._node, self._task = node, task
+        self._halt, self._release = halt, release
+        self.supervisor = Supervisor(_limits(node, task, wall_period), realtime)
+        self.level, self.reason = STOP, 'no command so far'
+        # Here for as long as the node lives: a stop is heard in every state of its life.
+        node.create_service(Trigger, '~/stop', self._on_stop)
+        node.create_service(Trigger, '~/reset', self._on_reset)
+
+    def advertise(self) -> None:
+        """Begin to tell."""
+        self._publisher = self._node.advertise(DiagnosticStatus, TOPIC, qos.STATUS)
+        self._publish()
+
+    def tell(self, level: int, reason: str) -> None:
+        """The level of the command that goes out; published where it is another than before."""
+        if (level, reason) != (self.level, self.reason):
+            self.level, self.reason = level, reason
+            self._publish()
+
+    def status(self) -> tuple[bytes, str]:
+        """Severity and words for diagnostics."""
+        severe = {PLAN: views.OK, HOLD: views.ERROR, STOP: views.ERROR}
+        text = self.reason if self.level == PLAN else f'{NAMES[self.level]}: {self.reason}'
+        return severe.get(self.level, views.WARN), text
+
+    def _publish(self) -> None:
+        severity, text = self.status()
+        latched = str(self.supervisor.latched).lower()
+        values = {'level': self.level, 'reason': self.reason, 'latched': latched}
+        name = f'{self._node.get_fully_qualified_name()}: supervisor'
+        status = views.status_to_msg(name, self._task.name, severity, text, values)
+        self._publisher.publish(status)
+
+    def _on_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._halt(OPERATOR_STOP)
+        self._node.get_logger().warning(f'{OPERATOR_STOP}: the robot stands until ~/reset')
+        response.success, response.message = True, 'stopped until ~/reset'
+        return response
+
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        released = '; '.join(self._release())
+        if released:
+            self._node.get_logger().info(f'reset, after: {released}')
+        response.success = True
+        response.message = f'released: {released}' if released else 'nothing was latched'
+        return response
+
+
+def _limits(node: ManagedNode, task: Task, wall_period: float) -> Limits:
+    """The task's limits, and what the parameters say."""
+    return Limits(
+        period=round(task.control_period * 1e9),
+        wall_period=wall_period,
+        low=np.array(task.action_low),
+        high=np.array(task.action_high),
+        safe=np.array(task.safe_command),
+        rates=declare_each(
+            node,
+            'rate_limits',
+            len(task.action_labels),
+            f'most change of {", ".join(task.action_labels)}, units/s; 0: any',
+        ),
+        state_timeout=declare(
+            node,
+            'state_timeout',
+            Limits.state_timeout,
+            'without a state for so long the robot is stopped',
+            minimum=0.01,
+            maximum=3600,
+            unit='s',
+        ),
+        hold_time=declare(
+            node,
+            'hold_time',
+            Limits.hold_time,
+            'in which a hold goes from the last command to the safe one',
+            minimum=0,
+            maximum=60,
+            unit='s',
+        ),
+        distrust_band=declare(
+            node,
+            'distrust_band',
+            Limits.distrust_band,
+            "error of a predicted state that counts, in the ensemble's standard deviations",
+            minimum=0.1,
+            maximum=1000,
+        ),
+        distrust_steps=declare(
+            node,
+            'distrust_steps',
+            Limits.distrust_steps,
+            'so many errors in a row, and the actor drives for a while; 0: never',
+            minimum=0,
+            maximum=1_000_000,
+        ),
+        unsafe_steps=declare(
+            node,
+            'unsafe_steps',
+            Limits.unsafe_steps,
+            'so many plans in a row with no sequence within d0, and the robot is held; 0: never',
+            minimum=0,
+            maximum=1_000_000,
+        ),
+    )
