@@ -32,8 +32,8 @@ from loop_ros.settings import Settings
 
 ROOM = 2**29  # bytes beyond what the process has
 FIXTURES = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-few = settings(max_examples=40, suppress_health_check=FIXTURES)
-many = settings(max_examples=120, suppress_health_check=FIXTURES)
+few = settings(max_examples=25, suppress_health_check=FIXTURES)
+many = settings(max_examples=80, suppress_health_check=FIXTURES)
 
 
 @pytest.fixture(autouse=True)

@@ -34,7 +34,7 @@ STAMPS = st.builds(
     sec=st.sampled_from([-(2**31), -1, 0, 2**31 - 1]) | st.integers(-(2**31), 2**31 - 1),
     nanosec=st.sampled_from([0, 10**9, 2**32 - 1]) | st.integers(0, 2**32 - 1),
 )
-enough = settings(max_examples=150)
+enough = settings(max_examples=80)
 
 
 def usable(values: Any, size: int) -> None:

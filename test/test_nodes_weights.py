@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -40,11 +39,14 @@ def agent(tmp_path_factory: pytest.TempPathFactory) -> Agent:
     return Agent.load(folder, CAR, seed=1)
 
 
-@pytest.fixture
-def planner(ros_domain: int, agent: Agent, tmp_path: Path) -> Iterator[tuple[Process, Robot]]:
+@pytest.fixture(scope='module')
+def planner(
+    agent: Agent, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Process, Robot]]:
+    folder = tmp_path_factory.mktemp('planner')
     agent.version = 1
-    agent.save(tmp_path / 'c')
-    process, robot = start(tmp_path / 'c', tmp_path / 'log', weights_from='learner')
+    agent.save(folder / 'c')
+    process, robot = start(folder / 'c', folder / 'log', weights_from='learner')
     robot.destroy_publisher(robot.weights)
     yield process, robot
     robot.close()
@@ -74,14 +76,14 @@ def test_another_publisher_is_refused_by_name(planner: tuple[Process, Robot], ag
 
 def test_a_second_node_of_the_name_is_refused(planner: tuple[Process, Robot], agent: Agent) -> None:
     process, robot = planner
-    learner = Teacher(agent, 'learner', 5)
-    has(robot, 5)
-    twin = Teacher(agent, 'learner', 6)
-    process.wait_for('version 5 stays: 2 publishers call themselves /learner; one is allowed')
+    learner = Teacher(agent, 'learner', 15)
+    has(robot, 15)
+    twin = Teacher(agent, 'learner', 16)
+    process.wait_for('version 15 stays: 2 publishers call themselves /learner; one is allowed')
     twin.close()
-    has(robot, 5)
-    learner.publish(8)
-    has(robot, 8)
+    has(robot, 15)
+    learner.publish(18)
+    has(robot, 18)
     learner.close()
 
 
