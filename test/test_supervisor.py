@@ -4,13 +4,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
-from supervised import HIGH, LIMITS, LOW, PERIOD, RATES, WALL, driven, limits, make_plan, supervisor
+from supervised import (
+    CAR,
+    HIGH,
+    LIMITS,
+    LOW,
+    PERIOD,
+    RATES,
+    WALL,
+    driven,
+    limits,
+    make_plan,
+    supervisor,
+)
 
+from loop_ros.agent import Agent
+from loop_ros.learning import checkpoint
 from loop_ros.nodes.supervisor import (
     ACTOR,
     HOLD,
@@ -20,6 +36,7 @@ from loop_ros.nodes.supervisor import (
     STOP,
     Supervisor,
 )
+from loop_ros.sim import registry
 
 
 def test_it_needs_neither_torch_nor_ros() -> None:
@@ -196,6 +213,25 @@ class TestDistrust:
         clipped = make_plan(1e3, next_state=5.0)  # another action than that was done
         assert set(driven(supervisor(distrust_steps=1), [clipped] * 9)) == {PLAN}
         assert set(driven(supervisor(distrust_steps=0), [self.wrong] * 9)) == {PLAN}
+
+
+@pytest.mark.parametrize(('mass', 'trusted'), [(1.0, True), (1.5, False)])
+def test_the_shipped_model_is_distrusted_on_a_heavier_car(mass: float, trusted: bool) -> None:
+    """A real model at its word: 60 steps on the car it was trained on, and on one of mass 1.5 m."""
+    folder = checkpoint.resolve('shipped', 'drift_car')
+    assert folder is not None
+    agent = Agent.load(folder, CAR)
+    car: Any = registry.make('drift_car').unwrapped
+    car.car = dataclasses.replace(car.car, mass=mass * car.car.mass)
+    found, levels = supervisor(), []
+    observation, _ = car.reset(seed=7)
+    for step in range(60):
+        found.state(step * WALL)
+        found.keep_plan(step * PERIOD, agent.act(observation, foretell=True))
+        command = found.command(step * WALL, step * PERIOD)
+        levels.append(command.level)
+        observation = car.step(command.action)[0]
+    assert set(levels) == ({PLAN} if trusted else {PLAN, ACTOR})
 
 
 def test_the_last_word_is_the_safe_command() -> None:
