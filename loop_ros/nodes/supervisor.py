@@ -39,7 +39,7 @@ class Limits:
     hold_time: float = 0.5  # s from the last command to the safe one
     distrust_band: float = 4.0  # standard deviations of the ensemble's prediction
     distrust_steps: int = 5  # in a row outside the band, then the model is distrusted; 0: never
-    unsafe_steps: int = 30  # plans in a row with no sequence within d0, then hold; 0: never
+    unsafe_steps: int = 0  # plans in a row with no sequence within d0, then hold; 0: never
 
 
 class Command(NamedTuple):
