@@ -73,6 +73,7 @@ class PlannerNode(ManagedNode):
             self.task,
             self.period,
             self.realtime,
+            self.training,
             self._halt,
             lambda: self.worker.release(),
         )

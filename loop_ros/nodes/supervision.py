@@ -29,13 +29,14 @@ class Supervision:
         task: Task,
         wall_period: float,
         realtime: bool,
+        training: bool,
         halt: Callable[[str], None],
         release: Callable[[], list[str]],
     ) -> None:
         """`halt` stops the robot for a reason, `release` ends that and says for which."""
         self._node, self._task = node, task
         self._halt, self._release = halt, release
-        self.supervisor = Supervisor(_limits(node, task, wall_period), realtime)
+        self.supervisor = Supervisor(_limits(node, task, wall_period, training), realtime)
         self.level, self.reason = STOP, 'no command so far'
         # Here for as long as the node lives: a stop is heard in every state of its life.
         node.create_service(Trigger, '~/stop', self._on_stop)
@@ -81,7 +82,7 @@ class Supervision:
         return response
 
 
-def _limits(node: ManagedNode, task: Task, wall_period: float) -> Limits:
+def _limits(node: ManagedNode, task: Task, wall_period: float, training: bool) -> Limits:
     """The task's limits, and what the parameters say."""
     return Limits(
         period=round(task.control_period * 1e9),
@@ -124,8 +125,10 @@ def _limits(node: ManagedNode, task: Task, wall_period: float) -> Limits:
         distrust_steps=declare(
             node,
             'distrust_steps',
-            Limits.distrust_steps,
-            'so many errors in a row, and the actor drives for a while; 0: never',
+            # A model that still learns is wrong at first, and its actor knows no better.
+            0 if training else Limits.distrust_steps,
+            'so many errors in a row, and the actor drives for a while; 0: never, and the default '
+            'while training',
             minimum=0,
             maximum=1_000_000,
         ),
