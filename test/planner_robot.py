@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -97,3 +99,14 @@ def start(checkpoint: Path, log: Path, **parameters: object) -> tuple[Process, R
     until(lambda: robot.state.get_subscription_count(), 10, 'the planner listens')
     until(lambda: robot.count_publishers('command'), 10, 'the planner speaks')
     return process, robot
+
+
+@contextlib.contextmanager
+def running(checkpoint: Path, log: Path, **parameters: object) -> Iterator[tuple[Process, Robot]]:
+    """Both, until the end of the block."""
+    process, robot = start(checkpoint, log, **parameters)
+    try:
+        yield process, robot
+    finally:
+        robot.close()
+        process.kill()

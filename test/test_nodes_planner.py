@@ -17,7 +17,7 @@ pytest.importorskip('rclpy')
 
 from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
 from nav_msgs.msg import Path as PlanPath
-from planner_robot import CAR, FAST, OBSERVATION, PERIOD, Robot, start  # noqa: E402
+from planner_robot import CAR, FAST, OBSERVATION, PERIOD, Robot, running  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 from stack import Process, make_checkpoint, node_command, until  # noqa: E402
 from visualization_msgs.msg import MarkerArray  # noqa: E402
@@ -37,10 +37,8 @@ def lockstep(
     checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Process, Robot]]:
     log = tmp_path_factory.mktemp('planner') / 'log'
-    process, robot = start(checkpoint, log, state_timeout=0.3, d0=1)
-    yield process, robot
-    robot.close()
-    process.kill()
+    with running(checkpoint, log, state_timeout=0.3, d0=1) as pair:
+        yield pair
 
 
 def test_one_command_per_state(lockstep: tuple[Process, Robot]) -> None:

@@ -17,7 +17,7 @@ pytest.importorskip('rclpy')
 
 from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
 from lifecycle_msgs.srv import ChangeState  # noqa: E402
-from planner_robot import CAR, OBSERVATION, PERIOD, Robot, start  # noqa: E402
+from planner_robot import CAR, OBSERVATION, PERIOD, Robot, running, start  # noqa: E402
 from rclpy.qos import QoSProfile  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 from stack import Ears, Process, make_checkpoint, until  # noqa: E402
@@ -39,10 +39,8 @@ def lockstep(
     checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Process, Robot]]:
     log = tmp_path_factory.mktemp('planner') / 'log'
-    process, robot = start(checkpoint, log, state_timeout=0.3)
-    yield process, robot
-    robot.close()
-    process.kill()
+    with running(checkpoint, log, state_timeout=0.3) as pair:
+        yield pair
 
 
 def said(status: DiagnosticStatus) -> dict[str, str]:
