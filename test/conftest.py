@@ -69,3 +69,11 @@ def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     domain = free_domain()
     monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
     yield domain
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint for tests of nodes."""
+    from stack import make_checkpoint  # brings rclpy with it, which not every test has
+
+    return make_checkpoint(tmp_path_factory.mktemp('weights') / 'c')

@@ -21,7 +21,6 @@ from stack import (  # noqa: E402
     Process,
     both_ros2,
     environment,
-    make_checkpoint,
     make_prefix,
     until,
 )
@@ -64,11 +63,6 @@ Launch = Callable[..., Process]
 @pytest.fixture(scope='module')
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_prefix(tmp_path_factory.mktemp('prefix'))
-
-
-@pytest.fixture(scope='module')
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_checkpoint(tmp_path_factory.mktemp('weights') / 'c')
 
 
 @pytest.fixture

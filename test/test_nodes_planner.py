@@ -19,17 +19,12 @@ from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
 from nav_msgs.msg import Path as PlanPath
 from planner_robot import CAR, FAST, OBSERVATION, PERIOD, Robot, running  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
-from stack import Process, make_checkpoint, node_command, until  # noqa: E402
+from stack import Process, node_command, until  # noqa: E402
 from visualization_msgs.msg import MarkerArray  # noqa: E402
 
 from loop_ros.agent import Agent  # noqa: E402
 from loop_ros.nodes import conversions, qos  # noqa: E402
 from loop_ros.nodes.supervisor import STOP  # noqa: E402
-
-
-@pytest.fixture(scope='module')
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_checkpoint(tmp_path_factory.mktemp('weights') / 'c')
 
 
 @pytest.fixture(scope='module')

@@ -13,14 +13,9 @@ import pytest
 pytest.importorskip('rclpy')
 
 from planner_robot import Robot, start  # noqa: E402
-from stack import Process, make_checkpoint, node_command, until  # noqa: E402
+from stack import Process, node_command, until  # noqa: E402
 
 from loop_ros.nodes import conversions  # noqa: E402
-
-
-@pytest.fixture(scope='module')
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_checkpoint(tmp_path_factory.mktemp('weights') / 'c')
 
 
 def test_realtime_holds_the_period(ros_domain: int, checkpoint: Path, tmp_path: Path) -> None:

@@ -20,18 +20,13 @@ from lifecycle_msgs.srv import ChangeState  # noqa: E402
 from planner_robot import CAR, OBSERVATION, PERIOD, Robot, running, start  # noqa: E402
 from rclpy.qos import QoSProfile  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
-from stack import Ears, Process, make_checkpoint, until  # noqa: E402
+from stack import Ears, Process, until  # noqa: E402
 
 from loop_ros.agent import Agent  # noqa: E402
 from loop_ros.nodes import conversions, qos  # noqa: E402
 from loop_ros.nodes.supervisor import HOLD, PLAN, SHIFTED, STOP  # noqa: E402
 
 RATES = np.array([4.0, 0.5])  # m/s^2, rad/s
-
-
-@pytest.fixture(scope='module')
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_checkpoint(tmp_path_factory.mktemp('weights') / 'c')
 
 
 @pytest.fixture(scope='module')

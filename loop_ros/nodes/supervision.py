@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -17,6 +18,30 @@ from loop_ros.nodes.supervisor import HOLD, NAMES, PLAN, STOP, Limits, Superviso
 from loop_ros.sim.task import Task
 
 OPERATOR_STOP = 'operator stop'
+# What of the supervisor's limits is a parameter: description, least, most, unit.
+PARAMETERS: dict[str, tuple[str, float, float, str]] = {
+    'state_timeout': ('without a state for so long the robot is stopped', 0.01, 3600, 's'),
+    'hold_time': ('in which a hold goes from the last command to the safe one', 0, 60, 's'),
+    'distrust_band': (
+        "error of a predicted state that counts, in the ensemble's standard deviations",
+        0.1,
+        1000,
+        '',
+    ),
+    'distrust_steps': (
+        'so many errors in a row, and the actor drives for a while; 0: never, and the default '
+        'while training',
+        0,
+        1_000_000,
+        '',
+    ),
+    'unsafe_steps': (
+        'so many plans in a row with no sequence within d0, and the robot is held; 0: never',
+        0,
+        1_000_000,
+        '',
+    ),
+}
 TOPIC = 'planner/supervisor'
 
 
@@ -84,6 +109,13 @@ class Supervision:
 
 def _limits(node: ManagedNode, task: Task, wall_period: float, training: bool) -> Limits:
     """The task's limits, and what the parameters say."""
+    defaults = {name: getattr(Limits, name) for name in PARAMETERS}
+    if training:  # a model that still learns is wrong at first, and its actor knows no better
+        defaults['distrust_steps'] = 0
+    given: dict[str, Any] = {
+        name: declare(node, name, defaults[name], text, minimum=low, maximum=high, unit=unit)
+        for name, (text, low, high, unit) in PARAMETERS.items()
+    }
     return Limits(
         period=round(task.control_period * 1e9),
         wall_period=wall_period,
@@ -96,48 +128,5 @@ def _limits(node: ManagedNode, task: Task, wall_period: float, training: bool) -
             len(task.action_labels),
             f'most change of {", ".join(task.action_labels)}, units/s; 0: any',
         ),
-        state_timeout=declare(
-            node,
-            'state_timeout',
-            Limits.state_timeout,
-            'without a state for so long the robot is stopped',
-            minimum=0.01,
-            maximum=3600,
-            unit='s',
-        ),
-        hold_time=declare(
-            node,
-            'hold_time',
-            Limits.hold_time,
-            'in which a hold goes from the last command to the safe one',
-            minimum=0,
-            maximum=60,
-            unit='s',
-        ),
-        distrust_band=declare(
-            node,
-            'distrust_band',
-            Limits.distrust_band,
-            "error of a predicted state that counts, in the ensemble's standard deviations",
-            minimum=0.1,
-            maximum=1000,
-        ),
-        distrust_steps=declare(
-            node,
-            'distrust_steps',
-            # A model that still learns is wrong at first, and its actor knows no better.
-            0 if training else Limits.distrust_steps,
-            'so many errors in a row, and the actor drives for a while; 0: never, and the default '
-            'while training',
-            minimum=0,
-            maximum=1_000_000,
-        ),
-        unsafe_steps=declare(
-            node,
-            'unsafe_steps',
-            Limits.unsafe_steps,
-            'so many plans in a row with no sequence within d0, and the robot is held; 0: never',
-            minimum=0,
-            maximum=1_000_000,
-        ),
+        **given,
     )
