@@ -90,6 +90,26 @@ def test_cut_off_anywhere(whole: Path, tmp_path: Path, share: float) -> None:
     assert file.read_bytes() == kept
 
 
+def test_cut_off_at_every_byte(tmp_path: Path) -> None:
+    """Of a bag of three transitions in two chunks; more is never less."""
+    bag = Recorder(tmp_path / 'whole')
+    bag.add_topic('/transition', ARRAY, [])
+    for index, transition in enumerate(WANTED[:3]):
+        bag.write('/transition', index, transition_bytes(transition))
+        if index == 0:
+            bag.flush()
+    bag.close()
+    data = next((tmp_path / 'whole').glob('*.mcap')).read_bytes()
+    counts = []
+    for size in range(len(data) + 1):
+        (tmp_path / 'cut.mcap').write_bytes(data[:size])
+        found, _ = read(tmp_path / 'cut.mcap')
+        assert_prefix(found)
+        counts.append(len(found))
+    assert counts == sorted(counts)
+    assert set(counts) == {0, 1, 3}
+
+
 @settings(max_examples=60, suppress_health_check=FUNCTION_FIXTURES)
 @given(share=st.floats(0, 1), garbage=st.binary(min_size=1, max_size=40))
 def test_overwritten_anywhere(

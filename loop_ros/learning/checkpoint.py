@@ -62,17 +62,24 @@ def write(folder: Path, files: dict[str, bytes], metadata: dict[str, Any]) -> No
     """Write a checkpoint so that a crash at any moment leaves the old one or the new one.
 
     File names carry their digest; the JSON switches to them in one rename, then the files that
-    it no longer names are removed.
+    it no longer names are removed. Where the disk is full, what was written so far is removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    names = {}
-    for name, data in files.items():
-        digest = hashlib.sha256(data).hexdigest()
-        names[name] = f'{name}-{digest[:16]}.safetensors'
-        if not (folder / names[name]).is_file():
-            replace_file(folder / names[name], data)
-    content = {'format': FORMAT, 'files': names, **metadata}
-    replace_file(folder / METADATA_FILE, (json.dumps(content, indent=2) + '\n').encode())
+    names: dict[str, str] = {}
+    new: list[Path] = []
+    try:
+        for name, data in files.items():
+            digest = hashlib.sha256(data).hexdigest()
+            names[name] = f'{name}-{digest[:16]}.safetensors'
+            if not (folder / names[name]).is_file():
+                new.append(folder / names[name])
+                replace_file(new[-1], data)
+        content = {'format': FORMAT, 'files': names, **metadata}
+        replace_file(folder / METADATA_FILE, (json.dumps(content, indent=2) + '\n').encode())
+    except OSError:
+        for path in new:
+            path.unlink(missing_ok=True)
+        raise
     for old in (*folder.glob('*.safetensors'), *folder.glob('.*.new')):
         if old.name not in names.values():
             old.unlink(missing_ok=True)
@@ -125,10 +132,14 @@ def resolve(name: str, task: str) -> Path | None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write durably under another name, then rename."""
+    """Write durably under another name, then rename; half a file is not left on a full disk."""
     temporary = path.with_name(f'.{path.name}.new')  # the next write takes over one left by a kill
-    with temporary.open('wb') as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with temporary.open('wb') as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

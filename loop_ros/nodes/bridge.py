@@ -10,6 +10,7 @@ import time
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
+from rclpy.duration import Duration
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
@@ -25,6 +26,7 @@ from loop_ros.sim.task import Array
 
 REPEAT_PERIOD = 0.2  # s; the state goes out again while a command is awaited
 START_GRACE = 10.0  # s that the other nodes may take to come up before a warning
+ACKNOWLEDGE_TIMEOUT = 1.0  # s for who listens to say that the last transitions are there
 PROGRESS_PERIOD = 10.0  # s between words about an episode that takes long
 
 
@@ -87,6 +89,10 @@ class BridgeNode(ManagedNode):
         self.reported = time.monotonic()
         self._send_state()
         self.camera.look(self.simulation.episode, self.simulation.step_number)
+
+    def deactivate(self) -> None:
+        """Let learner and recorder have the last transitions."""
+        self.transition_publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_TIMEOUT))
 
     def cleanup(self) -> None:
         """Say how it went, and end what was opened."""

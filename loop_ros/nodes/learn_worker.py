@@ -14,6 +14,7 @@ from loop_ros.agent import Agent
 from loop_ros.types import Transition
 
 LONG_BACKLOG = 500  # transitions; from there on a training of the ensemble ends early
+LARGEST_BACKLOG = 100_000  # transitions, about 100 MiB; an hour of a robot at 28 Hz
 
 
 class LearnWorker:
@@ -36,6 +37,7 @@ class LearnWorker:
         self.report: dict[str, float] = {}  # last losses
         self.version = 0
         self.failure: Exception | None = None
+        self.not_saved = ''  # why the last save failed
         self._folder, self._save_period = folder, save_period
         self._publish_period = publish_period
         self._on_weights, self._on_error = on_weights, on_error
@@ -61,10 +63,13 @@ class LearnWorker:
         if self.failure is not None:
             raise self.failure
 
-    def put(self, transition: Transition) -> None:
-        """Queue a transition; returns at once."""
+    def put(self, transition: Transition) -> bool:
+        """Queue a transition, at once; false where too many wait."""
+        if self.backlog >= LARGEST_BACKLOG:
+            return False
         self._queue.append(transition)
         self._arrived.set()
+        return True
 
     def stop(self, timeout: float) -> bool:
         """Take what is queued into the buffer, save, end; false where that took too long."""
@@ -136,6 +141,7 @@ class LearnWorker:
             return
         try:
             agent.save(self._folder, buffer=True)
-            self._saved_steps = agent.num_steps
+            self._saved_steps, self.not_saved = agent.num_steps, ''
         except OSError as error:
-            self._on_error(f'not saved: {error}')
+            self.not_saved = f'not saved: {error}'
+            self._on_error(self.not_saved)

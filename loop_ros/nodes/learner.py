@@ -78,6 +78,8 @@ class LearnerNode(ManagedNode):
         """Save, and end the learner thread."""
         if not self.worker.stop(STOP_TIMEOUT):
             self.get_logger().error('still training: what was learned since the last save is lost')
+        elif self.worker.not_saved:
+            self.get_logger().error(f'{self.worker.not_saved}: the last save stays')
         elif self.folder is not None and self.worker.failure is None:
             self.get_logger().info(f'saved in {self.folder}')
         self.worker = self._make_worker()
@@ -105,18 +107,21 @@ class LearnerNode(ManagedNode):
         try:
             transition = conversions.transition_from_msg(message, self.task)
         except ValueError as error:
-            self.refused += 1
-            self.warn('refused', f'transition refused ({self.refused} so far): {error}')
+            self._refuse(str(error))
             return
         gaps = self.sequence.gaps
-        if self.sequence.accept(transition):
-            self.worker.put(transition)
+        if self.sequence.accept(transition) and not self.worker.put(transition):
+            self._refuse(f'{self.worker.backlog} others wait to be learned')
         if self.sequence.gaps > gaps:
             self.warn(
                 'gap',
                 f'gap before episode {transition.episode} step {transition.step}: '
                 f'{self.sequence.missing} transitions missing so far',
             )
+
+    def _refuse(self, reason: str) -> None:
+        self.refused += 1
+        self.warn('refused', f'transition refused ({self.refused} so far): {reason}')
 
     def _publish(self, weights: bytes) -> None:
         self.weights_publisher.publish(conversions.weights_to_msg(weights))
@@ -125,7 +130,9 @@ class LearnerNode(ManagedNode):
         if self.worker.failure is not None:
             raise RuntimeError('the learner thread ended') from self.worker.failure
         backlog = self.worker.backlog
-        if backlog > LONG_BACKLOG:
+        if self.worker.not_saved:
+            level, text = views.WARN, self.worker.not_saved
+        elif backlog > LONG_BACKLOG:
             level, text = views.WARN, f'learning is {backlog} transitions behind'
             self.warn('backlog', f'{text}; nothing is lost')
         elif self.sequence.gaps:

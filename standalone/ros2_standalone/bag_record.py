@@ -31,7 +31,7 @@ def record(
 
     limits: bytes and s after which a new file begins; 0 for never.
 
-    :raises Ros2Error: nothing to record, or the bag cannot be created.
+    :raises Ros2Error: nothing to record, or the bag cannot be created or written.
     """
     if all_topics == bool(topics):
         raise Ros2Error('give either the topics to record or -a for all of them')
@@ -41,13 +41,16 @@ def record(
     stop: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: stop.append(number))
-    recorder = _Recorder(session(), BagWriter(path, *limits), None if all_topics else topics)
-    _say('Listening for topics...')
     try:
+        recorder = _Recorder(session(), BagWriter(path, *limits), None if all_topics else topics)
+        _say('Listening for topics...')
         recorder.run(until=lambda: bool(stop))
-    finally:
         recorder.close()
-        _say(f"Recorded {recorder.message_count} messages to '{path}'")
+    except OSError as error:  # left as a kill would: an index would name what is not there
+        raise Ros2Error(
+            f"recording ends: {error.strerror}; '{path}' can be read up to what was written last"
+        ) from None
+    _say(f"Recorded {recorder.message_count} messages to '{path}'")
     return 0
 
 
