@@ -27,12 +27,25 @@ from torch import Tensor
 from loop_ros.learning import checkpoint
 from loop_ros.learning.learner import Learner
 from loop_ros.learning.tensor_file import TensorFile
+from loop_ros.learning.transitions import as_batch
 from loop_ros.models.parts import Parts
-from loop_ros.planning.planner import Solution, make_planner
+from loop_ros.planning.planner import RunnerUp, Solution, make_planner
 from loop_ros.planning.rollout import Rollout
 from loop_ros.settings import PlannerSettings, Settings
 from loop_ros.sim.task import Task
-from loop_ros.types import Array, Batch, Plan, Transition
+from loop_ros.types import Array, Plan, Transition
+
+# Of a plan, as `act` reads them from the device.
+FIGURES = (
+    'predicted_return',
+    'worst_cost',
+    'safe_fraction',
+    'actor_divergence',
+    'actor_share',
+    'disagreement',
+    'runner_up_return',
+    'runner_up_cost',
+)
 
 
 class Agent:
@@ -100,6 +113,7 @@ class Agent:
         state = self._encode(observation).to(self.device)
         with torch.inference_mode():
             solution = self._solve(state, settings, explore)
+            other = solution.runner_up
             executed = solution.sequence[0]
             if explore and self.ready and settings.exploration_std > 0:
                 noise = self._random(torch.randn, len(executed))
@@ -109,31 +123,38 @@ class Agent:
             foretold = torch.full_like(solution.states[:2], torch.nan)
             if foretell and self.ready:
                 foretold = self.ensemble.foretell(state, executed)
-            actions = torch.cat((executed.unsqueeze(0), solution.sequence[1:], acted.unsqueeze(0)))
-            states = torch.cat((solution.states, foretold))
+            firsts = torch.stack((acted, other.action, executed))
+            actions = torch.cat((firsts, solution.sequence[1:]))
             figures = torch.stack(
-                (solution.predicted_return, solution.worst_cost, solution.safe_fraction, divergence)
+                (
+                    solution.predicted_return,
+                    solution.worst_cost,
+                    solution.safe_fraction,
+                    divergence,
+                    solution.actor_share,
+                    solution.disagreement,
+                    other.predicted_return,
+                    other.worst_cost,
+                )
             )
-            parts = figures, actions.flatten(), states.flatten()
+            parts = figures, actions.flatten(), torch.cat((solution.states, foretold)).flatten()
             read = torch.cat(parts).cpu().double()  # the one wait for the device
         figures, *rows = read.split([len(part) for part in parts])
-        numbers = figures.tolist()
         physical = self.task.denormalize_action(rows[0].view(actions.shape).numpy())
-        reached = rows[1].view(states.shape).numpy()
+        reached = rows[1].view(-1, self.task.state_dim).numpy()
+        named: dict[str, Any] = dict(zip(FIGURES, figures.tolist(), strict=True))
         return Plan(
-            action=physical[0],
-            sequence=physical[:-1],
-            predicted_return=numbers[0],
-            worst_cost=numbers[1],
-            safe_fraction=numbers[2],
-            d0=settings.d0,
-            actor_divergence=numbers[3],
+            action=physical[2],
+            sequence=physical[2:],
+            actor_action=physical[0],
+            runner_up=physical[1],
             states=reached[:-2],
-            plan_s=time.perf_counter() - start,
-            iterations=solution.iterations,
-            actor_action=physical[-1],
             next_state=reached[-2],
             next_std=reached[-1],
+            d0=settings.d0,
+            iterations=solution.iterations,
+            plan_s=time.perf_counter() - start,
+            **named,
         )
 
     def act_without_planning(self, observation: Array) -> Array:
@@ -152,8 +173,7 @@ class Agent:
 
     def observe(self, transition: Transition) -> None:
         """Put a transition into the replay buffer; ValueError where it is not usable."""
-        self._check(transition)
-        self.learner.add(self._batch(transition))
+        self.learner.add(as_batch(transition, self.task))
 
     def update(self, stop: Callable[[], bool] = lambda: False) -> dict[str, float]:
         """Learn what is due after one observed step; returns losses and errors by name.
@@ -259,42 +279,13 @@ class Agent:
         else:
             action = self.actor.mean(state)
         states = state.expand(settings.horizon + 1, -1)  # nothing is predicted
-        return Solution(action.expand(settings.horizon, -1), zero, zero, zero, states, 0)
+        sequence = action.expand(settings.horizon, -1)
+        alone = RunnerUp(action, zero, zero)  # nothing is compared
+        return Solution(sequence, zero, zero, zero, states, zero, zero, alone, 0)
 
     def _encode(self, observation: Array) -> Tensor:
         """The model state [S] of an observation [O], on the CPU."""
         return self.task.encode(torch.as_tensor(observation, dtype=torch.float64)).float()
-
-    def _batch(self, t: Transition) -> Batch:
-        """A batch of one on the CPU; the replay buffer takes it to its device in one copy."""
-
-        def row(value: Any) -> Tensor:
-            return torch.as_tensor(np.atleast_2d(value), dtype=torch.float32)
-
-        def number(value: float) -> Tensor:
-            return torch.tensor([value], dtype=torch.float32)
-
-        return Batch(
-            self._encode(t.observation).unsqueeze(0),
-            row(self.task.normalize_action(t.action)),
-            number(t.reward),
-            number(t.cost),
-            self._encode(t.next_observation).unsqueeze(0),
-            number(float(t.terminated)),
-        )
-
-    def _check(self, t: Transition) -> None:
-        observations, actions = len(self.task.observation_labels), len(self.task.action_labels)
-        where = f'transition {t.episode}/{t.step}'
-        for name, value, size in (
-            ('observation', t.observation, observations),
-            ('action', t.action, actions),
-            ('next_observation', t.next_observation, observations),
-        ):
-            if np.shape(value) != (size,):
-                raise ValueError(f'{where}: {name} has shape {np.shape(value)}, expected ({size},)')
-        if not t.is_finite():
-            raise ValueError(f'{where}: a number in it is not finite')
 
     def _random(self, draw: Any, size: int) -> Tensor:
         return draw(size, generator=self._plan_generator, device=self.device)

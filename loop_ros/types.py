@@ -72,6 +72,11 @@ class Plan:
     safe_fraction: float  # share of the last iteration's candidates with cost <= d0
     d0: float  # the threshold that this plan used
     actor_divergence: float  # L2 distance of the normalised action to the actor's mean
+    actor_share: float  # weight of the actor's proposals among the last iteration's candidates
+    disagreement: float  # standard deviation of the predicted return over the models
+    runner_up_return: float  # of the best candidate that begins differently (planner.RunnerUp)
+    runner_up_cost: float  # its worst cost
+    runner_up: Array  # [A], its first action, physical units
     states: Array  # [H+1, S], predicted by the ensemble's mean; row 0 is where the plan starts
     plan_s: float  # wall time, s
     iterations: int  # of importance sampling that were run

@@ -18,7 +18,7 @@ from loop_ros.models.networks import Actor, TwinCritic
 from loop_ros.models.planning_ensemble import PlanningEnsemble, Trajectory
 from loop_ros.planning import graph
 from loop_ros.planning.graph import EAGER, WAYS, GraphedPlanner, LiveSettings, StaticPlan
-from loop_ros.planning.planner import Planner, Solution
+from loop_ros.planning.planner import Planner, RunnerUp, Solution
 from loop_ros.planning.rollout import Rollout
 from loop_ros.settings import EnsembleSettings, PlannerSettings
 
@@ -47,10 +47,12 @@ def static_plan(planner: Planner, settings: PlannerSettings = SETTINGS) -> Stati
     return StaticPlan(planner, STATES[0], torch.zeros(settings.horizon, ACTION), settings)
 
 
-def assert_same(ours: Solution, theirs: Solution) -> None:
+def assert_same(ours: Any, theirs: Any) -> None:
     for name, mine, other in zip(ours._fields, ours, theirs, strict=True):
         if isinstance(mine, Tensor):
             assert torch.equal(mine, other), name
+        elif isinstance(mine, RunnerUp):
+            assert_same(mine, other)
         else:
             assert mine == other
 

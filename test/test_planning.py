@@ -40,7 +40,7 @@ class RecordingRollout(Rollout):
 
     def follow(
         self, state: Tensor, sequence: Tensor, noise: Any, settings: Any
-    ) -> tuple[Scores, Tensor]:
+    ) -> tuple[Scores, Tensor, Tensor]:
         self.candidates.append(sequence.clone().unsqueeze(0))
         self.noises.append(noise)
         return super().follow(state, sequence, noise, settings)
@@ -283,7 +283,7 @@ class SlowRollout(RecordingRollout):
         SlowRollout.now += 0.010
         return super().__call__(*arguments)
 
-    def follow(self, *arguments: Any) -> tuple[Scores, Tensor]:
+    def follow(self, *arguments: Any) -> tuple[Scores, Tensor, Tensor]:
         SlowRollout.now += 0.008
         return super().follow(*arguments)
 
@@ -320,3 +320,29 @@ def test_the_budget_keeps_time_for_the_evaluation(slow_planner: Callable[[], Pla
     before = SlowRollout.now
     assert planner.plan(torch.tensor([START]), settings).iterations == 2
     assert SlowRollout.now - before <= settings.time_budget
+
+
+def test_the_runner_up_begins_differently_and_is_the_best_of_those() -> None:
+    """Of six candidates three begin farther from the plan (0) than the average (0.45)."""
+    candidates = torch.tensor([0.0, 0.1, -0.1, 0.7, -0.8, 1.0]).view(6, 1, 1)
+    scores = Scores(
+        torch.tensor([9.0, 8.0, 7.0, 3.0, 5.0, 4.0]), torch.tensor([0.0, 0.0, 0.0, 0.1, 2.0, 3.0])
+    )
+
+    def runner_up(algorithm: str, d0: float) -> tuple[float, float, float]:
+        settings = PlannerSettings(algorithm=algorithm, d0=d0)
+        found = planner_module._runner_up(torch.zeros(1), candidates, scores, settings)
+        return tuple(round(part.item(), 6) for part in found)
+
+    assert runner_up('arc', 0.2) == (-0.8, 5.0, 2.0)
+    assert runner_up('safe_arc', 0.2) == (0.7, 3.0, 0.1)  # the only safe one of them
+    assert runner_up('safe_arc', 2.0) == (-0.8, 5.0, 2.0)
+    assert runner_up('safe_arc', 0.0) == (0.7, 3.0, 0.1)  # none is safe: the least cost
+
+
+def test_a_plan_says_whose_sequences_it_is_made_of() -> None:
+    """With nothing but the actor's proposals all of the weight is theirs; without them none."""
+    for fraction in (0.0, 1.0):
+        solution = plan(recording_planner(), actor_fraction=fraction, num_iterations=1)
+        assert solution.actor_share.item() == pytest.approx(fraction)
+    assert 0.0 < plan(recording_planner(), actor_fraction=0.5).actor_share.item() < 1.0

@@ -318,13 +318,15 @@ def test_followed_states_are_the_mean_of_models_and_particles() -> None:
     noise = torch.zeros(2, 2, 2, 2)
     noise[0, :, 1, 0] = 10.0  # the second particle is kicked in the first step
     settings = PlannerSettings(num_particles=2)
-    scores, states = rollout.follow(
+    scores, disagreement, states = rollout.follow(
         torch.tensor([1.0]), torch.tensor([[0.5], [-1.0]]), noise, settings
     )
     # Models and particles reach (1.5, 11.5, 2.5, 12.5), then (0.5, 10.5, -0.5, 9.5).
     assert states[:, 0].tolist() == pytest.approx([1.0, 7.0, 5.0])
     again = rollout(torch.tensor([1.0]), torch.tensor([[[0.5], [-1.0]]]), noise, settings)
     torch.testing.assert_close(scores, again)
+    # Before their last action the models are at 6.5 and 7.5 on average, where Q1 = 10 s + a.
+    assert disagreement.item() == pytest.approx(0.5 * 0.99 * 10.0 * (7.5 - 6.5))
 
 
 def test_critic_first_is_the_first_of_both() -> None:

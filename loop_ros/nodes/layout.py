@@ -20,6 +20,10 @@ PLAN_FIELDS = (
     'safe_fraction',
     'd0',
     'actor_divergence',
+    'actor_share',
+    'disagreement',
+    'runner_up_return',
+    'runner_up_cost',
     'iterations',
 )
 # Stamp (s) of the state that a command answers, the figures of the plan behind it, and its level:

@@ -205,7 +205,7 @@ class GraphedPlanner(Planner):
         for rollout in (self.rollout, self._eager_rollout):
             rollout.refresh(settings)
             returns = rollout(state, sequences, noise, settings).returns
-            results.append((returns, rollout.follow(state, sequences[0], noise, settings)[1]))
+            results.append((returns, rollout.follow(state, sequences[0], noise, settings)[2]))
         for ours, theirs in zip(*results, strict=True):
             if not _close(ours, theirs):
                 raise ValueError('its scores are not those of eager planning')

@@ -11,9 +11,17 @@ import torch
 from torch import Tensor
 
 from loop_ros.planning import weighting
-from loop_ros.planning.rollout import Rollout
+from loop_ros.planning.rollout import WORTHLESS, Rollout
 from loop_ros.settings import PlannerSettings
 from loop_ros.types import Scores
+
+
+class RunnerUp(NamedTuple):
+    """The best candidate among those that begin farther from the plan than they do on average."""
+
+    action: Tensor  # [A], its first
+    predicted_return: Tensor  # []
+    worst_cost: Tensor  # []
 
 
 class Solution(NamedTuple):
@@ -22,8 +30,11 @@ class Solution(NamedTuple):
     sequence: Tensor  # [H, A] in [-1, 1]
     predicted_return: Tensor  # []
     worst_cost: Tensor  # []
-    safe_fraction: Tensor  # [], of the last iteration's candidates
+    disagreement: Tensor  # [], standard deviation of the return over the models
     states: Tensor  # [H+1, S], the ensemble's mean along the sequence
+    safe_fraction: Tensor  # [], of the last iteration's candidates, as is what follows
+    actor_share: Tensor  # [], weight of the sequences that the actor proposed
+    runner_up: RunnerUp
     iterations: int  # that were run
 
 
@@ -73,16 +84,24 @@ class Planner:
             num = settings.num_samples - len(proposals)
             candidates = torch.cat((proposals, self._samples(mean, variance, num, settings)))
             scores = self.rollout(state, candidates, noise, settings)
-            mean, variance = self._update(
-                mean, variance, candidates, rule(scores, settings), settings
-            )
+            weights = rule(scores, settings)
+            mean, variance = self._update(mean, variance, candidates, weights, settings)
             if settings.time_budget and not self._fits_another(start, iterations, settings):
                 break
         end = time.perf_counter()
-        final, states = self.rollout.follow(state, mean, noise, settings)
+        final, disagreement, states = self.rollout.follow(state, mean, noise, settings)
         self._follow_s = time.perf_counter() - end
-        safe = (scores.costs <= settings.d0).float().mean()
-        return Solution(mean, final.returns[0], final.costs[0], safe, states, iterations)
+        return Solution(
+            mean,
+            final.returns[0],
+            final.costs[0],
+            disagreement,
+            states,
+            (scores.costs <= settings.d0).float().mean(),
+            weights[: len(proposals)].sum(),
+            _runner_up(mean[0], candidates, scores, settings),
+            iterations,
+        )
 
     @torch.inference_mode()
     def values(self, states: Tensor, settings: PlannerSettings) -> Tensor:
@@ -182,6 +201,25 @@ class Planner:
 def shifted(sequence: Tensor) -> Tensor:
     """A sequence [H, A] one step later, its last action repeated."""
     return torch.cat((sequence[1:], sequence[-1:]))
+
+
+def _runner_up(
+    action: Tensor, candidates: Tensor, scores: Scores, settings: PlannerSettings
+) -> RunnerUp:
+    """Of candidates [N, H, A] beside a plan that begins with `action` [A].
+
+    Under a constraint safe ones come first, by return, then the others by cost.
+    """
+    merit = scores.returns
+    if settings.algorithm.startswith('safe'):
+        merit = torch.where(scores.costs <= settings.d0, merit, 2 * WORTHLESS - scores.costs)
+    distance = (candidates[:, 0] - action).norm(dim=-1)
+    best = torch.where(distance >= distance.mean(), merit, -torch.inf).argmax().view(1)
+    return RunnerUp(
+        candidates[:, 0].index_select(0, best)[0],
+        scores.returns.index_select(0, best)[0],
+        scores.costs.index_select(0, best)[0],
+    )
 
 
 def make_planner(

@@ -77,11 +77,16 @@ class Rollout:
 
     def follow(
         self, state: Tensor, sequence: Tensor, noise: Tensor | None, settings: PlannerSettings
-    ) -> tuple[Scores, Tensor]:
-        """Score one sequence [H, A]; also the mean states [H+1, S] of models and particles."""
+    ) -> tuple[Scores, Tensor, Tensor]:
+        """Score one sequence [H, A].
+
+        Also the standard deviation [] of its return over the models, and the mean states [H+1, S]
+        of models and particles.
+        """
         trajectory, actions = self._roll(state, sequence.unsqueeze(0), noise, settings)
         states = torch.cat((state.unsqueeze(0), trajectory.states.mean(dim=(1, 2))))
-        return self._judge(state, trajectory, actions, settings), states
+        scores, spread = self._judge(state, trajectory, actions, settings)
+        return scores, spread[0], states
 
     def actor_sequences(
         self,
@@ -130,7 +135,7 @@ class Rollout:
         if state.ndim == 2 and noise is not None:  # the particles of a sequence in a block
             state = state.repeat_interleave(settings.num_particles, dim=0)
         trajectory, actions = self._roll(state, sequences, noise, settings)
-        return self._judge(state, trajectory, actions, settings)
+        return self._judge(state, trajectory, actions, settings)[0]
 
     def _roll(
         self, state: Tensor, sequences: Tensor, noise: Tensor | None, settings: PlannerSettings
@@ -148,8 +153,8 @@ class Rollout:
 
     def _judge(
         self, state: Tensor, trajectory: Trajectory, actions: Tensor, settings: PlannerSettings
-    ) -> Scores:
-        """Returns and costs of a trajectory under actions [H, N, A]."""
+    ) -> tuple[Scores, Tensor]:
+        """Of a trajectory under actions [H, N, A]; also the returns' spread over models [N]."""
         path, rewards, _ = trajectory
         horizon, models, _, _ = path.shape
         num = actions.shape[1]
@@ -180,11 +185,13 @@ class Rollout:
             returns = returns + discount * _if(alive, -1, self._value(end, action, settings))
         costs = torch.tensordot(discounts[:-1], self._costs(trajectory, settings), dims=1)
         by_model = returns.view(models, num, -1).mean(dim=2)
-        total = by_model.mean(dim=0) - settings.pessimism * by_model.std(dim=0, correction=0)
+        spread = by_model.std(dim=0, correction=0)
+        total = by_model.mean(dim=0) - settings.pessimism * spread
         worst = costs.view(models, num, -1).amax(dim=(0, 2))
         # A rollout that leaves the numbers (a diverging model) is worth nothing and is not safe.
         sound = total.isfinite() & path[-1].isfinite().view(models, num, -1).all(dim=2).all(dim=0)
-        return Scores(torch.where(sound, total, WORTHLESS), torch.where(sound, worst, -WORTHLESS))
+        returns = torch.where(sound, total, WORTHLESS)
+        return Scores(returns, torch.where(sound, worst, -WORTHLESS)), spread
 
     def _value(self, states: Tensor, action: Tensor, settings: PlannerSettings) -> Tensor:
         """Terminal value [K, B] of states [K, B, S] and actions [K, B, A]."""
