@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 import torch
 
-from loop_ros.agent import usable_device
 from loop_ros.bench.machine import matmul_gflops
 from loop_ros.bench.reference import Reference
 from loop_ros.bench.report import Row
 from loop_ros.bench.timing import percentiles, take_turns
 from loop_ros.bench.workload import Workload, plan_flop, workloads
+from loop_ros.devices import usable_device
 from loop_ros.planning.rollout import rollout_dtype
 
 TITLE = 'A plan'

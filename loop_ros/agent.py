@@ -18,12 +18,13 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from loop_ros.devices import usable_device
 from loop_ros.learning import checkpoint
 from loop_ros.learning.learner import Learner
 from loop_ros.learning.tensor_file import TensorFile
@@ -46,6 +47,13 @@ FIGURES = (
     'runner_up_return',
     'runner_up_cost',
 )
+
+
+class Weights(NamedTuple):
+    """What an agent plans with."""
+
+    version: int
+    tensors: dict[str, Tensor]  # by the names of Parts.tensors
 
 
 class Agent:
@@ -163,6 +171,19 @@ class Agent:
             action = self.actor.mean(self._encode(observation).to(self.device))
         return self.task.denormalize_action(action.double().cpu().numpy())
 
+    @torch.inference_mode()
+    def score(self, observation: Array, sequences: Array) -> tuple[Array, Array]:
+        """Predicted returns and worst costs [N] of sequences [N, H, A], in physical units.
+
+        From an observation [O]; all meet the same noise.
+        """
+        state = self._encode(observation).to(self.device)
+        normalized = np.asarray(self.task.normalize_action(sequences))
+        actions = torch.as_tensor(normalized, dtype=torch.float32, device=self.device)
+        scores = self.planner.score(state, actions, self.settings.planner)
+        returns, costs = torch.stack(scores).double().cpu().numpy()
+        return returns, costs
+
     def reset(self) -> None:
         """Forget the last plan, as at the start of an episode."""
         self.planner.reset()
@@ -217,6 +238,17 @@ class Agent:
         checkpoint.take_over(file.tensors(), own, source)
         self.version = int(version)
         return self.version
+
+    def keep_weights(self) -> Weights:
+        """A copy of the present ones, for `put_back`."""
+        tensors = self._parts.tensors()
+        return Weights(self.version, {name: tensor.clone() for name, tensor in tensors.items()})
+
+    def put_back(self, weights: Weights) -> None:
+        """Go back to weights that this agent had."""
+        for name, tensor in self._parts.tensors().items():
+            tensor.copy_(weights.tensors[name])
+        self.version = weights.version
 
     def save(self, path: Path, buffer: bool = False, notes: dict[str, Any] | None = None) -> None:
         """Write a checkpoint folder; with `buffer`, everything that resuming needs.
@@ -289,11 +321,3 @@ class Agent:
 
     def _random(self, draw: Any, size: int) -> Tensor:
         return draw(size, generator=self._plan_generator, device=self.device)
-
-
-def usable_device(name: str) -> torch.device:
-    """The device; ValueError where this machine has none of that name."""
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device '{name}': {str(error).splitlines()[0]}") from None

@@ -17,6 +17,7 @@ from loop_ros.learning.checkpoint import NotFiniteError
 from loop_ros.nodes.plan_worker import Answer, PlanWorker, is_restart
 from loop_ros.nodes.simulation import RESET_JUMP
 from loop_ros.nodes.supervisor import ACTOR, HOLD, PLAN, SHIFTED, STOP
+from loop_ros.nodes.trial import WeightsTrial
 from loop_ros.settings import PlannerSettings
 from loop_ros.types import Plan
 
@@ -33,6 +34,7 @@ class FakeAgent:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.version, self.ready = 3, True
         self.go = threading.Semaphore(0)
         self.d0 = 0.2
 
@@ -64,13 +66,14 @@ class TestPlanWorker:
     @pytest.fixture(params=[False, True], ids=['lockstep', 'realtime'])
     def world(self, request: pytest.FixtureRequest):
         self.answers: list[Answer] = []
-        self.weights: list[int | ValueError] = []
+        self.weights: list[tuple[int, str]] = []
         self.agent = FakeAgent()
         self.worker = PlanWorker(
             CAR,
             supervisor(realtime=request.param),
             self.answers.append,
-            self.weights.append,
+            lambda version, refusal: self.weights.append((version, refusal)),
+            WeightsTrial(0, 1.0, 1.0),
             realtime=request.param,
         )
         self.worker.start(lambda: self.agent)
@@ -123,7 +126,7 @@ class TestPlanWorker:
         self.receive(1)
         assert self.answered(2).command.plan.d0 == 0.7
         until(lambda: len(self.weights) == 2, 5, 'weights')
-        assert isinstance(self.weights[0], ValueError) and self.weights[1] == 7
+        assert self.weights == [(3, 'broken'), (7, '')]
 
     def test_a_stop_is_at_once_and_no_plan_overtakes_it(self, world: None) -> None:
         self.receive(0)
@@ -150,7 +153,7 @@ class TestPlanWorker:
     def test_weights_that_are_not_finite_stop_the_robot_until_released(self, world: None) -> None:
         self.worker.load_weights(b'nan')
         until(lambda: self.weights, 5, 'weights')
-        assert isinstance(self.weights[0], NotFiniteError)
+        assert self.weights == [(3, 'weights: actor is not finite')]
         self.agent.go.release()
         self.receive(0)
         assert self.answered(1).command[::2] == (STOP, 'weights are not finite')
@@ -173,7 +176,8 @@ class TestPlanWorker:
 
 def test_late_plans_fall_back_and_late_results_are_kept() -> None:
     agent, answers = FakeAgent(), []
-    worker = PlanWorker(CAR, supervisor(), answers.append, lambda _: None, realtime=True)
+    trial = WeightsTrial(0, 1.0, 1.0)
+    worker = PlanWorker(CAR, supervisor(), answers.append, print, trial, realtime=True)
     worker.start(lambda: agent)
 
     def receive(step: int) -> None:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from loop_ros.agent import Agent
+from loop_ros.learning.one_step import foretell
 from loop_ros.planning.rollout import WORTHLESS
 from loop_ros.types import Array, Plan, Transition
 
@@ -144,23 +145,11 @@ def model_errors(agent: Agent, transitions: list[Transition]) -> tuple[Array, Ar
     """
     if not predicts(agent):
         return np.full(len(transitions), np.nan), np.full(len(transitions), np.nan)
-    task, ensemble = agent.task, agent.ensemble
-    before, after = (
-        task.encode(torch.from_numpy(np.array(observations))).float().to(agent.device)
-        for observations in (
-            [t.observation for t in transitions],
-            [t.next_observation for t in transitions],
-        )
-    )
-    if task.predictable is not None:
-        after = task.predictable(before, after)
-    normalized = task.normalize_action(np.array([t.action for t in transitions]))
-    action = torch.as_tensor(normalized, dtype=torch.float32, device=agent.device)
-    models = ensemble.num_models
-    found = ensemble.predict(before.expand(models, -1, -1), action.expand(models, -1, -1))
-    scale = ensemble.inputs.std[: task.state_dim]
-    error = (found.next_state.mean(dim=0) - after) / scale
-    spread = found.next_state.std(dim=0, correction=0) / scale
+    rows = [(t.observation, t.action, t.next_observation) for t in transitions]
+    said = foretell(agent, *(np.array(part) for part in zip(*rows, strict=True)))
+    scale = agent.ensemble.inputs.std[: agent.task.state_dim]
+    error = (said.state.mean(dim=0) - said.reached) / scale
+    spread = said.state.std(dim=0, correction=0) / scale
     rms = [part.square().mean(dim=-1).sqrt().double().cpu().numpy() for part in (error, spread)]
     return rms[0], rms[1]
 

@@ -11,6 +11,7 @@ import torch
 from rclpy.node import Node
 
 from loop_ros.agent import Agent
+from loop_ros.devices import usable_device
 from loop_ros.learning import checkpoint
 from loop_ros.nodes.parameters import declare
 from loop_ros.settings import Settings
@@ -56,11 +57,7 @@ class AgentParameters:
         the device is not there.
         """
         torch.set_num_threads(self.num_threads)
-        try:
-            torch.zeros(1, device=self.device)
-        except (RuntimeError, AssertionError) as error:
-            reason = str(error).splitlines()[0]
-            raise ValueError(f"device '{self.device}' is not usable: {reason}") from None
+        usable_device(self.device)
         folder = folder or checkpoint.resolve(self.checkpoint, self.task.name)
         if folder is None:
             return Agent(self.task, self.settings, self.device, self.seed)

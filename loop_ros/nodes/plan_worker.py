@@ -13,34 +13,19 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from loop_ros.learning.checkpoint import NotFiniteError
+from loop_ros.nodes.shadow import Shadow
 from loop_ros.nodes.supervisor import Command, Supervisor
+from loop_ros.nodes.trial import WeightsTrial
 from loop_ros.settings import PlannerSettings
 from loop_ros.sim.task import Array, Task
-from loop_ros.types import Plan
 
-
-class Planning(Protocol):
-    """What the thread needs of an agent."""
-
-    def act(self, observation: Array, explore: bool = False, foretell: bool = False) -> Plan:
-        """Plan."""
-
-    def act_without_planning(self, observation: Array) -> Array:
-        """Ask the actor."""
-
-    def reset(self) -> None:
-        """Forget the warm start."""
-
-    def configure(self, planner: PlannerSettings) -> None:
-        """Change the settings."""
-
-    def load_weights(self, data: bytes) -> int:
-        """Swap the weights."""
+if TYPE_CHECKING:
+    from loop_ros.agent import Agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +54,7 @@ class PlanWorker:
 
     `publish` is called once for each state, in the planner thread for a fresh plan and in the
     caller's thread for `expire` and for a repeated state; and for what no state asks for.
+    `on_weights` is called with the version in use, and the reason where others were not taken.
     """
 
     def __init__(
@@ -76,11 +62,16 @@ class PlanWorker:
         task: Task,
         supervisor: Supervisor,
         publish: Callable[[Answer], None],
-        on_weights: Callable[[int | ValueError], None],
+        on_weights: Callable[[int, str], None],
+        trial: WeightsTrial,
         explore: bool = False,
         realtime: bool = False,
+        shadow: Shadow | None = None,
     ) -> None:
-        """In real time the actor is asked before each plan, to have its answer if needed."""
+        """In real time the actor is asked before each plan, to have its answer if needed.
+
+        With a shadow another controller drives, whose actions come by `watch_other`.
+        """
         self.plan_times: deque[float] = deque(maxlen=1000)  # s
         self.iterations: deque[int] = deque(maxlen=1000)
         self.plans = 0
@@ -88,22 +79,24 @@ class PlanWorker:
         self._reported = time.monotonic(), 0
         self._task = task
         self._period = round(task.control_period * 1e9)
+        self._patience = 2 * supervisor.limits.wall_period  # s without a state
         self._supervisor = supervisor
         self._publish, self._on_weights = publish, on_weights
-        self._explore, self._realtime = explore, realtime
+        self._trial, self._explore, self._realtime = trial, explore, realtime
+        self._shadow = shadow
         self._changed = threading.Condition()
         self._next: _State | None = None  # newest state not yet taken up
         self._received: _State | None = None
         self._received_at = 0.0  # s, steady clock
         self._answer: Answer | None = None
-        self._settings: PlannerSettings | None = None
-        self._weights: bytes | None = None
+        self._jobs: dict[str, Callable[[Agent], None]] = {}  # for before a plan, by kind
+        self._weights: bytes | None = None  # for after one
         self._running = True
         self.failure: Exception | None = None
         self._ready = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, make_agent: Callable[[], Planning]) -> None:
+    def start(self, make_agent: Callable[[], Agent]) -> None:
         """Make the agent in the planner thread; raises what `make_agent` raises."""
         self._thread = threading.Thread(
             target=self._run, args=(make_agent,), name='planner', daemon=True
@@ -123,15 +116,21 @@ class PlanWorker:
 
     def configure(self, settings: PlannerSettings) -> None:
         """Use these settings from the next plan on."""
-        with self._changed:
-            self._settings = settings
-            self._changed.notify()
+        self._later('settings', lambda agent: agent.configure(settings))
 
     def load_weights(self, data: bytes) -> None:
-        """Swap the weights before the next plan."""
+        """Try these weights after the next plan, when the one after that is furthest away."""
         with self._changed:
             self._weights = data
             self._changed.notify()
+
+    def watch_other(self, action: Array) -> None:
+        """As a shadow: what the other controller answers to the newest state."""
+        with self._changed:
+            shadow, state = self._shadow, self._received
+            if shadow is not None and state is not None and shadow.hear(state.stamp, action):
+                self._trial.did(action)
+                self._later('difference', shadow.compare)
 
     def receive(self, stamp: int, observation: Array) -> bool:
         """Take a state up; false for a repetition, which gets the same answer again."""
@@ -150,6 +149,7 @@ class PlanWorker:
             elif self._realtime and self._answer is None:
                 self.missed += 1  # the period ended before `expire` could answer
             self._answer = None
+            self._trial.reach(observation, restart)
             self._received, self._received_at = _State(stamp, observation, restart), now
             self._next = _State(stamp, observation, restart or unplanned)
             self._changed.notify()
@@ -216,7 +216,7 @@ class PlanWorker:
             'missed periods': self.missed,
         }
 
-    def _run(self, make_agent: Callable[[], Planning]) -> None:
+    def _run(self, make_agent: Callable[[], Agent]) -> None:
         try:
             agent = make_agent()
             self._ready.set()
@@ -227,31 +227,42 @@ class PlanWorker:
         finally:
             self._ready.set()
 
-    def _once(self, agent: Planning) -> None:
+    def _once(self, agent: Agent) -> None:
         with self._changed:
-            while self._running and not (self._next or self._settings or self._weights):
-                self._changed.wait()
+            while self._running and not (self._next or self._jobs):
+                if not self._changed.wait(self._patience if self._weights else None):
+                    break  # nobody asks for a plan
             state, self._next = self._next, None
-            settings, self._settings = self._settings, None
-            weights, self._weights = self._weights, None
-        if settings is not None:
-            agent.configure(settings)
-        if weights is not None:
-            self._swap(agent, weights)
+            jobs, self._jobs = self._jobs, {}
+        for job in jobs.values():
+            job(agent)
         if state is not None and self._running:
             self._plan(agent, state)
+        with self._changed:
+            weights, self._weights = self._weights, None
+        if weights is not None:
+            self._swap(agent, weights)
+        elif reason := self._trial.review(agent):
+            self._on_weights(agent.version, reason)
 
-    def _swap(self, agent: Planning, weights: bytes) -> None:
+    def _later(self, kind: str, job: Callable[[Agent], None]) -> None:
+        """For the planner thread, before its next plan; the newest of a kind counts."""
+        with self._changed:
+            self._jobs[kind] = job
+            self._changed.notify()
+
+    def _swap(self, agent: Agent, weights: bytes) -> None:
+        plan_s = float(np.median(self.plan_times)) if self.plan_times else np.inf
         try:
-            self._on_weights(agent.load_weights(weights))
+            self._on_weights(self._trial.take(agent, weights, plan_s), '')
         except NotFiniteError as error:
             with self._changed:
                 self._supervisor.latch('weights are not finite')
-            self._on_weights(error)
+            self._on_weights(agent.version, str(error))
         except ValueError as error:
-            self._on_weights(error)
+            self._on_weights(agent.version, str(error))
 
-    def _plan(self, agent: Planning, state: _State) -> None:
+    def _plan(self, agent: Agent, state: _State) -> None:
         if state.restart:
             agent.reset()
         if self._realtime:
@@ -263,6 +274,9 @@ class PlanWorker:
         self.plan_times.append(plan.plan_s)
         self.iterations.append(plan.iterations)
         self.plans += 1
+        if self._shadow is not None:
+            self._shadow.keep_plan(state.stamp, state.observation, plan)
+            self._shadow.compare(agent)
         with self._changed:
             self._supervisor.keep_plan(state.stamp, plan)
             wanted = self._received is not None and self._received.stamp == state.stamp
@@ -273,6 +287,8 @@ class PlanWorker:
         """The one answer to a state."""
         command = self._supervisor.command(now, state.stamp)
         self._answer = Answer(state.stamp, state.observation, command)
+        if self._shadow is None:
+            self._trial.did(command.action)
         self._publish(self._answer)
 
     def _repeat(self, answer: Answer, state: _State, now: float) -> None:

@@ -6,34 +6,32 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
-from nav_msgs.msg import Odometry, Path
+from nav_msgs.msg import Odometry
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
-from visualization_msgs.msg import MarkerArray
+from std_srvs.srv import Trigger
 
 from loop_ros.agent import Agent
-from loop_ros.nodes import conversions, drive, layout, qos, views
+from loop_ros.nodes import conversions, qos, views
 from loop_ros.nodes.agents import AgentParameters
+from loop_ros.nodes.explanation import explain
 from loop_ros.nodes.managed import ManagedNode
 from loop_ros.nodes.parameters import PlannerParameters, declare
 from loop_ros.nodes.plan_worker import Answer, PlanWorker
+from loop_ros.nodes.shadow import Shadow
+from loop_ros.nodes.speaker import Speaker
 from loop_ros.nodes.supervision import Supervision
 from loop_ros.nodes.supervisor import STOP
+from loop_ros.nodes.trial import WeightsTrial
 from loop_ros.nodes.weights import WeightsInbox
 from loop_ros.settings import PlannerSettings
-from loop_ros.sim.task import Array
-from loop_ros.types import Plan
 
 # Share of the control period after which a fallback goes out, so that it still arrives in time.
 DEADLINE = 0.85
 # Share of it that a plan's iterations may take in real time, unless `time_budget` says otherwise.
 BUDGET = 0.75
-PICTURE_PERIOD = 0.1  # s, between pictures of the plan
 START_GRACE = 10.0  # s that the robot may take to come up before a warning
 
 
@@ -68,18 +66,51 @@ class PlannerNode(ManagedNode):
         self.training = declare(self, 'training', False, 'explore, as the settings say')
         self.odom_frame = declare(self, 'odom_frame', conversions.ODOM_FRAME, 'frame of the pose')
         self.base_frame = declare(self, 'base_frame', conversions.BASE_FRAME, 'frame of the twist')
+        self.shadow = declare(
+            self,
+            'shadow',
+            False,
+            'plan beside another controller: hear its commands, publish none, and tell the '
+            'difference on shadow/difference',
+        )
+        self.speaker = Speaker(self, self.task, self.odom_frame, self.shadow)
         self.supervision = Supervision(
             self,
             self.task,
             self.period,
             self.realtime,
-            self.training,
+            self.training or self.shadow,
             self._halt,
             lambda: self.worker.release(),
+            self.speaker.prefix,
         )
         self.supervisor = self.supervision.supervisor
+        self.trial_steps = declare(
+            self,
+            'trial_steps',
+            100,
+            "the robot's last steps on which new weights are tried before they are taken, and "
+            'again as many under them; 0: they are taken untried',
+            minimum=0,
+            maximum=100_000,
+        )
+        self.trial_tolerance = declare(
+            self,
+            'trial_tolerance',
+            2.0,
+            'errors of new weights that are borne, as a multiple of those of the present ones',
+            minimum=1,
+            maximum=1e6,
+        )
+        self.comparison = Shadow(self.task, self.speaker.tell) if self.shadow else None
+        self.last: Answer | None = None  # what ~/explain is asked about
         self.worker = self._make_worker()
-        self.inbox = WeightsInbox(self, self._on_weights, self._weights_loaded)
+        self.inbox = WeightsInbox(
+            self,
+            lambda data: self.worker.load_weights(data),
+            lambda error: self._on_weights(self.weights_version, str(error)),
+        )
+        self.create_service(Trigger, '~/explain', self._on_explain)
         self.planner_parameters = PlannerParameters(
             self, self.parameters.settings.planner, self._reconfigure
         )
@@ -87,6 +118,7 @@ class PlannerNode(ManagedNode):
     def configure(self) -> None:
         """Make the agent in its thread, then the topics."""
         self.dropped = 0
+        self.last = None
         self.weights_version = 0
         self._advertise()
         self.worker.start(self._make_agent)
@@ -104,6 +136,8 @@ class PlannerNode(ManagedNode):
         self.worker.begin()
         message, topic = (Odometry, 'odom') if self.task.odometry else (JointState, 'state')
         self.state_topic = self.listen(message, topic, self._on_state, qos.STATE).topic_name
+        if self.shadow:
+            self.listen(JointState, 'command', self._on_other, qos.COMMAND)
         self.inbox.open()
         self.deadline = self.every(self.period * DEADLINE, self._on_deadline)
         self.deadline.cancel()
@@ -124,9 +158,11 @@ class PlannerNode(ManagedNode):
             self.task,
             self.supervisor,
             self._publish,
-            self._weights_loaded,
+            self._on_weights,
+            WeightsTrial(self.trial_steps, self.trial_tolerance, self.period),
             self.training,
             self.realtime,
+            self.comparison,
         )
 
     def _make_agent(self) -> Agent:
@@ -142,20 +178,11 @@ class PlannerNode(ManagedNode):
         return agent
 
     def _advertise(self) -> None:
-        self.command_publisher = self.advertise(JointState, 'command', qos.COMMAND)
-        self.telemetry_publisher = self.advertise(
-            Float64MultiArray, 'planner/telemetry', qos.TELEMETRY
-        )
-        self.path_publisher = self.advertise(Path, 'plan', qos.VIEW)
-        self.marker_publisher = self.advertise(MarkerArray, 'plan_markers', qos.VIEW)
         self.diagnostics_publisher = self.advertise(
             DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS
         )
-        self.drive_publisher = (
-            self.advertise(drive.MESSAGE, 'drive', qos.COMMAND) if drive.fits(self.task) else None
-        )
+        self.speaker.advertise()
         self.supervision.advertise()
-        self.next_picture = 0.0
 
     def _reconfigure(self, settings: PlannerSettings) -> None:
         self._constrain(settings.algorithm)
@@ -215,53 +242,35 @@ class PlannerNode(ManagedNode):
     def _now(self) -> int:
         return int(self.get_clock().now().nanoseconds)
 
-    def _on_weights(self, data: bytes) -> None:
-        self.worker.load_weights(data)
+    def _on_weights(self, version: int, refusal: str) -> None:
+        """The version in use; called by the planner thread too."""
+        self.weights_version = version
+        if refusal:
+            self.warn('weights', f'weights refused, version {version} stays: {refusal}')
 
-    def _weights_loaded(self, result: int | ValueError) -> None:
-        if isinstance(result, ValueError):
-            self.warn('weights', f'weights refused, version {self.weights_version} stays: {result}')
-        else:
-            self.weights_version = result
+    def _on_other(self, message: JointState) -> None:
+        """As a shadow: a command of the controller that drives."""
+        try:
+            self.worker.watch_other(conversions.command_from_msg(message, self.task))
+        except ValueError as error:
+            self.warn('other', f'a command of the other controller is left out: {error}')
 
     def _publish(self, answer: Answer) -> None:
-        """Command first; called by the planner thread and by the executor's, in turns."""
-        level, action, reason, plan = answer.command
+        """Called by the planner thread and by the executor's, in turns."""
+        level, _, reason, _ = answer.command
         if not self.active and level != STOP:
             return  # a plan that was under way when the node was deactivated
-        self.command_publisher.publish(conversions.command_to_msg(action, self.task, answer.stamp))
-        if self.drive_publisher is not None:
-            self.drive_publisher.publish(drive.to_msg(action, self.task, answer.stamp))
+        self.speaker.say(answer)
         self.supervision.tell(level, reason)
-        figures: dict[str, Any] = {
-            name: getattr(plan, name) for name in layout.PLAN_FIELDS if plan is not None
-        }
-        self.telemetry_publisher.publish(
-            conversions.telemetry_to_msg({'stamp': answer.stamp / 1e9, 'level': level, **figures})
-        )
-        if plan is not None and self.task.path is not None:
-            self._picture(answer, plan, self.task.path)
+        self.last = answer
 
-    def _picture(self, answer: Answer, plan: Plan, path: Callable[[Array, Array], Array]) -> None:
-        """The plan for a viewer; costs nothing while nobody looks."""
-        watched = [
-            publisher
-            for publisher in (self.path_publisher, self.marker_publisher)
-            if publisher.get_subscription_count() > 0
-        ]
-        if not watched or time.monotonic() < self.next_picture:
-            return
-        self.next_picture = time.monotonic() + PICTURE_PERIOD
-        poses = path(answer.observation, plan.states)
-        frame, stamp = self.odom_frame, answer.stamp
-        if self.path_publisher in watched:
-            self.path_publisher.publish(
-                views.path_to_msg(poses, frame, stamp, self.task.control_period)
-            )
-        if self.marker_publisher in watched:
-            level = answer.command.level
-            text = f'd0 {plan.d0:g}, worst cost {plan.worst_cost:.2f}, level {level}'
-            self.marker_publisher.publish(views.markers_to_msg(poses, frame, stamp, level, text))
+    def _on_explain(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self.last is not None
+        response.message = 'no command so far'
+        if self.last is not None:
+            settings = self.planner_parameters.settings
+            response.message = explain(self.last.command, settings, self.task)
+        return response
 
     def _diagnose(self) -> None:
         statistics = self.worker.statistics()
@@ -274,6 +283,7 @@ class PlannerNode(ManagedNode):
             'weights version': self.weights_version,
             'd0': self.planner_parameters.settings.d0,
             'device': self.parameters.device,
+            **(self.comparison.figures() if self.comparison else {}),
         }
         name = f'{self.get_fully_qualified_name()}: planning'
         self.diagnostics_publisher.publish(

@@ -30,7 +30,7 @@ PARAMETERS: dict[str, tuple[str, float, float, str]] = {
     ),
     'distrust_steps': (
         'so many errors in a row, and the actor drives for a while; 0: never, and the default '
-        'while training',
+        'while training and as a shadow',
         0,
         1_000_000,
         '',
@@ -42,7 +42,6 @@ PARAMETERS: dict[str, tuple[str, float, float, str]] = {
         '',
     ),
 }
-TOPIC = 'planner/supervisor'
 
 
 class Supervision:
@@ -54,14 +53,19 @@ class Supervision:
         task: Task,
         wall_period: float,
         realtime: bool,
-        training: bool,
+        trusting: bool,
         halt: Callable[[str], None],
         release: Callable[[], list[str]],
+        prefix: str,
     ) -> None:
-        """`halt` stops the robot for a reason, `release` ends that and says for which."""
+        """`halt` stops the robot for a reason, `release` ends that and says for which.
+
+        `prefix` is the first part of the topic's name.
+        """
+        self._topic = f'{prefix}/supervisor'
         self._node, self._task = node, task
         self._halt, self._release = halt, release
-        self.supervisor = Supervisor(_limits(node, task, wall_period, training), realtime)
+        self.supervisor = Supervisor(_limits(node, task, wall_period, trusting), realtime)
         self.level, self.reason = STOP, 'no command so far'
         # Here for as long as the node lives: a stop is heard in every state of its life.
         node.create_service(Trigger, '~/stop', self._on_stop)
@@ -69,7 +73,7 @@ class Supervision:
 
     def advertise(self) -> None:
         """Begin to tell."""
-        self._publisher = self._node.advertise(DiagnosticStatus, TOPIC, qos.STATUS)
+        self._publisher = self._node.advertise(DiagnosticStatus, self._topic, qos.STATUS)
         self._publish()
 
     def tell(self, level: int, reason: str) -> None:
@@ -107,10 +111,10 @@ class Supervision:
         return response
 
 
-def _limits(node: ManagedNode, task: Task, wall_period: float, training: bool) -> Limits:
+def _limits(node: ManagedNode, task: Task, wall_period: float, trusting: bool) -> Limits:
     """The task's limits, and what the parameters say."""
     defaults = {name: getattr(Limits, name) for name in PARAMETERS}
-    if training:  # a model that still learns is wrong at first, and its actor knows no better
+    if trusting:  # a model that still learns is wrong at first, and its actor knows no better
         defaults['distrust_steps'] = 0
     given: dict[str, Any] = {
         name: declare(node, name, defaults[name], text, minimum=low, maximum=high, unit=unit)

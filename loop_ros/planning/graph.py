@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -137,6 +138,17 @@ class GraphedPlanner(Planner):
         super().reset()
         with torch.inference_mode():
             self._start.zero_()
+
+    @contextlib.contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Plans in this block leave the next one as it would have been."""
+        with super().unchanged():
+            start = self._start.clone()
+            try:
+                yield
+            finally:
+                with torch.inference_mode():
+                    self._start.copy_(start)
 
     def skip(self, steps: int) -> None:
         """Move on by steps in which nothing is planned: the next start is shifted by as many."""

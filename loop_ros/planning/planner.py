@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -52,6 +54,16 @@ class Planner:
     def reset(self) -> None:
         """Forget the last plan: the next one starts from the middle of the action range."""
         self._last = None
+
+    @contextlib.contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Plans in this block leave the next one as it would have been."""
+        numbers, last = self.generator.get_state(), self._last
+        try:
+            yield
+        finally:
+            self.generator.set_state(numbers)
+            self._last = last
 
     @torch.inference_mode()
     def skip(self, steps: int) -> None:
@@ -124,6 +136,12 @@ class Planner:
                 mean, variance, candidates, rule(of_state, settings), settings
             )
         return self.rollout(states, mean, noise, settings).returns
+
+    def score(self, state: Tensor, sequences: Tensor, settings: PlannerSettings) -> Scores:
+        """What the models say of sequences [N, H, A] from `state` [S]."""
+        self.rollout.refresh(settings)
+        with self.unchanged():
+            return self.rollout(state, sequences, self._particle_noise(settings), settings)
 
     def _fits_another(self, start: float, iterations: int, settings: PlannerSettings) -> bool:
         """Whether one more iteration like the ones so far, and the evaluation, are in time."""

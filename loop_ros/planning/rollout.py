@@ -155,7 +155,7 @@ class Rollout:
         self, state: Tensor, trajectory: Trajectory, actions: Tensor, settings: PlannerSettings
     ) -> tuple[Scores, Tensor]:
         """Of a trajectory under actions [H, N, A]; also the returns' spread over models [N]."""
-        path, rewards, _ = trajectory
+        path, rewards, predicted = trajectory
         horizon, models, _, _ = path.shape
         num = actions.shape[1]
         valued = settings.terminal_value in ('v', 'state')
@@ -183,7 +183,7 @@ class Rollout:
             else:
                 action = path.new_zeros(*path.shape[1:3], actions.shape[-1])
             returns = returns + discount * _if(alive, -1, self._value(end, action, settings))
-        costs = torch.tensordot(discounts[:-1], self._costs(trajectory, settings), dims=1)
+        costs = torch.tensordot(discounts[:-1], self.step_cost(path, predicted, settings), dims=1)
         by_model = returns.view(models, num, -1).mean(dim=2)
         spread = by_model.std(dim=0, correction=0)
         total = by_model.mean(dim=0) - settings.pessimism * spread
@@ -203,11 +203,14 @@ class Rollout:
         value = values.amin(dim=0) if settings.critic == 'min' else values.mean(dim=0)
         return value.view(models, batch)
 
-    def _costs(self, trajectory: Trajectory, settings: PlannerSettings) -> Tensor:
-        """Cost [H, K, B] of each step: that of the state it leads to, as the task counts it."""
+    def step_cost(self, states: Tensor, predicted: Tensor, settings: PlannerSettings) -> Tensor:
+        """Cost [...] of steps that lead to `states` [..., S]; `predicted` [...] is the ensemble's.
+
+        It is that of the state reached, as the task counts it, where the settings say so.
+        """
         if settings.cost_source == 'known' and self.cost is not None:
-            return self.cost(trajectory.states)
-        return trajectory.costs.clamp(min=0.0)
+            return self.cost(states)
+        return predicted.clamp(min=0.0)
 
 
 def _until(event: Callable[[Tensor], Tensor] | None, path: Tensor) -> Tensor | None:
