@@ -32,21 +32,10 @@ from loop_ros.learning.transitions import as_batch
 from loop_ros.models.parts import Parts
 from loop_ros.planning.planner import RunnerUp, Solution, make_planner
 from loop_ros.planning.rollout import Rollout
+from loop_ros.planning.to_host import to_host
 from loop_ros.settings import PlannerSettings, Settings
 from loop_ros.sim.task import Task
 from loop_ros.types import Array, Plan, Transition
-
-# Of a plan, as `act` reads them from the device.
-FIGURES = (
-    'predicted_return',
-    'worst_cost',
-    'safe_fraction',
-    'actor_divergence',
-    'actor_share',
-    'disagreement',
-    'runner_up_return',
-    'runner_up_cost',
-)
 
 
 class Weights(NamedTuple):
@@ -121,49 +110,16 @@ class Agent:
         state = self._encode(observation).to(self.device)
         with torch.inference_mode():
             solution = self._solve(state, settings, explore)
-            other = solution.runner_up
             executed = solution.sequence[0]
             if explore and self.ready and settings.exploration_std > 0:
                 noise = self._random(torch.randn, len(executed))
                 executed = (executed + settings.exploration_std * noise).clamp(-1, 1)
-            acted = self.actor.mean(state)
-            divergence = (executed - acted).norm()
             foretold = torch.full_like(solution.states[:2], torch.nan)
             if foretell and self.ready:
                 foretold = self.ensemble.foretell(state, executed)
-            firsts = torch.stack((acted, other.action, executed))
-            actions = torch.cat((firsts, solution.sequence[1:]))
-            figures = torch.stack(
-                (
-                    solution.predicted_return,
-                    solution.worst_cost,
-                    solution.safe_fraction,
-                    divergence,
-                    solution.actor_share,
-                    solution.disagreement,
-                    other.predicted_return,
-                    other.worst_cost,
-                )
+            return to_host(
+                solution, executed, self.actor.mean(state), foretold, self.task, settings.d0, start
             )
-            parts = figures, actions.flatten(), torch.cat((solution.states, foretold)).flatten()
-            read = torch.cat(parts).cpu().double()  # the one wait for the device
-        figures, *rows = read.split([len(part) for part in parts])
-        physical = self.task.denormalize_action(rows[0].view(actions.shape).numpy())
-        reached = rows[1].view(-1, self.task.state_dim).numpy()
-        named: dict[str, Any] = dict(zip(FIGURES, figures.tolist(), strict=True))
-        return Plan(
-            action=physical[2],
-            sequence=physical[2:],
-            actor_action=physical[0],
-            runner_up=physical[1],
-            states=reached[:-2],
-            next_state=reached[-2],
-            next_std=reached[-1],
-            d0=settings.d0,
-            iterations=solution.iterations,
-            plan_s=time.perf_counter() - start,
-            **named,
-        )
 
     def act_without_planning(self, observation: Array) -> Array:
         """The actor's mean action [A], physical units."""
@@ -249,6 +205,12 @@ class Agent:
         for name, tensor in self._parts.tensors().items():
             tensor.copy_(weights.tensors[name])
         self.version = weights.version
+
+    def on_cpu(self) -> Self:
+        """The same on the CPU, without training state; for a device whose memory is too small."""
+        other = type(self)(self.task, self.settings)
+        other.put_back(Weights(self.version, self._parts.tensors()))
+        return other
 
     def save(self, path: Path, buffer: bool = False, notes: dict[str, Any] | None = None) -> None:
         """Write a checkpoint folder; with `buffer`, everything that resuming needs.

@@ -57,6 +57,15 @@ def test_new_weights_are_planned_with_at_once(agent: Agent) -> None:
     assert plans[1].predicted_return == plans[3].predicted_return
 
 
+def test_an_agent_that_moves_takes_its_weights_along(agent: Agent) -> None:
+    moved = agent.on_cpu()
+    assert (moved.version, moved.settings) == (agent.version, agent.settings)
+    assert same(tensors(moved), tensors(agent))
+    twin = Agent(tiny.TASK, tiny.settings(), seed=0)
+    twin.load_weights(agent.weights())
+    np.testing.assert_array_equal(moved.act(OBSERVATION).sequence, twin.act(OBSERVATION).sequence)
+
+
 def test_training_is_planned_with_at_once() -> None:
     """The model learns between two plans: the second one is made with what it learned."""
     agent = tiny.trained()

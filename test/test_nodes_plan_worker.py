@@ -8,6 +8,7 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from stack import until
@@ -35,14 +36,21 @@ class FakeAgent:
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.version, self.ready = 3, True
+        self.device, self.memory = torch.device('cuda'), 1000
         self.go = threading.Semaphore(0)
         self.d0 = 0.2
 
     def act(self, observation: np.ndarray, explore: bool = False, foretell: bool = False) -> Plan:
         assert foretell
         assert self.go.acquire(timeout=5)
+        if self.device.type == 'cuda' and self.memory < 1:
+            raise torch.OutOfMemoryError('16 sequences do not fit')
         self.calls.append(f'act {observation[0]:g}')
         return make_plan(observation[0], d0=self.d0)
+
+    def on_cpu(self) -> FakeAgent:
+        self.device = torch.device('cpu')
+        return self
 
     def act_without_planning(self, observation: np.ndarray) -> np.ndarray:
         self.calls.append('actor')
@@ -67,12 +75,14 @@ class TestPlanWorker:
     def world(self, request: pytest.FixtureRequest):
         self.answers: list[Answer] = []
         self.weights: list[tuple[int, str]] = []
+        self.moves: list[str] = []
         self.agent = FakeAgent()
         self.worker = PlanWorker(
             CAR,
             supervisor(realtime=request.param),
             self.answers.append,
             lambda version, refusal: self.weights.append((version, refusal)),
+            self.moves.append,
             WeightsTrial(0, 1.0, 1.0),
             realtime=request.param,
         )
@@ -137,7 +147,7 @@ class TestPlanWorker:
         self.worker.halt('operator stop', clock=6)
         assert self.answered(2).stamp == 6  # nothing waits
         self.agent.go.release()
-        until(lambda: self.worker.plans == 1, 5, 'the plan')
+        until(lambda: self.worker.statistics.plans == 1, 5, 'the plan')
         self.agent.go.release()
         self.receive(1)
         assert self.answered(3).command[::2] == (STOP, 'operator stop')
@@ -149,6 +159,17 @@ class TestPlanWorker:
         self.receive(2)  # a repetition is not answered by the plan from before the stop
         assert self.answered(6).command.level == STOP
         assert [a.stamp // PERIOD for a in self.answers] == [0, 0, 1, 2, 0, 2]
+
+    def test_without_memory_on_its_device_the_cpu_answers(self, world: None) -> None:
+        self.agent.memory = 0
+        self.agent.go.release(2)
+        self.receive(0)
+        assert self.answered(1).command.level == PLAN
+        assert self.moves == ['16 sequences do not fit']
+        self.agent.go.release()
+        self.receive(1)
+        assert self.answered(2).command.level == PLAN
+        assert len(self.moves) == 1
 
     def test_weights_that_are_not_finite_stop_the_robot_until_released(self, world: None) -> None:
         self.worker.load_weights(b'nan')
@@ -177,7 +198,7 @@ class TestPlanWorker:
 def test_late_plans_fall_back_and_late_results_are_kept() -> None:
     agent, answers = FakeAgent(), []
     trial = WeightsTrial(0, 1.0, 1.0)
-    worker = PlanWorker(CAR, supervisor(), answers.append, print, trial, realtime=True)
+    worker = PlanWorker(CAR, supervisor(), answers.append, print, print, trial, realtime=True)
     worker.start(lambda: agent)
 
     def receive(step: int) -> None:
@@ -189,7 +210,7 @@ def test_late_plans_fall_back_and_late_results_are_kept() -> None:
     assert [a.command.level for a in answers] == [ACTOR]
     worker.expire()  # answered already
     agent.go.release()
-    until(lambda: worker.plans == 1, 5, 'the late plan')
+    until(lambda: worker.statistics.plans == 1, 5, 'the late plan')
     assert len(answers) == 1  # it was late: not published, but kept
     receive(1)
     worker.expire()
@@ -197,7 +218,7 @@ def test_late_plans_fall_back_and_late_results_are_kept() -> None:
     receive(4)  # two states lost, in a new warm start: nothing to shift
     worker.expire()
     assert answers[-1].command.level == HOLD
-    assert worker.missed == 3
+    assert worker.statistics.missed == 3
     for _ in range(3):
         agent.go.release()
     worker.stop()

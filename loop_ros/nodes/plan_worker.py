@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from loop_ros.learning.checkpoint import NotFiniteError
+from loop_ros.nodes.plan_statistics import PlanStatistics
 from loop_ros.nodes.shadow import Shadow
 from loop_ros.nodes.supervisor import Command, Supervisor
 from loop_ros.nodes.trial import WeightsTrial
@@ -54,7 +55,8 @@ class PlanWorker:
 
     `publish` is called once for each state, in the planner thread for a fresh plan and in the
     caller's thread for `expire` and for a repeated state; and for what no state asks for.
-    `on_weights` is called with the version in use, and the reason where others were not taken.
+    `on_weights` is called with the version in use, and the reason where others were not taken;
+    `on_move` where the agent's device has too little memory and the CPU takes over.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class PlanWorker:
         supervisor: Supervisor,
         publish: Callable[[Answer], None],
         on_weights: Callable[[int, str], None],
+        on_move: Callable[[str], None],
         trial: WeightsTrial,
         explore: bool = False,
         realtime: bool = False,
@@ -72,16 +75,12 @@ class PlanWorker:
 
         With a shadow another controller drives, whose actions come by `watch_other`.
         """
-        self.plan_times: deque[float] = deque(maxlen=1000)  # s
-        self.iterations: deque[int] = deque(maxlen=1000)
-        self.plans = 0
-        self.missed = 0  # control periods without a fresh plan in time
-        self._reported = time.monotonic(), 0
+        self.statistics = PlanStatistics()
         self._task = task
         self._period = round(task.control_period * 1e9)
         self._patience = 2 * supervisor.limits.wall_period  # s without a state
         self._supervisor = supervisor
-        self._publish, self._on_weights = publish, on_weights
+        self._publish, self._on_weights, self._on_move = publish, on_weights, on_move
         self._trial, self._explore, self._realtime = trial, explore, realtime
         self._shadow = shadow
         self._changed = threading.Condition()
@@ -147,7 +146,7 @@ class PlanWorker:
             if restart:
                 self._supervisor.restart()
             elif self._realtime and self._answer is None:
-                self.missed += 1  # the period ended before `expire` could answer
+                self.statistics.missed += 1  # the period ended before `expire` could answer
             self._answer = None
             self._trial.reach(observation, restart)
             self._received, self._received_at = _State(stamp, observation, restart), now
@@ -159,7 +158,7 @@ class PlanWorker:
         """Real time: the newest state's period is over; answer it from the ladder if need be."""
         with self._changed:
             if self._received is not None and self._answer is None:
-                self.missed += 1
+                self.statistics.missed += 1
                 self._reply(self._received, time.monotonic())
 
     def begin(self) -> None:
@@ -200,34 +199,19 @@ class PlanWorker:
         with self._changed:
             self._publish(Answer(clock, self._nothing(), self._supervisor.last_word()))
 
-    def statistics(self) -> dict[str, float]:
-        """Figures since the last call (rate) and of the last 1,000 plans, for diagnostics."""
-        now, plans = time.monotonic(), self.plans
-        rate = (plans - self._reported[1]) / (now - self._reported[0])
-        self._reported = now, plans
-        times = list(self.plan_times) or [float('nan')]
-        p50, p99 = np.percentile(times, (50, 99)).tolist()
-        return {
-            'plan rate (Hz)': rate,
-            'plan_s p50': p50,
-            'plan_s p99': p99,
-            'iterations (mean)': float(np.mean(self.iterations or [np.nan])),
-            'plans': plans,
-            'missed periods': self.missed,
-        }
-
     def _run(self, make_agent: Callable[[], Agent]) -> None:
         try:
             agent = make_agent()
             self._ready.set()
             while self._running:
-                self._once(agent)
+                agent = self._once(agent)
         except Exception as error:  # the executor's thread looks at it
             self.failure = error
         finally:
             self._ready.set()
 
-    def _once(self, agent: Agent) -> None:
+    def _once(self, agent: Agent) -> Agent:
+        """The agent for the next time, which may have moved."""
         with self._changed:
             while self._running and not (self._next or self._jobs):
                 if not self._changed.wait(self._patience if self._weights else None):
@@ -237,13 +221,21 @@ class PlanWorker:
         for job in jobs.values():
             job(agent)
         if state is not None and self._running:
-            self._plan(agent, state)
+            try:
+                self._plan(agent, state)
+            except torch.OutOfMemoryError as error:
+                if agent.device.type == 'cpu':
+                    raise
+                agent = agent.on_cpu()
+                self._on_move(str(error))
+                self._plan(agent, state)
         with self._changed:
             weights, self._weights = self._weights, None
         if weights is not None:
             self._swap(agent, weights)
         elif reason := self._trial.review(agent):
             self._on_weights(agent.version, reason)
+        return agent
 
     def _later(self, kind: str, job: Callable[[Agent], None]) -> None:
         """For the planner thread, before its next plan; the newest of a kind counts."""
@@ -252,9 +244,8 @@ class PlanWorker:
             self._changed.notify()
 
     def _swap(self, agent: Agent, weights: bytes) -> None:
-        plan_s = float(np.median(self.plan_times)) if self.plan_times else np.inf
         try:
-            self._on_weights(self._trial.take(agent, weights, plan_s), '')
+            self._on_weights(self._trial.take(agent, weights, self.statistics.plan_s()), '')
         except NotFiniteError as error:
             with self._changed:
                 self._supervisor.latch('weights are not finite')
@@ -271,9 +262,7 @@ class PlanWorker:
                 self._supervisor.keep_actor(state.stamp, action)
         judged = self._supervisor.limits.distrust_steps > 0  # else nobody compares
         plan = agent.act(state.observation, self._explore, foretell=judged)
-        self.plan_times.append(plan.plan_s)
-        self.iterations.append(plan.iterations)
-        self.plans += 1
+        self.statistics.add(plan)
         if self._shadow is not None:
             self._shadow.keep_plan(state.stamp, state.observation, plan)
             self._shadow.compare(agent)

@@ -8,6 +8,7 @@ import dataclasses
 import time
 
 import numpy as np
+import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import JointState
@@ -120,6 +121,7 @@ class PlannerNode(ManagedNode):
         self.dropped = 0
         self.last = None
         self.weights_version = 0
+        self.device = self.parameters.device
         self._advertise()
         self.worker.start(self._make_agent)
         algorithm = self.planner_parameters.settings.algorithm
@@ -127,9 +129,7 @@ class PlannerNode(ManagedNode):
         weights = f'weights version {self.weights_version}'
         if not self.weights_version:
             weights = 'untrained: random actions until the learner sends its first weights'
-        self.get_logger().info(
-            f'{self.task.name}: {algorithm} on {self.parameters.device}, {weights}'
-        )
+        self.get_logger().info(f'{self.task.name}: {algorithm} on {self.device}, {weights}')
 
     def activate(self) -> None:
         """Listen."""
@@ -159,6 +159,7 @@ class PlannerNode(ManagedNode):
             self.supervisor,
             self._publish,
             self._on_weights,
+            self._on_move,
             WeightsTrial(self.trial_steps, self.trial_tolerance, self.period),
             self.training,
             self.realtime,
@@ -168,7 +169,12 @@ class PlannerNode(ManagedNode):
     def _make_agent(self) -> Agent:
         planner = self._in_time(self.planner_parameters.settings)
         settings = dataclasses.replace(self.parameters.settings, planner=planner)
-        agent = dataclasses.replace(self.parameters, settings=settings).make(resume=False)
+        parameters = dataclasses.replace(self.parameters, settings=settings)
+        try:
+            agent = parameters.make(resume=False)
+        except torch.OutOfMemoryError as error:
+            self._on_move(str(error))
+            agent = dataclasses.replace(parameters, device='cpu').make(resume=False)
         self.weights_version = agent.version
         if self.realtime:  # a process's first plan is slow; in lockstep it would use random numbers
             nowhere = np.zeros(len(self.task.observation_labels))
@@ -248,6 +254,11 @@ class PlannerNode(ManagedNode):
         if refusal:
             self.warn('weights', f'weights refused, version {version} stays: {refusal}')
 
+    def _on_move(self, reason: str) -> None:
+        """Called by the planner thread."""
+        self.device = 'cpu'
+        self.get_logger().error(f'planning goes on on the CPU: {reason}')
+
     def _on_other(self, message: JointState) -> None:
         """As a shadow: a command of the controller that drives."""
         try:
@@ -273,16 +284,15 @@ class PlannerNode(ManagedNode):
         return response
 
     def _diagnose(self) -> None:
-        statistics = self.worker.statistics()
         level, text = self.supervision.status()
         values = {
-            **statistics,
+            **self.worker.statistics.report(),
             'level': self.supervision.level,
             'reason': self.supervision.reason,
             'dropped states': self.dropped,
             'weights version': self.weights_version,
             'd0': self.planner_parameters.settings.d0,
-            'device': self.parameters.device,
+            'device': self.device,
             **(self.comparison.figures() if self.comparison else {}),
         }
         name = f'{self.get_fully_qualified_name()}: planning'

@@ -159,7 +159,7 @@ class GraphedPlanner(Planner):
 
     @torch.inference_mode()
     def plan(self, state: Tensor, settings: PlannerSettings) -> Solution:
-        """As Planner.plan; RuntimeError that names the settings where memory is too small."""
+        """As Planner.plan; OutOfMemoryError that names the settings where memory is too small."""
         try:
             if self.way is None:
                 self.way = self._choose(state, settings)
@@ -168,7 +168,7 @@ class GraphedPlanner(Planner):
             settings = self._in_time(settings)
             return self._static(state, settings)(state, settings)
         except torch.OutOfMemoryError as error:
-            raise RuntimeError(
+            raise torch.OutOfMemoryError(
                 f'{settings.num_samples} sequences do not fit into the memory of {self.device}: '
                 'lower planner.num_samples, num_particles or horizon, or plan on the CPU'
             ) from error
