@@ -11,20 +11,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 import loop_ros
+from loop_ros.nodes import qos
 
 NAMESPACE = '/loop_ros_bench'  # away from a robot that may be in the same ROS domain
 START_TIMEOUT = 60.0  # s
 STOP_TIMEOUT = 10.0  # s
+LAUNCH_STOP_TIMEOUT = 30.0  # s
 
 
 class Talker(Node):
@@ -32,7 +35,7 @@ class Talker(Node):
 
     def __init__(self, name: str) -> None:
         self._own = Context()
-        rclpy.init(context=self._own)
+        rclpy.init(args=[], context=self._own)  # NAME:=VALUE is the launch's, no remapping
         super().__init__(name, context=self._own, namespace=NAMESPACE)
         self._executor = SingleThreadedExecutor(context=self._own)
         self._executor.add_node(self)
@@ -56,6 +59,22 @@ class Talker(Node):
         self._executor.shutdown(timeout_sec=1.0)
         self.destroy_node()
         rclpy.try_shutdown(context=self._own)
+
+
+class Diagnostics:
+    """The last diagnostics of each node in the benchmark's namespace: values by its name."""
+
+    def __init__(self, ros: Talker) -> None:
+        self.values: dict[str, dict[str, str]] = {}
+        ros.create_subscription(
+            DiagnosticArray, '/diagnostics', self._on_diagnostics, qos.DIAGNOSTICS
+        )
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            namespace, _, name = status.name.partition(':')[0].rpartition('/')
+            if namespace == NAMESPACE:
+                self.values[name] = {pair.key: pair.value for pair in status.values}
 
 
 @contextlib.contextmanager
@@ -94,6 +113,28 @@ def node(name: str, **parameters: Any) -> Iterator[Callable[[], None]]:
             yield check
         finally:
             _stop(process)
+
+
+@contextlib.contextmanager
+def launched(arguments: Sequence[str], output: IO[Any]) -> Iterator[subprocess.Popen[bytes]]:
+    """The drift car's launch in the benchmark's namespace, its words into `output`.
+
+    Interrupted at the end where it still runs; ChildProcessError where it ended with an error.
+    """
+    namespace = f'namespace:={NAMESPACE[1:]}'
+    command = ['ros2', 'launch', 'loop_ros', 'drift_car.launch.py', namespace, *arguments]
+    process = subprocess.Popen(
+        command, stdout=output, stderr=output, env=_environment(), start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        code = process.poll()
+        if code is None:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(LAUNCH_STOP_TIMEOUT)
+    if code:
+        raise ChildProcessError(f'the launch ended with exit code {code}')
 
 
 def _environment() -> dict[str, str]:

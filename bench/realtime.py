@@ -9,19 +9,15 @@ plan in time (the planner's own count). Needs `ros2` on the PATH.
 from __future__ import annotations
 
 import argparse
-import os
-import signal
-import subprocess
+import contextlib
+import sys
 import time
 
 import numpy as np
-import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Float64MultiArray
 
+from loop_ros.bench.processes import Diagnostics, launched, talker
 from loop_ros.bench.report import Row
 from loop_ros.bench.timing import percentiles
 from loop_ros.nodes.conversions import telemetry_from_msg
@@ -31,31 +27,12 @@ START_AND_END = 60.0  # s that the launch may take around the measurement
 MANY = QoSProfile(depth=1000, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
-class Listener(Node):
-    """Keeps telemetry and the planner's last diagnostics."""
-
-    def __init__(self) -> None:
-        super().__init__('realtime_bench')
-        self.rows: list[dict[str, float]] = []
-        self.diagnostics: dict[str, dict[str, str]] = {}
-        self.create_subscription(Float64MultiArray, 'planner/telemetry', self._on_telemetry, MANY)
-        self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 100)
-
-    def _on_telemetry(self, message: Float64MultiArray) -> None:
-        self.rows.append(telemetry_from_msg(message))
-
-    def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        for status in message.status:
-            self.diagnostics[status.name] = {pair.key: pair.value for pair in status.values}
-
-
 def report(rows: list[dict[str, float]], diagnostics: dict[str, dict[str, str]]) -> Row:
     """Figures over the commands that answered a state."""
     fresh = [row for row in rows if row['level'] == 0]
     times = 1e3 * np.array([row['plan_s'] for row in fresh])
     levels = [int(row['level']) for row in rows]
-    planner = diagnostics.get('/planner: planning', {})
-    learner = diagnostics.get('/learner: learning', {})
+    planner, learner = diagnostics.get('planner', {}), diagnostics.get('learner', {})
     p50, p99 = percentiles(times)
     return {
         'commands': len(rows),
@@ -73,24 +50,20 @@ def report(rows: list[dict[str, float]], diagnostics: dict[str, dict[str, str]])
 
 def run(options: argparse.Namespace) -> list[Row]:
     """One row; options: seconds, launch_arguments. ChildProcessError where the launch fails."""
-    command = ['ros2', 'launch', 'loop_ros', 'drift_car.launch.py', 'step_mode:=realtime']
-    command += [f'duration:={options.seconds:g}', *options.launch_arguments]
-    rclpy.init()
-    listener, executor = Listener(), SingleThreadedExecutor()
-    executor.add_node(listener)
-    process = subprocess.Popen(command, start_new_session=True, stdout=2)  # keeps stdout for rows
-    end = time.monotonic() + options.seconds + START_AND_END
-    try:
-        while process.poll() is None and time.monotonic() < end and rclpy.ok():
-            executor.spin_once(timeout_sec=0.1)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)
-        code = process.wait(30)
-        listener.destroy_node()
-        rclpy.try_shutdown()
-    if code:
-        raise ChildProcessError(f'the launch ended with exit code {code}')
-    first = next((i for i, row in enumerate(listener.rows) if row['level'] == 0), 0)
-    last = max((i for i, row in enumerate(listener.rows) if row['level'] < 3), default=-1)
-    return [report(listener.rows[first : last + 1], listener.diagnostics)]
+    arguments = ['step_mode:=realtime', f'duration:={options.seconds:g}', *options.launch_arguments]
+    rows: list[dict[str, float]] = []
+    with talker('realtime_bench') as ros, launched(arguments, sys.stderr) as process:
+        ros.create_subscription(
+            Float64MultiArray,
+            'planner/telemetry',
+            lambda message: rows.append(telemetry_from_msg(message)),
+            MANY,
+        )
+        diagnostics = Diagnostics(ros)
+        end = time.monotonic() + options.seconds + START_AND_END
+        with contextlib.suppress(KeyboardInterrupt):  # what was measured until then counts
+            while process.poll() is None and time.monotonic() < end:
+                ros.spin_for(0.1)
+    first = next((i for i, row in enumerate(rows) if row['level'] == 0), 0)
+    last = max((i for i, row in enumerate(rows) if row['level'] < 3), default=-1)
+    return [report(rows[first : last + 1], diagnostics.values)]

@@ -31,6 +31,7 @@ BENCHES = (
     'scaling',
     'drift_car',
     'realtime',
+    'soak',
     'bags',
     'offline',
 )

@@ -19,7 +19,7 @@ ROS = ('rclpy', 'rcl_interfaces', 'std_msgs', 'sensor_msgs', 'nav_msgs')
 # What needs ROS; the rest of the package is the core.
 OUTSIDE = (
     'loop_ros.nodes',
-    *(f'loop_ros.bench.{name}' for name in ('bridge', 'latency', 'processes', 'realtime')),
+    *(f'loop_ros.bench.{name}' for name in ('bridge', 'latency', 'processes', 'realtime', 'soak')),
 )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from loop_ros.cli.arguments import add_common, duration, positive
 
-NEED_ROS = ('bridge', 'latency', 'realtime')
+NEED_ROS = ('bridge', 'latency', 'realtime', 'soak')
 
 
 def add(commands: Any) -> None:
@@ -55,9 +55,17 @@ def _add_nodes(benches: Any) -> None:
     latency.add_argument('--profile', default='drift_car', help='name or YAML file')
     _add_seconds(_add(benches, 'bridge', 'steps in lockstep, transitions to the learner'), 5.0)
     realtime = _add(benches, 'realtime', 'the launched drift car in real time')
-    _add_seconds(realtime, 300.0)
-    realtime.add_argument(
-        'launch_arguments', nargs='*', metavar='NAME:=VALUE', help='for the launch, as d0:=0.5'
+    soak = _add(benches, 'soak', 'memory, threads and descriptors of the launched drift car')
+    for parser, seconds in ((realtime, 300.0), (soak, 7200.0)):
+        _add_seconds(parser, seconds)
+        parser.add_argument(
+            'launch_arguments', nargs='*', metavar='NAME:=VALUE', help='for the launch, as d0:=0.5'
+        )
+    soak.add_argument(
+        '--out', type=Path, required=True, help='folder for soak.csv, soak.png and launch.log'
+    )
+    soak.add_argument(
+        '--read', action='store_true', help='start nothing: the table of a soak.csv that is there'
     )
 
 
