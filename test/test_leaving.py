@@ -18,6 +18,31 @@ ctypes.PyDLL(None).pause()
 """
 
 
+# A learner whose training outlasts the end of its node.
+BUSY = """
+import sys, threading, torch
+from loop_ros.nodes.leaving import end_despite_threads
+begun = threading.Event()
+def train():
+    a = torch.zeros(500, 500)
+    while True:
+        a = a @ a
+        a.sum().item()
+        begun.set()
+threading.Thread(target=train, daemon=True).start()
+begun.wait()
+print('last words')
+end_despite_threads(int(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize('code', [0, 3])
+def test_a_thread_that_works_on_does_not_abort_the_process(code: int) -> None:
+    command = [sys.executable, '-c', BUSY, str(code)]
+    done = subprocess.run(command, timeout=60, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (code, 'last words\n', '')
+
+
 @pytest.mark.parametrize('code', [0, 3])
 def test_a_hang_that_holds_the_interpreter_ends_with_the_code(code: int) -> None:
     command = [sys.executable, '-c', HANG, str(code)]

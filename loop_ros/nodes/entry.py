@@ -9,6 +9,8 @@ import signal
 import sys
 import threading
 
+from loop_ros.nodes.leaving import end_despite_threads
+
 
 def run(module: str, node: str) -> int:
     """Run the class `node` of `module` until SIGINT or SIGTERM; the process's exit code."""
@@ -17,4 +19,8 @@ def run(module: str, node: str) -> int:
         signal.signal(number, lambda *_: stop.set())
     managed = importlib.import_module('loop_ros.nodes.managed')
     make_node = getattr(importlib.import_module(module), node)
-    return 0 if stop.is_set() else managed.run(make_node, stop, sys.argv)
+    if stop.is_set():
+        return 0
+    code = int(managed.run(make_node, stop, sys.argv))
+    end_despite_threads(code)
+    return code

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
+import threading
 import time
 
 _SIGEV_THREAD = 2  # <signal.h>
@@ -42,3 +44,14 @@ def end_within(seconds: float, code: int) -> None:
     whole, fraction = divmod(seconds, 1.0)
     times = (ctypes.c_long * 4)(0, 0, int(whole), int(fraction * 1e9))  # struct itimerspec
     libc.timer_settime(timer, 0, times, None)
+
+
+def end_despite_threads(code: int) -> None:
+    """End this process now with exit code `code` where a daemon thread still works.
+
+    The interpreter's own end unwinds such threads, and inside of torch that is a SIGABRT.
+    """
+    if any(thread.daemon for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
