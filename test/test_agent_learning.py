@@ -36,6 +36,16 @@ def test_learning_follows_its_schedule() -> None:
     assert all(math.isfinite(value) for report in reports for value in report.values())
 
 
+def test_a_training_that_fell_due_without_an_update_is_made_up_for_once() -> None:
+    """Steps 40 and 60 went by unlearned, as where a learner catches up."""
+    agent = Agent(tiny.TASK, tiny.settings())
+    tiny.learn(agent, EXPERIENCE[:30])
+    for transition in EXPERIENCE[30:70]:
+        agent.observe(transition)
+    reports = tiny.learn(agent, EXPERIENCE[70:81])
+    assert [i + 71 for i, report in enumerate(reports) if 'model_loss' in report] == [71, 80]
+
+
 def test_learning_changes_every_network() -> None:
     agent = Agent(tiny.TASK, tiny.settings())
     before = tensors(agent)

@@ -62,6 +62,7 @@ class Learner:
         self._predictable = predictable
         self.num_steps = 0
         self.num_trainings = 0
+        self._updated_at = 0  # steps that were seen at the last update
 
     def add(self, batch: Batch) -> None:
         """Store transitions (Alg. 1, line 5)."""
@@ -69,9 +70,9 @@ class Learner:
         self.num_steps += len(batch.reward)
 
     def update(self, stop: Callable[[], bool]) -> dict[str, float]:
-        """What is due after one step: updates, and every K_m steps the ensemble's training.
+        """What is due after the newest step: updates, and every K_m steps the ensemble's training.
 
-        `stop` is asked between epochs: a yes ends the training with the best weights so far.
+        One that fell due in steps without an update is made up for, once. `stop` is asked between epochs: a yes ends the training with the best weights so far.
         """
         losses: dict[str, Tensor] = {}
         if self._updates_due():
@@ -81,6 +82,7 @@ class Learner:
         if self._ensemble_due():
             report.update(self.ensemble_trainer.train(self.learnable(self.buffer.all()), stop))
             self.num_trainings += 1
+        self._updated_at = self.num_steps
         return report
 
     def _updates_due(self) -> bool:
@@ -90,9 +92,10 @@ class Learner:
         return enough and self.num_steps % self.settings.sac.update_every == 0
 
     def _ensemble_due(self) -> bool:
-        since = self.num_steps - self.settings.learning.random_steps
-        every = self.settings.ensemble.train_every
-        return every > 0 and since >= 0 and since % every == 0
+        first, every = self.settings.learning.random_steps, self.settings.ensemble.train_every
+        if every == 0 or self.num_steps < first:
+            return False
+        return (self.num_steps - first) // every > (self._updated_at - first) // every
 
     def learnable(self, data: Batch) -> Batch:
         """Transitions without what the environment draws anew, which no model can learn."""
@@ -141,7 +144,7 @@ class Learner:
             for part in (self.algorithm.training_state(), self._training_state()):
                 part.restore(tensors)
             self.generator.set_state(tensors['generator'].to('cpu'))
-            self.num_steps = int(counters['num_steps'])
+            self.num_steps = self._updated_at = int(counters['num_steps'])
             self.num_trainings = int(counters['num_trainings'])
         except (KeyError, RuntimeError) as error:
             raise ValueError(
