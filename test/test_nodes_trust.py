@@ -99,6 +99,8 @@ def test_a_shadow_compares_and_never_commands(
         names = {info.node_name for info in robot.get_publishers_info_by_topic('/command')}
         assert names == {'robot'}
         assert robot.count_publishers('/drive') == 0
+        assert robot.count_services('/planner/stop') == 0  # it could not keep the promise
+        assert robot.count_services('/planner/explain') == 1
         assert process.interrupt() == 0
     finally:
         robot.close()

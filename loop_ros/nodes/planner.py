@@ -83,7 +83,7 @@ class PlannerNode(ManagedNode):
             self.training or self.shadow,
             self._halt,
             lambda: self.worker.release(),
-            self.speaker.prefix,
+            self.shadow,
         )
         self.supervisor = self.supervision.supervisor
         self.trial_steps = declare(

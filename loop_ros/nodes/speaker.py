@@ -27,15 +27,14 @@ class Speaker:
 
     def __init__(self, node: ManagedNode, task: Task, frame: str, is_shadow: bool) -> None:
         """`frame` is that of the robot's pose."""
-        self.prefix = 'shadow' if is_shadow else 'planner'  # of the topics
         self._node, self._task, self._frame, self._is_shadow = node, task, frame, is_shadow
         self._next_picture = 0.0
 
     def advertise(self) -> None:
         """Make the publishers, until the node is cleaned up."""
         task, advertise = self._task, self._node.advertise
-        above = f'{self.prefix}/' if self._is_shadow else ''  # the plan of who drives has the name
-        self._telemetry = advertise(Float64MultiArray, f'{self.prefix}/telemetry', qos.TELEMETRY)
+        of_planner, above = ('shadow/', 'shadow/') if self._is_shadow else ('planner/', '')
+        self._telemetry = advertise(Float64MultiArray, f'{of_planner}telemetry', qos.TELEMETRY)
         self._path = advertise(Path, f'{above}plan', qos.VIEW)
         self._markers = advertise(MarkerArray, f'{above}plan_markers', qos.VIEW)
         self._command = self._drive = self._difference = None

@@ -56,17 +56,20 @@ class Supervision:
         trusting: bool,
         halt: Callable[[str], None],
         release: Callable[[], list[str]],
-        prefix: str,
+        is_shadow: bool,
     ) -> None:
         """`halt` stops the robot for a reason, `release` ends that and says for which.
 
-        `prefix` is the first part of the topic's name.
+        Whoever is `trusting` distrusts no model unless the parameters say so. A shadow, which
+        commands nothing, offers no stop.
         """
-        self._topic = f'{prefix}/supervisor'
+        self._topic = 'shadow/supervisor' if is_shadow else 'planner/supervisor'
         self._node, self._task = node, task
         self._halt, self._release = halt, release
         self.supervisor = Supervisor(_limits(node, task, wall_period, trusting), realtime)
         self.level, self.reason = STOP, 'no command so far'
+        if is_shadow:
+            return
         # Here for as long as the node lives: a stop is heard in every state of its life.
         node.create_service(Trigger, '~/stop', self._on_stop)
         node.create_service(Trigger, '~/reset', self._on_reset)
