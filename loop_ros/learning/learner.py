@@ -72,7 +72,8 @@ class Learner:
     def update(self, stop: Callable[[], bool]) -> dict[str, float]:
         """What is due after the newest step: updates, and every K_m steps the ensemble's training.
 
-        One that fell due in steps without an update is made up for, once. `stop` is asked between epochs: a yes ends the training with the best weights so far.
+        One that fell due in steps without an update is made up for, once. `stop` is asked between
+        epochs: a yes ends the training with the best weights so far.
         """
         losses: dict[str, Tensor] = {}
         if self._updates_due():
