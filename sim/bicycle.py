@@ -11,8 +11,8 @@ D = |v| + |w - v|. D is kept above SLIP_SPEED_FLOOR, which changes the tires onl
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,21 @@ class CarParameters:
     kinetic_friction: float = 1.96
     velocity_damping: float = 0.025  # 1/s
     yaw_damping: float = 0.02  # 1/s
+
+    def scaled(self, friction: float, mass: float) -> Self:
+        """The car on other ground, and with a load that is spread like its own weight.
+
+        Tires keep their stiffness; the axles carry more, so that grip grows with the mass.
+        """
+        return replace(
+            self,
+            mass=mass * self.mass,
+            yaw_inertia=mass * self.yaw_inertia,
+            front_load=mass * self.front_load,
+            rear_load=mass * self.rear_load,
+            static_friction=friction * self.static_friction,
+            kinetic_friction=friction * self.kinetic_friction,
+        )
 
 
 class _Floats:

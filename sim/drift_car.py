@@ -37,11 +37,16 @@ class DriftCar(gymnasium.Env[Array, Array]):
     action_space: gymnasium.Space[Array]
 
     def __init__(
-        self, target_velocity: float = TARGET_VELOCITY, render_mode: str | None = None
+        self,
+        target_velocity: float = TARGET_VELOCITY,
+        render_mode: str | None = None,
+        friction: float = 1.0,
+        mass: float = 1.0,
     ) -> None:
+        """`friction` and `mass` are factors on those of the car (`CarParameters.scaled`)."""
         self.target_velocity = target_velocity
         self.render_mode = render_mode
-        self.car = bicycle.CarParameters()
+        self.car = bicycle.CarParameters().scaled(friction, mass)
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (6,), np.float64)
         self.action_space = gymnasium.spaces.Box(ACTION_LOW, ACTION_HIGH, dtype=np.float64)
         self._state = np.zeros(6)

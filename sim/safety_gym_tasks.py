@@ -57,12 +57,19 @@ class SafetyGoal(gymnasium.Env[Array, Array]):
     observation_space: gymnasium.Space[Array]
     action_space: gymnasium.Space[Array]
 
-    def __init__(self, robot: str, render_mode: str | None = None) -> None:
-        """Make the simulation of 'Point' or 'Car'."""
+    def __init__(
+        self, robot: str, render_mode: str | None = None, friction: float = 1.0, mass: float = 1.0
+    ) -> None:
+        """Make the simulation of 'Point' or 'Car'.
+
+        `friction` is a factor on the friction of all surfaces and on the damping of the robot's
+        joints, which is what holds the point robot back; `mass` on the robot's mass and inertia.
+        """
         with simulators(f'{robot}Goal1'):
             self.world = safety_gym_compat.make_world(robot, 'Goal1')
         self.world.task.obs = lambda: None  # 4 lidars a simulation step that nobody reads
         self.render_mode = render_mode
+        self._friction, self._mass = friction, mass
         self.metadata = {**self.metadata, 'render_fps': round(1.0 / CONTROL_PERIODS[robot])}
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (len(LABELS),), np.float64)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float64)
@@ -74,6 +81,7 @@ class SafetyGoal(gymnasium.Env[Array, Array]):
         """Draw a new layout."""
         super().reset(seed=seed)
         self.world.reset(seed=seed)
+        self._scale(self.world.task.model, self.world.task.data)
         if self._viewer is not None:  # the simulation has made its model anew
             self._viewer.model, self._viewer.data = self.world.task.model, self.world.task.data
         return self._observation(), {}
@@ -104,6 +112,20 @@ class SafetyGoal(gymnasium.Env[Array, Array]):
         if self._viewer is not None:
             self._viewer.close()
             self._viewer = None
+
+    def _scale(self, model: Any, data: Any) -> None:
+        """Let the factors into a model that was made anew, as each reset does."""
+        if self._friction == self._mass == 1.0:
+            return
+        import mujoco
+
+        own = model.body_rootid == model.body('agent').rootid
+        model.geom_friction[:] *= self._friction
+        model.dof_damping[own[model.dof_bodyid]] *= self._friction
+        model.body_mass[own] *= self._mass
+        model.body_inertia[own] *= self._mass
+        mujoco.mj_setConst(model, mujoco.MjData(model))  # it would put `data` into its first pose
+        mujoco.mj_forward(model, data)
 
     def _make_viewer(self) -> Any:
         from gymnasium.envs.mujoco import mujoco_rendering

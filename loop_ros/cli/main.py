@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_experiment(commands)
     _add_evaluate(commands)
     _add_sweep(commands)
+    _add_calibrate(commands)
     _add_compare(commands)
     _add_theory(commands)
     offline_commands.add(commands)
@@ -86,6 +87,26 @@ def _add_sweep(commands: Any) -> None:
     parser.add_argument('--out', type=Path, required=True, help='folder for table and picture')
     add_common(parser, profile="the checkpoint's")
     parser.set_defaults(run=_sweep)
+
+
+def _add_calibrate(commands: Any) -> None:
+    parser = commands.add_parser(
+        'calibrate',
+        help='predicted worst cost against what then happened, under disturbances',
+        description='How often was the threshold broken when the plan said that it would hold?',
+    )
+    _add_checkpoint(parser)
+    parser.add_argument('--d0', type=float, nargs='+', default=[0.0, 1.0, 2.0, 4.0, 8.0])
+    parser.add_argument(
+        '--disturb',
+        nargs='+',
+        metavar='KIND=SIZE',
+        help='none, friction=0.7, mass=1.2, delay=2 (steps), noise=1 ...; default: eleven of them',
+    )
+    parser.add_argument('--out', type=Path, required=True, help='folder for table and picture')
+    parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
+    add_common(parser, profile="the checkpoint's")
+    parser.set_defaults(run=_calibrate)
 
 
 def _add_compare(commands: Any) -> None:
@@ -179,6 +200,22 @@ def _sweep(options: argparse.Namespace) -> int:
 
     _set_threads(options)
     evaluate.sweep(_load(options, {}), options.d0, options.episodes, options.seed, options.out)
+    return 0
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    from loop_ros.cli import calibrate
+    from loop_ros.sim import disturbed
+
+    _set_threads(options)
+    disturbances = [disturbed.Disturbance.parse(d) for d in options.disturb or disturbed.DEFAULT]
+    calibration = calibrate.Calibration(
+        _load(options, {}), disturbances, options.d0, options.episodes, options.seed, options.out
+    )
+    result = calibration.run()
+    calibrate.show(result)
+    if options.json:
+        print(json.dumps(result))
     return 0
 
 

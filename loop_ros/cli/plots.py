@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The pictures: learning curve, driven line, threshold sweep, comparison."""
+"""The pictures: learning curve, driven line, threshold sweep, comparison, calibration."""
 
 from __future__ import annotations
 
@@ -139,6 +139,65 @@ def comparison(curves: dict[str, list[list[Row]]], path: Path) -> None:
     top.legend()
     bottom.set_xlabel('environment steps')
     _save(figure, path)
+
+
+def calibration(rows: list[Row], path: Path) -> None:
+    """Broken promises over d0, and realised over predicted cost, a column for a kind of trouble."""
+    names = list(dict.fromkeys(row['disturbance'] for row in rows))
+    kinds = list(dict.fromkeys(name.partition('=')[0] for name in names if name != 'none'))
+    figure, axes = plt.subplots(
+        2, len(kinds) or 1, figsize=(3.2 * len(kinds) + 1, 6.5),
+        sharex='row', sharey='row', squeeze=False,
+    )  # fmt: skip
+    thresholds = sorted({row['d0'] for row in rows})
+    for kind, (top, bottom) in zip(kinds or ['none'], axes.T, strict=True):
+        shown = [name for name in names if name == 'none' or name.startswith(f'{kind}=')]
+        colours = plt.colormaps['plasma'](np.linspace(0.05, 0.8, len(shown)))
+        for i, name in enumerate(shown):
+            colour = '0.55' if name == 'none' else colours[i]
+            own = [row for row in rows if row['disturbance'] == name]
+            aside = 0.1 * (i - (len(shown) - 1) / 2)  # so that intervals do not hide each other
+            _draw_broken(top, own, thresholds, aside, color=colour, label=name)
+            _draw_reliability(bottom, own, colour)
+        top.set_title(kind)
+        top.set_xticks(range(len(thresholds)), [f'{d0:g}' for d0 in thresholds])
+        top.set_xlabel('safety threshold d0')
+        top.legend(fontsize='small')
+        bottom.set_xlabel('predicted worst cost')
+        for panel in (top, bottom):
+            panel.grid(alpha=0.3)
+    axes[0, 0].set_ylabel('promise broken [% of promises]')
+    axes[1, 0].set_ylabel('cost that then happened')
+    _save(figure, path)
+
+
+def _draw_broken(
+    axes: Axes, rows: list[Row], thresholds: list[float], aside: float, **look: Any
+) -> None:
+    """The share of promises that were broken, with its interval, over d0."""
+    given = [row for row in rows if row['broken'] is not None]
+    places = [thresholds.index(row['d0']) + aside for row in given]
+    names = ('broken', 'broken_low', 'broken_high')
+    values, low, high = (100 * np.array([row[name] for row in given]) for name in names)
+    errors = np.stack((values - low, high - values))
+    axes.errorbar(places, values, errors, fmt='o-', capsize=2, ms=4, **look)
+
+
+def _draw_reliability(axes: Axes, rows: list[Row], colour: Any) -> None:
+    """Mean realised over mean predicted cost of all d0 together; more windows, larger dots."""
+    bins: dict[int, list[Row]] = {}
+    for row in rows:
+        for each in row['reliability']:
+            bins.setdefault(int(np.ceil(each['predicted'] - 1e-3)), []).append(each)
+    sizes, x, y = [], [], []
+    for _, found in sorted(bins.items()):
+        counts = [each['windows'] for each in found]
+        sizes.append(sum(counts))
+        x.append(np.average([each['predicted'] for each in found], weights=counts))
+        y.append(np.average([each['realised'] for each in found], weights=counts))
+    axes.axline((0, 0), slope=1, color='tab:red', linestyle='--', linewidth=1)
+    axes.plot(x, y, color=colour, linewidth=0.8)
+    axes.scatter(x, y, 4 + 60 * np.sqrt(np.array(sizes) / sum(sizes)), color=colour)
 
 
 def _at(steps: Array, rows: list[Row], name: str) -> Array:
