@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -143,3 +145,29 @@ def test_a_learner_that_lags_behind_cuts_the_ensembles_training_short() -> None:
     assert not worker._hurried()
     worker.put(make_transition(0, LONG_BACKLOG))
     assert worker._hurried()
+
+
+def test_a_learner_far_behind_keeps_what_it_has_no_time_to_learn_from(tmp_path: Path) -> None:
+    """The oldest go into the buffer without an update; every one of them is there in the end."""
+    import tiny
+
+    from loop_ros.agent import Agent
+    from loop_ros.nodes.learn_worker import SKIPPED_BACKLOG, LearnWorker
+
+    settings = tiny.settings(learning__buffer_size=5000)
+    updated = threading.Event()
+
+    class Told(Agent):
+        def update(self, stop: Callable[[], bool] = lambda: False) -> dict[str, float]:
+            updated.set()
+            return super().update(stop)
+
+    worker = LearnWorker(tmp_path / 'c', 1e6, 1e6, lambda _: None, lambda _: None)
+    for step in range(SKIPPED_BACKLOG + 300):
+        worker.put(make_transition(0, step))
+    worker.start(lambda: Told(CAR, settings))
+    assert updated.wait(20)
+    assert worker.skipped == 300
+    assert worker.stop(60.0)
+    saved = Agent.load(tmp_path / 'c', CAR)
+    assert saved.num_steps == len(saved.learner.buffer) == SKIPPED_BACKLOG + 300

@@ -14,6 +14,9 @@ from loop_ros.agent import Agent
 from loop_ros.types import Transition
 
 LONG_BACKLOG = 500  # transitions; from there on a training of the ensemble ends early
+# From there on transitions are kept for later batches without updates of their own: a learner that
+# is too slow would else learn from what happened ever longer ago.
+SKIPPED_BACKLOG = 2_000
 LARGEST_BACKLOG = 100_000  # transitions, about 100 MiB; an hour of a robot at 28 Hz
 
 
@@ -34,6 +37,7 @@ class LearnWorker:
     ) -> None:
         """Save into `folder` every `save_period` s and at the end; None: nowhere."""
         self.learned = 0  # transitions since the start
+        self.skipped = 0  # of these, those that are kept without an update
         self.report: dict[str, float] = {}  # last losses
         self.version = 0
         self.failure: Exception | None = None
@@ -103,12 +107,19 @@ class LearnWorker:
 
     def _learn(self, agent: Agent) -> None:
         while self._queue and not self._stopping.is_set():
+            self._catch_up(agent)
             if not self._observe(agent, self._queue.popleft()):
                 continue
             self.report = agent.update(self._hurried)
             if agent.ready and (agent.version != self.version or self._publish_due()):
                 self._publish(agent)
             self._save_if_due(agent)
+
+    def _catch_up(self, agent: Agent) -> None:
+        """Take what is beyond the longest backlog into the replay buffer."""
+        for _ in range(self.backlog - SKIPPED_BACKLOG):
+            self._observe(agent, self._queue.popleft())
+            self.skipped += 1
 
     def _hurried(self) -> bool:
         """Whether a training of the ensemble should end early: at the end, or to catch up."""

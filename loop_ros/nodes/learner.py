@@ -143,6 +143,7 @@ class LearnerNode(ManagedNode):
             **self.sequence.counts(),
             'refused': self.refused,
             'learned': self.worker.learned,
+            'kept without an update': self.worker.skipped,
             'backlog': backlog,
             'weights version': self.worker.version,
             **self.worker.report,
