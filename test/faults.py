@@ -17,6 +17,7 @@ from std_msgs.msg import Float64MultiArray
 
 from loop_ros.agent import Agent
 from loop_ros.learning.replay_buffer import ReplayBuffer
+from loop_ros.learning.transitions import as_batch
 from loop_ros.nodes import conversions, qos
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
@@ -56,7 +57,12 @@ class Stack:
         self.commands_of = {
             'bridge': node_command('bridge', step_mode='realtime', transition_listeners=listeners),
             'planner': node_command(
-                'planner', step_mode='realtime', training=True, use_sim_time=True, **common
+                'planner',
+                step_mode='realtime',
+                training=True,
+                use_sim_time=True,
+                trial_steps=0,  # weights are taken untried: whether they are good is no matter here
+                **common,
             ),
             'learner': node_command(
                 'learner',
@@ -189,10 +195,9 @@ def load(folder: Path) -> Agent | None:
 
 def as_stored(transitions: list[Transition]) -> list[bytes]:
     """What the replay buffer makes of transitions."""
-    agent = Agent(CAR, Settings())
     buffer = ReplayBuffer(len(transitions), CAR.state_dim, len(CAR.action_labels))
     for transition in transitions:
-        buffer.add(agent._batch(transition))
+        buffer.add(as_batch(transition, CAR))
     return [row.tobytes() for row in buffer.tensors()['rows'].numpy()]
 
 
