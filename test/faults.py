@@ -24,11 +24,12 @@ from loop_ros.sim import registry
 from loop_ros.types import Transition
 
 CAR = registry.task('drift_car')
-# Small networks; a training of the ensemble that takes a moment, so that a kill can come in it.
+# Small networks and few updates, for the processor is shared; but for a training of the ensemble
+# that takes a moment, so that a kill can come in it.
 PROFILE = """
 planner: {num_samples: 16, num_iterations: 1, min_safe: 1}
 ensemble: {num_layers: 1, width: 16, train_every: 100, max_epochs: 1000, max_updates: 600}
-sac: {width: 16, batch_size: 16}
+sac: {width: 16, batch_size: 16, update_every: 20}
 learning: {random_steps: 50}
 """
 
@@ -69,6 +70,7 @@ class Stack:
                 checkpoint_dir=self.kept,
                 save_period=0.3,
                 publish_period=1.0,
+                nice=0,
                 use_sim_time=True,
                 **common,
             ),
