@@ -161,6 +161,7 @@ def calibration(rows: list[Row], path: Path) -> None:
             _draw_reliability(bottom, own, colour)
         top.set_title(kind)
         top.set_xticks(range(len(thresholds)), [f'{d0:g}' for d0 in thresholds])
+        top.set_xlim(-0.5, len(thresholds) - 0.5)
         top.set_xlabel('safety threshold d0')
         top.legend(fontsize='small')
         bottom.set_xlabel('predicted worst cost')
