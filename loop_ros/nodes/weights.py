@@ -64,18 +64,24 @@ class WeightsInbox:
             self._accept(conversions.weights_from_msg(message))
             return
         self._missed = True
-        if publishers and not any(UNKNOWN in name for name in publishers):
-            self._refuse(ValueError(reason))  # else its name may come in the next moment
+        if publishers:  # else its name may come in the next moment
+            self._complain(publishers, reason)
 
     def _look(self) -> None:
         """Hear what was missed once it can be trusted, or say again why not."""
         if not self._missed:
             return
-        if reason := objection(self._publishers(), self._allowed):
-            self._refuse(ValueError(reason))
+        publishers = self._publishers()
+        if reason := objection(publishers, self._allowed):
+            self._complain(publishers, reason)
         else:
             self._node.leave(self._subscription)
             self._listen()
+
+    def _complain(self, publishers: Sequence[str], reason: str) -> None:
+        """Not of a node whose name the graph has yet to hear."""
+        if not any(UNKNOWN in name for name in publishers):
+            self._refuse(ValueError(reason))
 
     def _publishers(self) -> list[str]:
         found = self._node.get_publishers_info_by_topic(self._subscription.topic_name)
