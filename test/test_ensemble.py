@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from loop_ros.learning import ensemble_trainer
 from loop_ros.learning.ensemble_trainer import EnsembleTrainer
 from loop_ros.models.ensemble import Ensemble
 from loop_ros.models.normalizer import Normalizer
@@ -360,3 +361,18 @@ def test_a_training_ends_after_its_number_of_gradient_steps(most: int, epochs: i
     """90 transitions to learn from, in batches of 16, are 6 steps an epoch."""
     _, trainer = make(batch_size=16, max_epochs=4, patience=100, max_updates=most)
     assert trainer.train(linear_data(100))['model_epochs'] == epochs
+
+
+def test_a_long_holdout_is_judged_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if at once: 30 rows in parts of 7, the last one shorter."""
+    ensemble, trainer = make()
+    rows = torch.randn(30, ensemble.inputs.mean.numel() + ensemble.noisy_dim + 1)
+    widths = (ensemble.inputs.mean.numel(), ensemble.noisy_dim, 1)
+    x, target, cost = rows.split(widths, dim=1)
+    data = [x, target, cost[:, 0]]
+    found = []
+    for size in (30, 7):
+        monkeypatch.setattr(ensemble_trainer, 'ROWS', size)
+        found.append((trainer._holdout_loss(data), trainer._relative_error(data)))
+    torch.testing.assert_close(found[0][0], found[1][0])
+    assert found[0][1] == pytest.approx(found[1][1])

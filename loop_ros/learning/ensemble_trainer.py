@@ -16,6 +16,8 @@ from loop_ros.models.ensemble import Ensemble
 from loop_ros.settings import EnsembleSettings
 from loop_ros.types import Batch
 
+ROWS = 4096  # of the holdout that go through the models at once
+
 
 class EnsembleTrainer:
     """Goes on from the present weights at each call; every model keeps its own best weights."""
@@ -108,9 +110,7 @@ class EnsembleTrainer:
     @torch.no_grad()
     def _holdout_loss(self, data: list[Tensor]) -> Tensor:
         """Negative log-likelihood of each model [K] on the holdout."""
-        models = self.ensemble.num_models
-        x, target, cost = (part.expand(models, *part.shape) for part in data)
-        loss = self.ensemble.negative_log_likelihood(x, target, cost)
+        loss = self._mean(self.ensemble.negative_log_likelihood, data)
         processes.agree([loss])  # all must stop at the same epoch
         return loss
 
@@ -125,6 +125,18 @@ class EnsembleTrainer:
     @torch.no_grad()
     def _relative_error(self, data: list[Tensor]) -> float:
         """Root mean squared holdout error in units of the targets' standard deviation."""
-        x, target, _ = data
-        mean, _, _ = self.ensemble(x.expand(self.ensemble.num_models, *x.shape))
-        return float((mean - target).square().mean().sqrt())
+
+        def squared(x: Tensor, target: Tensor, cost: Tensor) -> Tensor:
+            return (self.ensemble(x)[0] - target).square().mean()
+
+        return float(self._mean(squared, data).sqrt())
+
+    def _mean(self, figure: Callable[..., Tensor], data: list[Tensor]) -> Tensor:
+        """The mean over rows, of all models, in parts: activations of all take gigabytes."""
+        models, rows = self.ensemble.num_models, len(data[0])
+        parts = zip(*(each.split(ROWS) for each in data), strict=True)
+        sums = [
+            len(part[0]) * figure(*(each.expand(models, *each.shape) for each in part))
+            for part in parts
+        ]
+        return torch.stack(sums).sum(dim=0) / rows
