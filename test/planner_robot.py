@@ -8,8 +8,10 @@ import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from nav_msgs.msg import Odometry
 from rcl_interfaces.msg import Parameter, ParameterValue
@@ -110,3 +112,17 @@ def running(checkpoint: Path, log: Path, **parameters: object) -> Iterator[tuple
     finally:
         robot.close()
         process.kill()
+
+
+def module_planner(**parameters: object) -> Any:
+    """A fixture: both, for all tests of a module."""
+
+    @pytest.fixture(scope='module')
+    def pair(
+        checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[tuple[Process, Robot]]:
+        log = tmp_path_factory.mktemp('planner') / 'log'
+        with running(checkpoint, log, **parameters) as found:
+            yield found
+
+    return pair

@@ -7,7 +7,6 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ pytest.importorskip('rclpy')
 
 from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
 from nav_msgs.msg import Path as PlanPath
-from planner_robot import CAR, FAST, OBSERVATION, PERIOD, Robot, running  # noqa: E402
+from planner_robot import CAR, FAST, OBSERVATION, PERIOD, Robot, module_planner  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 from stack import Process, node_command, until  # noqa: E402
 from visualization_msgs.msg import MarkerArray  # noqa: E402
@@ -26,14 +25,7 @@ from loop_ros.agent import Agent  # noqa: E402
 from loop_ros.nodes import conversions, qos  # noqa: E402
 from loop_ros.nodes.supervisor import STOP  # noqa: E402
 
-
-@pytest.fixture(scope='module')
-def lockstep(
-    checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Process, Robot]]:
-    log = tmp_path_factory.mktemp('planner') / 'log'
-    with running(checkpoint, log, state_timeout=0.3, d0=1) as pair:
-        yield pair
+lockstep = module_planner(state_timeout=0.3, d0=1)
 
 
 def test_one_command_per_state(lockstep: tuple[Process, Robot]) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ pytest.importorskip('rclpy')
 
 from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
 from lifecycle_msgs.srv import ChangeState  # noqa: E402
-from planner_robot import CAR, OBSERVATION, PERIOD, Robot, running, start  # noqa: E402
+from planner_robot import CAR, OBSERVATION, PERIOD, Robot, module_planner, start  # noqa: E402
 from rclpy.qos import QoSProfile  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 from stack import Ears, Process, until  # noqa: E402
@@ -29,13 +28,7 @@ from loop_ros.nodes.supervisor import HOLD, PLAN, SHIFTED, STOP  # noqa: E402
 RATES = np.array([4.0, 0.5])  # m/s^2, rad/s
 
 
-@pytest.fixture(scope='module')
-def lockstep(
-    checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Process, Robot]]:
-    log = tmp_path_factory.mktemp('planner') / 'log'
-    with running(checkpoint, log, state_timeout=0.3) as pair:
-        yield pair
+lockstep = module_planner(state_timeout=0.3)
 
 
 def said(status: DiagnosticStatus) -> dict[str, str]:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ import torch
 pytest.importorskip('rclpy')
 
 from nav_msgs.msg import Odometry  # noqa: E402
-from planner_robot import CAR, FAST, OBSERVATION, PERIOD, Robot, running  # noqa: E402
+from planner_robot import CAR, FAST, OBSERVATION, PERIOD, Robot, module_planner  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 from stack import Ears, Process, node_command, until  # noqa: E402
 from std_msgs.msg import Float64MultiArray  # noqa: E402
@@ -24,14 +23,7 @@ from std_srvs.srv import Trigger  # noqa: E402
 from loop_ros.agent import Agent  # noqa: E402
 from loop_ros.nodes import conversions, qos, shadow  # noqa: E402
 
-
-@pytest.fixture(scope='module')
-def lockstep(
-    checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Process, Robot]]:
-    log = tmp_path_factory.mktemp('planner') / 'log'
-    with running(checkpoint, log, trial_steps=20) as pair:
-        yield pair
+lockstep = module_planner(trial_steps=20)
 
 
 def weights(checkpoint: Path, version: int, shift: float = 0.0) -> bytes:
