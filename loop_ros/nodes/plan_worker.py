@@ -292,6 +292,7 @@ class PlanWorker:
         state = self._received
         waits = state is not None and self._answer is None
         if state is not None and waits and (self._realtime or self._supervisor.latched):
+            self.statistics.missed += not self._supervisor.latched
             self._reply(state, now)
             return
         stamp = clock
