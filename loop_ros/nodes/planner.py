@@ -86,6 +86,21 @@ class PlannerNode(ManagedNode):
             self.shadow,
         )
         self.supervisor = self.supervision.supervisor
+        self._declare_trial()
+        self.comparison = Shadow(self.task, self.speaker.tell) if self.shadow else None
+        self.last: Answer | None = None  # what ~/explain is asked about
+        self.worker = self._make_worker()
+        self.inbox = WeightsInbox(
+            self,
+            lambda data: self.worker.load_weights(data),
+            lambda error: self._on_weights(self.weights_version, str(error)),
+        )
+        self.create_service(Trigger, '~/explain', self._on_explain)
+        self.planner_parameters = PlannerParameters(
+            self, self.parameters.settings.planner, self._reconfigure
+        )
+
+    def _declare_trial(self) -> None:
         self.trial_steps = declare(
             self,
             'trial_steps',
@@ -102,18 +117,6 @@ class PlannerNode(ManagedNode):
             'errors of new weights that are borne, as a multiple of those of the present ones',
             minimum=1,
             maximum=1e6,
-        )
-        self.comparison = Shadow(self.task, self.speaker.tell) if self.shadow else None
-        self.last: Answer | None = None  # what ~/explain is asked about
-        self.worker = self._make_worker()
-        self.inbox = WeightsInbox(
-            self,
-            lambda data: self.worker.load_weights(data),
-            lambda error: self._on_weights(self.weights_version, str(error)),
-        )
-        self.create_service(Trigger, '~/explain', self._on_explain)
-        self.planner_parameters = PlannerParameters(
-            self, self.parameters.settings.planner, self._reconfigure
         )
 
     def configure(self) -> None:
