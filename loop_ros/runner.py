@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from loop_ros.agent import Agent
+from loop_ros.settings import PlannerSettings
 from loop_ros.sim.task import Task
 from loop_ros.types import Array, Plan, Transition
 
@@ -91,3 +92,15 @@ def run_episode(
         episode.costs.append(transition.cost)
         observation, ended = reached, terminated or truncated
     return episode
+
+
+def cost_ahead(costs: Array, planner: PlannerSettings) -> Array:
+    """From each step that has H - 1 after it: the cost of the next H, discounted as a plan's.
+
+    [T] -> [T - H + 1], or of no step where T < H.
+    """
+    if len(costs) < planner.horizon:
+        return np.empty(0)
+    windows = np.lib.stride_tricks.sliding_window_view(costs, planner.horizon)
+    found: Array = windows @ planner.discount ** np.arange(planner.horizon)
+    return found

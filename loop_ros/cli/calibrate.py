@@ -22,7 +22,7 @@ from rich.table import Table
 from loop_ros.agent import Agent
 from loop_ros.cli import evaluate, plots, run_log
 from loop_ros.learning import checkpoint
-from loop_ros.runner import Episode, run_episode
+from loop_ros.runner import Episode, cost_ahead, run_episode
 from loop_ros.settings import PlannerSettings
 from loop_ros.sim import disturbed
 from loop_ros.sim.disturbed import Disturbance
@@ -53,24 +53,19 @@ def windows(episode: Episode, states: list[Array], agent: Agent) -> Windows:
     anew at each step, not the one sequence that was judged.
     """
     settings, task = agent.settings.planner, agent.task
-    weights = settings.discount ** np.arange(settings.horizon)
     charged = own = np.array(episode.costs)
     if settings.cost_source == 'known' and task.cost is not None:
         own = task.cost(task.encode(torch.as_tensor(np.array(states[1:])))).numpy()
-    count = max(0, len(charged) - settings.horizon + 1)
+    realised = cost_ahead(own, settings)
+    count = len(realised)
     plans = episode.plans[:count]
     return Windows(
         np.full(count, episode.index),
         np.array([plan.worst_cost for plan in plans]),
-        _ahead(own, weights, count),
-        _ahead(charged, weights, count),
+        realised,
+        cost_ahead(charged, settings),
         np.array([plan.safe_fraction == 0 for plan in plans], dtype=bool),
     )
-
-
-def _ahead(costs: Array, weights: Array, count: int) -> Array:
-    """The weighted sum of the costs [T] from each of the first `count` steps on."""
-    return np.convolve(costs, weights[::-1], 'valid')[:count]
 
 
 def share(hits: Mask, of: Mask, episode: NDArray[np.int64], horizon: int) -> Share:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from loop_ros.agent import Agent
 from loop_ros.learning.one_step import foretell
 from loop_ros.planning.rollout import WORTHLESS
+from loop_ros.runner import cost_ahead
 from loop_ros.types import Array, Plan, Transition
 
 Flags = NDArray[np.bool_]
@@ -162,10 +163,7 @@ def _cost_ahead(agent: Agent, transitions: list[Transition]) -> Array:
         costs = np.concatenate((costs, np.full(planner.horizon - 1, np.nan)))
     else:
         costs = np.concatenate((costs, np.zeros(planner.horizon - 1)))
-    discounts = planner.discount ** np.arange(planner.horizon)
-    windows = np.lib.stride_tricks.sliding_window_view(costs, planner.horizon)
-    found: Array = windows @ discounts
-    return found
+    return cost_ahead(costs, planner)
 
 
 def _diverged(plan: Plan) -> bool:

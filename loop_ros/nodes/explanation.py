@@ -45,7 +45,7 @@ def _binding(command: Command, plan: Plan, settings: PlannerSettings, task: Task
     found += [
         f'{name} is at its limit' for name, end in zip(task.action_labels, ends, strict=True) if end
     ]
-    if settings.algorithm.startswith('safe'):
+    if settings.constrained:
         safe = f'{plan.safe_fraction:.0%} of the sequences keep d0 = {plan.d0:g}'
         if plan.safe_fraction * settings.num_samples < settings.min_safe:
             found.append(f'{safe}, too few: the least cost was sought')

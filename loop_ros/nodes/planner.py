@@ -127,12 +127,14 @@ class PlannerNode(ManagedNode):
         self.device = self.parameters.device
         self._advertise()
         self.worker.start(self._make_agent)
-        algorithm = self.planner_parameters.settings.algorithm
-        self._constrain(algorithm)
+        settings = self.planner_parameters.settings
+        self.worker.constrain(settings.constrained)
         weights = f'weights version {self.weights_version}'
         if not self.weights_version:
             weights = 'untrained: random actions until the learner sends its first weights'
-        self.get_logger().info(f'{self.task.name}: {algorithm} on {self.device}, {weights}')
+        self.get_logger().info(
+            f'{self.task.name}: {settings.algorithm} on {self.device}, {weights}'
+        )
 
     def activate(self) -> None:
         """Listen."""
@@ -194,11 +196,8 @@ class PlannerNode(ManagedNode):
         self.supervision.advertise()
 
     def _reconfigure(self, settings: PlannerSettings) -> None:
-        self._constrain(settings.algorithm)
+        self.worker.constrain(settings.constrained)
         self.worker.configure(self._in_time(settings))
-
-    def _constrain(self, algorithm: str) -> None:
-        self.worker.constrain(algorithm.startswith('safe'))
 
     def _in_time(self, settings: PlannerSettings) -> PlannerSettings:
         """In real time a plan without a budget of its own gets what the period allows."""

@@ -229,7 +229,7 @@ def _runner_up(
     Under a constraint safe ones come first, by return, then the others by cost.
     """
     merit = scores.returns
-    if settings.algorithm.startswith('safe'):
+    if settings.constrained:
         merit = torch.where(scores.costs <= settings.d0, merit, 2 * WORTHLESS - scores.costs)
     distance = (candidates[:, 0] - action).norm(dim=-1)
     best = torch.where(distance >= distance.mean(), merit, -torch.inf).argmax().view(1)

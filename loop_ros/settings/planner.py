@@ -130,3 +130,8 @@ class PlannerSettings(Validated):
         1,
         live=True,
     )
+
+    @property
+    def constrained(self) -> bool:
+        """Whether plans have to keep their cost under d0."""
+        return self.algorithm.startswith('safe')

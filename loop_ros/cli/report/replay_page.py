@@ -31,7 +31,7 @@ def write(done: Replay, out: Path) -> None:
     intent = [_INTENT]
     if not predicts(done.agent):
         intent.append(_ACTOR)
-    elif not settings.algorithm.startswith('safe'):
+    elif not settings.constrained:
         intent.append(_NO_LIMIT.format(settings.algorithm))
     page = render(
         'replay.html',
