@@ -6,17 +6,13 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tiny
+from interrupted import interrupted
 
 from loop_ros.cli import calibrate
 from loop_ros.cli.main import main
@@ -167,24 +163,8 @@ def test_errors_are_told_before_anything_is_driven(
 def test_ctrl_c_keeps_the_conditions_driven_so_far(saved: Path, tmp_path: Path) -> None:
     out = tmp_path / 'out'
     thresholds = [str(d0) for d0 in range(1000)]
-    process = subprocess.Popen(
-        [sys.executable, '-m', 'loop_ros.cli.main', *command(saved, out, '--d0', *thresholds)],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, 'PYTHONPATH': str(TREE)},
-    )  # fmt: skip
-    try:
-        deadline = time.monotonic() + 120
-        while not (out / 'calibration.csv').is_file():
-            assert process.poll() is None, process.communicate()[0]
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        output = process.communicate(timeout=120)[0]
-    finally:
-        process.kill()
-    assert process.returncode == 0, output
-    assert 'interrupted' in output
-    assert 'Traceback' not in output
+    arguments = ['-m', 'loop_ros.cli.main', *command(saved, out, '--d0', *thresholds)]
+    interrupted(arguments, (out / 'calibration.csv').is_file, timeout=120)
     rows = read(out)
     assert [row['d0'] for row in rows] == list(range(len(rows)))
     assert (out / 'calibration.csv').read_text().count('\n') == len(rows) + 1

@@ -6,16 +6,12 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
+from interrupted import interrupted
 
 from loop_ros.agent import Agent
 from loop_ros.cli import experiment as experiment_module
@@ -214,25 +210,12 @@ def test_ctrl_c_ends_the_training_and_keeps_the_results(tmp_path: Path) -> None:
         'experiment.EVALUATION_STEPS = 100; sys.exit(main.main(sys.argv[1:]))'
     )
     command = ['experiment', 'drift_car', '--steps', '1000000', '--out', str(out), *TINY]
-    process = subprocess.Popen(
-        [sys.executable, '-c', code, *command],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, 'PYTHONPATH': str(TREE)},
-    )  # fmt: skip
-    try:
-        progress = out / 'progress.csv'
-        deadline = time.monotonic() + 60
-        while not (progress.is_file() and progress.read_text().count('\n') > 2):
-            assert process.poll() is None, process.communicate()[0]
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        output = process.communicate(timeout=60)[0]
-    finally:
-        process.kill()
-    assert process.returncode == 0, output
-    assert 'Traceback' not in output
-    assert 'interrupted' in output
+    progress = out / 'progress.csv'
+    interrupted(
+        ['-c', code, *command],
+        lambda: progress.is_file() and progress.read_text().count('\n') > 2,
+        timeout=60,
+    )
     assert Agent.load(out / 'checkpoint', tiny.TASK).num_steps == figures(out)['steps']
     assert (out / 'curve.png').is_file()
 
