@@ -16,7 +16,7 @@ TREE = Path(__file__).resolve().parent.parent
 
 
 def interrupted(arguments: list[str], ready: Callable[[], bool], timeout: float) -> None:
-    """Run Python with these arguments, interrupt it once it is `ready`; it says so and ends well."""
+    """Run Python with these arguments, interrupt it when ready; it says so and ends well."""
     process = subprocess.Popen(
         [sys.executable, *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
