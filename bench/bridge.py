@@ -17,8 +17,8 @@ from std_msgs.msg import Float64MultiArray
 from loop_ros.bench.processes import NAMESPACE, START_TIMEOUT, Talker, node, talker
 from loop_ros.bench.report import Row
 from loop_ros.nodes import conversions, qos
-from loop_ros.nodes.simulation import Simulation
 from loop_ros.sim import registry
+from loop_ros.sim.simulation import Simulation
 
 TITLE = 'Messages: environment steps in lockstep, transitions into the learner'
 TASK = registry.task('drift_car')

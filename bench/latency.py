@@ -24,11 +24,11 @@ from std_msgs.msg import Float64MultiArray
 from loop_ros.bench.processes import NAMESPACE, START_TIMEOUT, Talker, node, talker
 from loop_ros.bench.report import Row
 from loop_ros.bench.timing import percentiles
+from loop_ros.control.supervisor import PLAN
 from loop_ros.nodes import conversions, qos
-from loop_ros.nodes.simulation import Simulation
-from loop_ros.nodes.supervisor import PLAN
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
+from loop_ros.sim.simulation import Simulation
 from loop_ros.types import Array
 
 TITLE = 'State message out to command message in, real time'

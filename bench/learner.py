@@ -19,12 +19,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from loop_ros.algorithms.sac import SAC
 from loop_ros.bench.planner import prepare
 from loop_ros.bench.report import Row
 from loop_ros.bench.timing import percentiles, take_turns
 from loop_ros.learning.ensemble_trainer import EnsembleTrainer
 from loop_ros.learning.replay_buffer import ReplayBuffer
-from loop_ros.learning.sac import SAC
 from loop_ros.models.ensemble import Ensemble, soft_clamp
 from loop_ros.models.networks import Actor, TwinCritic
 from loop_ros.settings import EnsembleSettings, SacSettings

@@ -37,9 +37,9 @@ from loop_ros.bench.machine import synchronize
 from loop_ros.bench.report import Row
 from loop_ros.cli.arguments import overrides
 from loop_ros.cli.experiment import default_profile
-from loop_ros.learning.offline import OfflineTraining
-from loop_ros.learning.offline_data import OfflineData, rows_of
-from loop_ros.learning.offline_presets import ALGORITHMS
+from loop_ros.offline.data import OfflineData, rows_of
+from loop_ros.offline.presets import ALGORITHMS
+from loop_ros.offline.training import OfflineTraining
 from loop_ros.settings import SacSettings, Settings
 from loop_ros.sim import registry
 from loop_ros.sim.task import Task

@@ -24,10 +24,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from loop_ros import checkpoint
+from loop_ros.checkpoint.tensor_file import TensorFile
 from loop_ros.devices import usable_device
-from loop_ros.learning import checkpoint
 from loop_ros.learning.learner import Learner
-from loop_ros.learning.tensor_file import TensorFile
 from loop_ros.learning.transitions import as_batch
 from loop_ros.models.parts import Parts
 from loop_ros.planning.planner import RunnerUp, Solution, make_planner

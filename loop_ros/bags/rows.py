@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from loop_ros.nodes.layout import transition_layout
+from loop_ros.layout import transition_layout
 from loop_ros.sim.task import Task
 from loop_ros.types import Array, Batch, Transition
 

@@ -12,7 +12,7 @@ from loop_ros.bags import summary as words
 from loop_ros.bags.cdr import ARRAY, Buffer, Decoder, Template
 from loop_ros.bags.episodes import EPISODE, STEP, TERMINATED, TRUNCATED
 from loop_ros.bags.summary import Summary
-from loop_ros.nodes.layout import LARGEST, check_layout, transition_layout
+from loop_ros.layout import LARGEST, check_layout, transition_layout
 from loop_ros.sim.task import Task
 from loop_ros.types import Array
 

@@ -22,7 +22,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from loop_ros.bags.cdr import ARRAY
 from loop_ros.bags.rows import Rows, values_from_rows
-from loop_ros.nodes.layout import Layout, transition_layout, transition_values
+from loop_ros.layout import Layout, transition_layout, transition_values
 from loop_ros.sim.task import Task
 from loop_ros.types import Array, Transition
 

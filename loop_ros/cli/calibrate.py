@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 
+from loop_ros import checkpoint
 from loop_ros.agent import Agent
 from loop_ros.cli import evaluate, plots, run_log
-from loop_ros.learning import checkpoint
 from loop_ros.runner import Episode, cost_ahead, run_episode
 from loop_ros.settings import PlannerSettings
 from loop_ros.sim import disturbed

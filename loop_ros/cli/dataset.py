@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
+from loop_ros import checkpoint
 from loop_ros.agent import Agent
-from loop_ros.learning import checkpoint
 from loop_ros.learning.replay_buffer import ReplayBuffer
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
@@ -76,7 +76,7 @@ def transitions(
     if kind == 'medium-replay':
         return itertools.islice(replayed(sources[0], task), steps)
     if kind == 'import':
-        from loop_ros.learning.offline_hdf5 import imported
+        from loop_ros.offline.hdf5 import imported
 
         return itertools.islice(_numbered(imported(file, task) for file in sources), steps)
     parts, each = [], -(-(steps or STEPS) // len(sources))

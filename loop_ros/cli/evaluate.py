@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from loop_ros import checkpoint
 from loop_ros.agent import Agent
-from loop_ros.learning import checkpoint
 from loop_ros.runner import Episode, run_episode
 from loop_ros.settings import Settings
 from loop_ros.sim import registry

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loop_ros.cli.arguments import add_common, positive
-from loop_ros.learning.offline_presets import ALGORITHMS, TABLE_4
+from loop_ros.offline.presets import ALGORITHMS, TABLE_4
 
 KINDS = ('random', 'medium', 'medium-replay', 'medium-expert', 'import')
 

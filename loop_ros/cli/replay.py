@@ -17,13 +17,13 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from loop_ros import checkpoint
 from loop_ros.agent import Agent
 from loop_ros.bags import BagReader
 from loop_ros.cli import replay_summary, run_log
 from loop_ros.cli.arguments import overrides
 from loop_ros.cli.replay_episodes import Replayed, predicts, recordings, replay
 from loop_ros.cli.report import libraries
-from loop_ros.learning import checkpoint
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
 

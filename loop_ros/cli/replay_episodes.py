@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from loop_ros.agent import Agent
-from loop_ros.learning.one_step import foretell
+from loop_ros.control.one_step import foretell
 from loop_ros.planning.rollout import WORTHLESS
 from loop_ros.runner import cost_ahead
 from loop_ros.types import Array, Plan, Transition

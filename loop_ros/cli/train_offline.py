@@ -18,13 +18,15 @@ from rich.progress import Progress
 from torch import Tensor
 
 import loop_ros
+from loop_ros import checkpoint
 from loop_ros.agent import Agent
 from loop_ros.cli import run_log
 from loop_ros.cli.arguments import overrides
-from loop_ros.learning import checkpoint, off_policy_evaluation, processes
-from loop_ros.learning.offline import OfflineTraining, summary
-from loop_ros.learning.offline_data import OfflineData
-from loop_ros.learning.offline_presets import ALGORITHMS, preset
+from loop_ros.learning import processes
+from loop_ros.offline import evaluation as off_policy_evaluation
+from loop_ros.offline.data import OfflineData
+from loop_ros.offline.presets import ALGORITHMS, preset
+from loop_ros.offline.training import OfflineTraining, summary
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
 from loop_ros.sim.task import Task

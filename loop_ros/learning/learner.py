@@ -10,16 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from loop_ros.learning.crr import CRR
+from loop_ros.algorithms.crr import CRR
+from loop_ros.algorithms.mbop import MBOP
+from loop_ros.algorithms.off_policy import OffPolicy, TrainingState
+from loop_ros.algorithms.plas import PLAS
+from loop_ros.algorithms.polo import POLO
+from loop_ros.algorithms.sac import SAC
+from loop_ros.algorithms.targets import expansion_target, sarsa_target
 from loop_ros.learning.ensemble_trainer import EnsembleTrainer
-from loop_ros.learning.imagination import Imagination
-from loop_ros.learning.mbop import MBOP
-from loop_ros.learning.off_policy import OffPolicy, TrainingState
-from loop_ros.learning.plas import PLAS
-from loop_ros.learning.polo import POLO
+from loop_ros.learning.model_rollouts import Imagination
 from loop_ros.learning.replay_buffer import ReplayBuffer
-from loop_ros.learning.sac import SAC
-from loop_ros.learning.targets import expansion_target, sarsa_target
 from loop_ros.models.ensemble import Ensemble
 from loop_ros.models.networks import Actor, TwinCritic
 from loop_ros.models.offline_actors import ClonedActors, LatentActor

@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from rclpy.node import Node
 
+from loop_ros import checkpoint
 from loop_ros.agent import Agent
 from loop_ros.devices import usable_device
-from loop_ros.learning import checkpoint
 from loop_ros.nodes.parameters import declare
 from loop_ros.settings import Settings
 from loop_ros.sim import registry

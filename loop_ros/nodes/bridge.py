@@ -18,10 +18,10 @@ from std_srvs.srv import Trigger
 
 from loop_ros.nodes import conversions, qos, views
 from loop_ros.nodes.bridge_parameters import BridgeParameters
-from loop_ros.nodes.camera import open_environment
 from loop_ros.nodes.managed import ManagedNode, StartError
-from loop_ros.nodes.simulation import Simulation, planner_cost
-from loop_ros.nodes.statistics import RunStatistics
+from loop_ros.sim.camera import open_environment
+from loop_ros.sim.run_statistics import RunStatistics
+from loop_ros.sim.simulation import Simulation, planner_cost
 from loop_ros.sim.task import Array
 
 REPEAT_PERIOD = 0.2  # s; the state goes out again while a command is awaited

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rclpy.node import Node
 
-from loop_ros.nodes.camera import REALTIME_SHARE, View
 from loop_ros.nodes.parameters import declare
 from loop_ros.sim import registry
+from loop_ros.sim.camera import REALTIME_SHARE, View
 from loop_ros.sim.task import Task
 
 

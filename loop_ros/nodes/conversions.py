@@ -17,7 +17,7 @@ from nav_msgs.msg import Odometry
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension, UInt8MultiArray
 
-from loop_ros.nodes import layout
+from loop_ros import layout
 from loop_ros.sim.task import Array, Task
 from loop_ros.types import Transition
 

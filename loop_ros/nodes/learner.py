@@ -11,13 +11,13 @@ from diagnostic_msgs.msg import DiagnosticArray
 from std_msgs.msg import Float64MultiArray, UInt8MultiArray
 
 from loop_ros.agent import Agent
-from loop_ros.learning.checkpoint import METADATA_FILE
+from loop_ros.checkpoint.files import METADATA_FILE
+from loop_ros.control.learn_worker import LONG_BACKLOG, LearnWorker
+from loop_ros.control.sequence import SequenceCheck
 from loop_ros.nodes import conversions, qos, views
 from loop_ros.nodes.agents import AgentParameters
-from loop_ros.nodes.learn_worker import LONG_BACKLOG, LearnWorker
 from loop_ros.nodes.managed import ManagedNode
 from loop_ros.nodes.parameters import declare
-from loop_ros.nodes.sequence import SequenceCheck
 
 STOP_TIMEOUT = 4.0  # s, within the 5 s that a launch gives
 

@@ -15,17 +15,17 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from loop_ros.agent import Agent
+from loop_ros.control.explanation import explain
+from loop_ros.control.plan_worker import Answer, PlanWorker
+from loop_ros.control.shadow import Shadow
+from loop_ros.control.supervisor import STOP
+from loop_ros.control.trial import WeightsTrial
 from loop_ros.nodes import conversions, qos, views
 from loop_ros.nodes.agents import AgentParameters
-from loop_ros.nodes.explanation import explain
 from loop_ros.nodes.managed import ManagedNode
 from loop_ros.nodes.parameters import PlannerParameters, declare
-from loop_ros.nodes.plan_worker import Answer, PlanWorker
-from loop_ros.nodes.shadow import Shadow
 from loop_ros.nodes.speaker import Speaker
 from loop_ros.nodes.supervision import Supervision
-from loop_ros.nodes.supervisor import STOP
-from loop_ros.nodes.trial import WeightsTrial
 from loop_ros.nodes.weights import WeightsInbox
 from loop_ros.settings import PlannerSettings
 

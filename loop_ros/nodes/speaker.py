@@ -13,9 +13,11 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from visualization_msgs.msg import MarkerArray
 
-from loop_ros.nodes import conversions, drive, layout, qos, shadow, views
+from loop_ros import layout
+from loop_ros.control import shadow
+from loop_ros.control.plan_worker import Answer
+from loop_ros.nodes import conversions, drive, qos, views
 from loop_ros.nodes.managed import ManagedNode
-from loop_ros.nodes.plan_worker import Answer
 from loop_ros.sim.task import Array, Task
 from loop_ros.types import Plan
 

@@ -11,10 +11,10 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from std_srvs.srv import Trigger
 
+from loop_ros.control.supervisor import HOLD, NAMES, PLAN, STOP, Limits, Supervisor
 from loop_ros.nodes import qos, views
 from loop_ros.nodes.managed import ManagedNode
 from loop_ros.nodes.parameters import declare, declare_each
-from loop_ros.nodes.supervisor import HOLD, NAMES, PLAN, STOP, Limits, Supervisor
 from loop_ros.sim.task import Task
 
 OPERATOR_STOP = 'operator stop'

@@ -1,0 +1,45 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What critics may learn instead of SAC's own target: SARSA's, and value expansion's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from loop_ros.learning.model_rollouts import Imagination
+from loop_ros.types import Batch
+
+if TYPE_CHECKING:
+    from loop_ros.algorithms.sac import SAC
+
+
+@torch.no_grad()
+def sarsa_target(batch: Batch, next_action: Tensor, critic_target: Any, discount: float) -> Tensor:
+    """The target r + gamma Q(s', a') [B]; a' [B, A] was taken next (Eq. 71)."""
+    value = critic_target(batch.next_state, next_action).amin(dim=0)
+    return batch.reward + discount * (1.0 - batch.terminated) * value
+
+
+@torch.no_grad()
+def expansion_target(batch: Batch, sac: SAC, imagination: Imagination, horizon: int) -> Tensor:
+    """H rewards, one of the batch and H-1 of the actor in the ensemble, then Q (MBVE) [B].
+
+    With the entropy in the target, each of the actor's actions adds its bonus. Nothing follows the
+    end of an episode.
+    """
+    discount, action_dim = sac.settings.discount, batch.action.shape[1]
+    bonus = sac.log_entropy_coef.exp() if sac.settings.entropy_in_target else 0.0
+    total, state = batch.reward, batch.next_state
+    weight = discount * (1.0 - batch.terminated)  # of what comes next
+    for _ in range(horizon - 1):
+        action, log_prob = sac.actor.sample(state, imagination.normal(len(state), action_dim))
+        step = imagination.step(state, action)
+        total = total + weight * (step.reward - bonus * log_prob)
+        weight = discount * (1.0 - step.terminated) * weight
+        state = step.next_state
+    action, log_prob = sac.actor.sample(state, imagination.normal(len(state), action_dim))
+    value = sac.critic_target(state, action).amin(dim=0)
+    return total + weight * (value - bonus * log_prob)

@@ -1,0 +1,60 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Why the last command was chosen, in words; knows no ROS."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from loop_ros.control.supervisor import NAMES, PLAN, Command
+from loop_ros.settings import PlannerSettings
+from loop_ros.sim.task import Task
+from loop_ros.types import Array, Plan
+
+
+def explain(command: Command, settings: PlannerSettings, task: Task) -> str:
+    """A few lines on a command that was planned by these settings."""
+    level, action, reason, plan = command
+    lines = [f'level {level}, {NAMES[level]}: {reason}', f'executed: {_named(action, task)}']
+    if plan is None:
+        return '\n'.join([*lines, 'there is no plan behind it'])
+    if not plan.iterations:
+        return '\n'.join([*lines, f'nothing was compared (algorithm {settings.algorithm})'])
+    lines[1] += (
+        f'; predicted return {plan.predicted_return:.4g}, the models differ by '
+        f'{plan.disagreement:.2g}; worst cost {plan.worst_cost:.3g}'
+    )
+    lines += [
+        f'runner-up, the best that begins differently: {_named(plan.runner_up, task)}; '
+        f'return {plan.runner_up_return:.4g}, worst cost {plan.runner_up_cost:.3g}',
+        f'binding: {_binding(command, plan, settings, task) or "nothing"}',
+        f"weight: {plan.actor_share:.0%} on the actor's sequences, {1 - plan.actor_share:.0%} on "
+        f"the planner's; the actor alone: {_named(plan.actor_action, task)}",
+    ]
+    return '\n'.join(lines)
+
+
+def _binding(command: Command, plan: Plan, settings: PlannerSettings, task: Task) -> str:
+    """What kept the command from being another one."""
+    found = []
+    if command.level == PLAN and not np.array_equal(command.action, plan.action):
+        found.append(f'limits or rate_limits (planned was {_named(plan.action, task)})')
+    low, high = np.array(task.action_low), np.array(task.action_high)
+    span = 1e-3 * (high - low)
+    ends = (command.action <= low + span) | (command.action >= high - span)
+    found += [
+        f'{name} is at its limit' for name, end in zip(task.action_labels, ends, strict=True) if end
+    ]
+    if settings.constrained:
+        safe = f'{plan.safe_fraction:.0%} of the sequences keep d0 = {plan.d0:g}'
+        if plan.safe_fraction * settings.num_samples < settings.min_safe:
+            found.append(f'{safe}, too few: the least cost was sought')
+        elif plan.safe_fraction < 1:
+            found.append(f'{safe}, the others were left out')
+    return '; '.join(found)
+
+
+def _named(action: Array, task: Task) -> str:
+    return ', '.join(
+        f'{name} {value:.3g}' for name, value in zip(task.action_labels, action, strict=True)
+    )

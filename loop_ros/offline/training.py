@@ -1,0 +1,169 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""LOOP-offline's training (Alg. 2): the model to convergence, then actor and critics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from loop_ros import checkpoint
+from loop_ros.agent import Agent
+from loop_ros.algorithms.mbop import MBOP
+from loop_ros.learning import processes
+from loop_ros.offline.data import OfflineData
+from loop_ros.settings import Settings
+from loop_ros.sim.task import Task
+from loop_ros.types import Batch
+
+
+class OfflineTraining:
+    """Trains an agent on fixed data, of which some episodes are held out from everything.
+
+    Of several processes each makes one of these, on the same data, and they train one agent.
+    """
+
+    def __init__(self, agent: Agent, data: OfflineData, seed: int = 0) -> None:
+        """`seed` chooses the episodes that are held out."""
+        self.agent, self.data, self.seed = agent, data, seed
+        self.updates = 0  # gradient steps, also of PLAS's autoencoder
+        self.model: dict[str, float] = {}  # what its training came to
+        self.held_out = data.held_out(agent.settings.ensemble.holdout_fraction, seed)
+        self._batch = Batch(*(part.to(agent.device) for part in data.batch))
+        self._table, self._sizes = self._experience()
+        _check_divisible(agent.settings)
+        processes.check_same(data.digest(), 'data')
+        self._agree()
+
+    def fit_model(self, stop: Callable[[], bool] = lambda: False) -> dict[str, float]:
+        """Line 2: the ensemble until its error on held-out episodes falls no more, then fixed.
+
+        `stop` is asked after each epoch.
+        """
+        learner = self.agent.learner
+        data, held_out = learner.learnable(self._batch), self.held_out.to(self.agent.device)
+        self.model = learner.ensemble_trainer.train(data, stop, held_out)
+        learner.num_trainings += 1
+        self.agent.version += 1
+        return self.model
+
+    def update(self) -> dict[str, Tensor]:
+        """Line 3, one gradient step of the offline algorithm; its figures by name."""
+        learner = self.agent.learner
+        index = torch.randint(
+            len(self._table),
+            (self.agent.settings.sac.batch_size,),
+            generator=learner.generator,
+            device=self.agent.device,
+        )
+        index = processes.share(index)
+        state, action, reached, *rest = self._table.index_select(0, index).split(self._sizes, 1)
+        reward, cost, terminated, target = (part[:, 0] for part in rest)
+        batch = Batch(state, action, reward, cost, reached, terminated)
+        self.updates += 1
+        asked = isinstance(learner.algorithm, MBOP)
+        return learner.algorithm.update(batch, target if asked else None)
+
+    def save(self, path: Path) -> None:
+        """An ordinary checkpoint that also can be gone on from; the data stay where they are.
+
+        Of several processes the first writes it; all must come here.
+        """
+        self._agree()
+        if processes.rank() > 0:
+            return
+        notes = {
+            'updates': self.updates,
+            'model': self.model,
+            'seed': self.seed,
+            'data': self.data.digest(),
+            'transitions': len(self.data),
+            'episodes': self.data.num_episodes,
+        }
+        self.agent.save(path, buffer=True, notes={'offline': notes})
+
+    @classmethod
+    def resume(
+        cls, path: Path, task: Task, data: OfflineData, settings: Settings, device: str = 'cpu'
+    ) -> OfflineTraining:
+        """Go on where `save` was; ValueError where that was on other data or otherwise trained."""
+        _, metadata = checkpoint.read(path)
+        notes = metadata.get('offline')
+        if notes is None:
+            raise ValueError(f'{path}: not of an offline training; choose another --out')
+        if notes['data'] != data.digest():
+            raise ValueError(
+                f'{path}: trained on {notes["transitions"]} other transitions than these '
+                f'{len(data)}: give the same bags in the same order, or another --out'
+            )
+        if settings.trained_by(Settings.from_dict(metadata['settings'], str(path))) != settings:
+            raise ValueError(
+                f'{path}: trained with other networks or another algorithm; give the same '
+                'profile, --algorithm and --set, or another --out'
+            )
+        agent = Agent.load(path, task, device, notes['seed'], settings)
+        training = cls(agent, data, notes['seed'])
+        training.updates, training.model = notes['updates'], notes['model']
+        return training
+
+    def _agree(self) -> None:
+        """All processes go on from the numbers of the first."""
+        if processes.size() == 1:
+            return
+        agent, learner = self.agent, self.agent.learner
+        parts: list[dict[str, Tensor]] = [
+            agent.ensemble.state_dict(),
+            agent.actor.state_dict(),
+            agent.critic.state_dict(),
+            learner.algorithm.training_state().tensors(),
+            learner.ensemble_trainer.optimizer.tensors(),
+        ]
+        processes.agree(tensor for part in parts for tensor in part.values())
+
+    def _experience(self) -> tuple[Tensor, list[int]]:
+        """What updates draw from, on the device: a row for each transition that is not held out.
+
+        The last column is what MBOP's value learns; transitions without it are left out there.
+        """
+        settings, batch = self.agent.settings, self.data.batch
+        target = torch.zeros(len(self.data))
+        if settings.learning.algorithm == 'mbop':
+            horizon = settings.mbop.value_horizon
+            target = self.data.truncated_returns(horizon, settings.sac.discount)
+            if not bool(((~self.held_out) & target.isfinite()).any()):
+                raise ValueError(
+                    f'no episode has the {horizon} steps that the value sums up: lower '
+                    'mbop.value_horizon'
+                )
+        numbers = (batch.reward, batch.cost, batch.terminated, target)
+        parts = [batch.state, batch.action, batch.next_state, *(n.unsqueeze(1) for n in numbers)]
+        table = torch.cat(parts, dim=1)[(~self.held_out) & target.isfinite()]
+        return table.to(self.agent.device), [part.shape[1] for part in parts]
+
+
+def _check_divisible(settings: Settings) -> None:
+    for section, size in (
+        ('sac', settings.sac.batch_size),
+        ('ensemble', settings.ensemble.batch_size),
+    ):
+        if size % processes.size():
+            raise ValueError(
+                f'{section}.batch_size is {size}: {processes.size()} processes need a multiple '
+                'of their number'
+            )
+
+
+def summary(data: OfflineData) -> dict[str, Any]:
+    """What the data are like."""
+    returns = data.returns()
+    return {
+        'transitions': len(data),
+        'episodes': data.num_episodes,
+        'mean_return': float(returns.mean()),
+        'max_return': float(returns.max()),
+        'total_cost': float(data.batch.cost.sum()),
+    }

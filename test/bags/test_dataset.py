@@ -1,0 +1,157 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Data of each kind, from checkpoints, replay buffers and other people's files."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from loop_ros.bags import BagReader
+from loop_ros.cli import dataset
+from loop_ros.cli.main import main
+from loop_ros.offline.hdf5 import imported
+from loop_ros.sim import registry
+from loop_ros.types import Transition
+
+
+@pytest.fixture(scope='module')
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp('run') / 'checkpoint'
+    tiny.trained(60).save(folder, buffer=True)
+    return folder.parent
+
+
+def numbers(found: Iterator[Transition]) -> list[tuple[Any, ...]]:
+    return [(t.episode, t.step, *t.observation, *t.action, t.reward) for t in found]
+
+
+def test_a_bag_of_random_data_reads_back(tmp_path: Path) -> None:
+    out = tmp_path / 'bag'
+    words = ['dataset', 'drift_car', '--kind', 'random', '--steps', '130', '--out', str(out)]
+    assert main(words) == 0
+    read = list(BagReader([out], tiny.TASK))
+    made = list(dataset.transitions(tiny.TASK, 'random', [], 130))
+    assert numbers(iter(read)) == numbers(iter(made))
+    assert [t.truncated for t in read].count(True) == read[-1].episode + 1
+    assert read[-1].truncated
+
+
+def test_medium_is_the_policy_with_its_noise(run_folder: Path) -> None:
+    one, two = (
+        numbers(dataset.transitions(tiny.TASK, 'medium', [run_folder], 30, seed)) for seed in (0, 1)
+    )
+    assert len(one) == 30
+    assert one != two
+    assert one == numbers(dataset.transitions(tiny.TASK, 'medium', [run_folder], 30, 0))
+
+
+def test_medium_expert_is_half_of_each(run_folder: Path) -> None:
+    sources = [run_folder, run_folder]
+    found = list(dataset.transitions(tiny.TASK, 'medium-expert', sources, 20))
+    assert len(found) == 20
+    assert [t.step for t in found] == [*range(10), *range(10)]
+    assert [t.episode for t in found] == [0] * 10 + [1] * 10
+    assert found[9].truncated
+
+
+def test_medium_replay_is_what_the_buffer_holds(run_folder: Path) -> None:
+    """As states, actions and rewards; episodes as they were."""
+    found = list(dataset.transitions(tiny.TASK, 'medium-replay', [run_folder], None))
+    recorded = tiny.transitions(60)
+    assert [(t.episode, t.step) for t in found] == [(t.episode, t.step) for t in recorded]
+    for ours, theirs in zip(found, recorded, strict=True):
+        for name in ('observation', 'next_observation'):
+            states = [
+                tiny.TASK.encode(torch.from_numpy(getattr(t, name))).numpy() for t in (ours, theirs)
+            ]
+            np.testing.assert_allclose(*states, atol=1e-5)
+        np.testing.assert_allclose(ours.action, theirs.action, atol=1e-4)
+        assert ours.reward == pytest.approx(theirs.reward, abs=1e-5)
+    for before, after in itertools.pairwise(found):
+        if not before.truncated:
+            np.testing.assert_array_equal(before.next_observation, after.observation)
+
+
+def test_sources_must_fit(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ['dataset', 'drift_car', '--out', str(tmp_path / 'bag'), '--kind']
+    assert main([*common, 'medium']) == 2
+    assert '--from takes 1 runs' in capsys.readouterr().err
+    assert main([*common, 'import']) == 2
+    assert 'name the HDF5 files' in capsys.readouterr().err
+    bare = tmp_path / 'bare'
+    tiny.trained(60).save(bare)
+    with pytest.raises(ValueError, match='no replay buffer'):
+        list(dataset.replayed(bare, tiny.TASK))
+
+
+HOPPER = registry.task('Hopper')
+
+
+def write_d4rl(path: Path, next_observations: bool) -> np.ndarray:
+    """Episodes of 3 (terminal), 2 (timeout) and 2 steps (the file's end)."""
+    h5py = pytest.importorskip('h5py')
+    rng = np.random.default_rng(0)
+    observations = rng.normal(size=(7, 11))
+    with h5py.File(path, 'w') as file:
+        file['observations'] = observations
+        file['actions'] = rng.uniform(-1, 1, size=(7, 3))
+        file['rewards'] = np.arange(7.0)
+        file['terminals'] = np.arange(7) == 2
+        file['timeouts'] = np.arange(7) == 4
+        if next_observations:
+            file['next_observations'] = observations + 1.0
+    return observations
+
+
+@pytest.mark.parametrize('known', [True, False])
+def test_d4rl(tmp_path: Path, known: bool) -> None:
+    observations = write_d4rl(tmp_path / 'd4rl.hdf5', known)
+    found = list(imported(tmp_path / 'd4rl.hdf5', HOPPER))
+    lengths = [3, 2, 2] if known else [3, 1, 1]
+    expected = [(n, step) for n, length in enumerate(lengths) for step in range(length)]
+    assert [(t.episode, t.step) for t in found] == expected
+    assert [t.terminated for t in found] == [i == 2 for i in range(len(found))]
+    ends = {(0, 2)} | {(n, lengths[n] - 1) for n in (1, 2)}
+    assert {(t.episode, t.step) for t in found if t.terminated or t.truncated} == ends
+    np.testing.assert_array_equal(found[0].observation, observations[0])
+    wanted = observations[0] + 1.0 if known else observations[1]
+    np.testing.assert_array_equal(found[0].next_observation, wanted)
+
+
+def test_minari(tmp_path: Path) -> None:
+    h5py = pytest.importorskip('h5py')
+    with h5py.File(tmp_path / 'main_data.hdf5', 'w') as file:
+        for name, length in (('episode_10', 2), ('episode_2', 3)):
+            group = file.create_group(name)
+            group['observations'] = np.full((length + 1, 11), float(length))
+            group['actions'] = np.zeros((length, 3))
+            group['rewards'] = np.ones(length)
+            group['terminations'] = np.arange(length) == length - 1
+            group['truncations'] = np.zeros(length, dtype=bool)
+    found = list(imported(tmp_path / 'main_data.hdf5', HOPPER))
+    assert [(t.episode, t.step) for t in found] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
+    assert [t.terminated for t in found] == [False, False, True, False, True]
+
+
+def test_files_of_another_task_are_refused(tmp_path: Path) -> None:
+    write_d4rl(tmp_path / 'd4rl.hdf5', True)
+    with pytest.raises(ValueError, match=r"observations of shape \(7, 11\); task 'HalfCheetah'"):
+        list(imported(tmp_path / 'd4rl.hdf5', registry.task('HalfCheetah')))
+
+
+def test_without_h5py(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, 'h5py', None)
+    with pytest.raises(ValueError, match='pip install h5py'):
+        list(imported(tmp_path / 'any.hdf5', HOPPER))

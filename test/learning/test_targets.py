@@ -1,0 +1,184 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What critics learn instead of SAC's own target: by hand, and what it makes of them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from known_world import LinearActor, LinearCritic, LinearEnsemble, plain_reward
+from torch import Tensor
+
+from loop_ros.algorithms.sac import SAC
+from loop_ros.algorithms.targets import expansion_target, sarsa_target
+from loop_ros.learning.model_rollouts import Imagination
+from loop_ros.learning.replay_buffer import ReplayBuffer
+from loop_ros.models.networks import Actor, TwinCritic
+from loop_ros.settings import SacSettings
+from loop_ros.types import Batch
+
+
+def episode(states: list[float], actions: list[float], terminated: bool) -> Batch:
+    """An episode of rewards 1, 2 ... through states that are one more than there are actions."""
+    count = len(actions)
+    ended = torch.zeros(count)
+    ended[-1] = float(terminated)
+    return Batch(
+        torch.tensor(states[:-1]).unsqueeze(1),
+        torch.tensor(actions).unsqueeze(1),
+        1.0 + torch.arange(count),
+        torch.zeros(count),
+        torch.tensor(states[1:]).unsqueeze(1),
+        ended,
+    )
+
+
+# --- SARSA ---
+
+
+def test_sarsa_target_of_an_episode_of_three_steps() -> None:
+    """Q = min(10 s + a, 6 s + a), gamma = 1/2; after the end there is no next action to value."""
+    batch = episode([1.0, 2.0, 3.0, 4.0], [0.5, -0.5, 0.25], terminated=True)
+    next_action = torch.tensor([[-0.5], [0.25], [99.0]])
+    target = sarsa_target(batch, next_action, LinearCritic(), discount=0.5)
+    assert target.tolist() == pytest.approx([1 + (12 - 0.5) / 2, 2 + (18 + 0.25) / 2, 3])
+
+
+def filled(capacity: int) -> ReplayBuffer:
+    """An episode cut off by time, one that ended, and one that still goes on."""
+    buffer = ReplayBuffer(capacity, 1, 1)
+    buffer.add(episode([1.0, 2.0, 3.0, 4.0], [0.1, 0.2, 0.3], terminated=False))
+    buffer.add(episode([11.0, 12.0, 13.0], [0.4, 0.5], terminated=True))
+    buffer.add(episode([21.0, 22.0, 23.0, 24.0], [0.6, 0.7, 0.8], terminated=False))
+    return buffer
+
+
+@pytest.mark.parametrize(
+    ('capacity', 'expected'),
+    [
+        # 0.3 and 0.8 have no successor; that of 0.5 does not matter.
+        (100, {0.1: 0.2, 0.2: 0.3, 0.4: 0.5, 0.5: None, 0.6: 0.7, 0.7: 0.8}),
+        # Full, the ring wraps after 0.6: row 0.8 lies before the oldest, 0.3.
+        (6, {0.4: 0.5, 0.5: None, 0.6: 0.7, 0.7: 0.8}),
+    ],
+)
+def test_pairs_are_of_one_episode(capacity: int, expected: dict[float, float | None]) -> None:
+    batch, following = filled(capacity).sample_pairs(2000, torch.Generator().manual_seed(0))
+    assert len(batch.reward) == len(following) == 2000
+    found: dict[float, set[float]] = {}
+    for action, after in zip(batch.action[:, 0].tolist(), following[:, 0].tolist(), strict=True):
+        found.setdefault(round(action, 1), set()).add(round(after, 1))
+    assert found.keys() == expected.keys()
+    for action, after in expected.items():
+        assert after is None or found[action] == {after}
+
+
+def test_pairs_are_uniform_and_survive_a_checkpoint() -> None:
+    buffer = ReplayBuffer(100, 1, 1)
+    buffer.restore(filled(100).tensors())
+    batch, _ = buffer.sample_pairs(6000, torch.Generator().manual_seed(0))
+    counts = batch.action[:, 0].unique(return_counts=True)[1].tolist()
+    assert len(counts) == 6
+    # 1,000 expected, standard deviation 29: five of them.
+    assert all(855 < count < 1145 for count in counts)
+
+
+def test_a_buffer_without_pairs_says_so() -> None:
+    buffer = ReplayBuffer(10, 1, 1)
+    buffer.add(episode([1.0, 2.0], [0.1], terminated=False))
+    with pytest.raises(ValueError, match='no transition with a successor'):
+        buffer.sample_pairs(4, torch.Generator())
+
+
+@pytest.mark.parametrize('bootstrap', ['buffer', 'actor'])
+def test_sarsa_values_what_was_done_and_sac_what_could_be(bootstrap: str) -> None:
+    """One state, reward a, actions uniform in [-1, 1]: the buffer's policy is worth 0 from there.
+
+    So Q(1) is 1 for SARSA, and 1 + gamma / (1 - gamma) = 5 for the best policy.
+    """
+    settings = SacSettings(
+        width=32, discount=0.8, learning_rate=3e-3, tau=0.05, initial_entropy_coef=0.01,
+        entropy_in_target=False,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    actor, critic = Actor(1, 1, 32), TwinCritic(1, 1, 32, False)
+    sac = SAC(actor, critic, 1, settings, torch.Generator().manual_seed(0))
+    action, zeros = 2.0 * torch.rand(512, 1) - 1.0, torch.zeros(512)
+    buffer = ReplayBuffer(512, 1, 1)
+    buffer.add(Batch(zeros[:, None], action, action[:, 0], zeros, zeros[:, None], zeros))
+    for _ in range(400):
+        if bootstrap == 'actor':
+            sac.update(buffer.sample(64, sac.generator))
+        else:
+            batch, following = buffer.sample_pairs(64, sac.generator)
+            sac.update(batch, sarsa_target(batch, following, sac.critic_target, 0.8))
+    with torch.no_grad():
+        value = critic(torch.zeros(1, 1), torch.ones(1, 1)).mean().item()
+    assert value == pytest.approx(1.0 if bootstrap == 'buffer' else 5.0, abs=0.5)
+
+
+def test_a_given_target_is_what_the_critics_learn() -> None:
+    """With no discount SAC's own target is the reward: giving it changes no number."""
+
+    def learned(given: bool) -> list[Tensor]:
+        torch.manual_seed(0)
+        actor, critic = Actor(1, 1, 8), TwinCritic(1, 1, 8, False)
+        settings = SacSettings(width=8, discount=0.0)
+        sac = SAC(actor, critic, 1, settings, torch.Generator().manual_seed(0))
+        batch = episode([1.0, 2.0, 3.0, 4.0], [0.5, -0.5, 0.25], terminated=True)
+        for use in (given, given, False, given):  # one in between takes other memory
+            sac.update(batch, batch.reward if use else None)
+        return [*actor.parameters(), *critic.parameters(), sac.log_entropy_coef]
+
+    assert all(torch.equal(a, b) for a, b in zip(learned(True), learned(False), strict=True))
+
+
+# --- value expansion ---
+
+
+class Still(LinearActor):
+    """Always its mean s / 10, of log-probability -2."""
+
+    def sample(self, state: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        return self.mean(state), torch.full(state.shape[:-1], -2.0)
+
+
+def expanded(batch: Batch, horizon: int, entropy: bool = False, end: Any = None) -> list[float]:
+    """In the world s' = s + a, r = s + 2 a; gamma = 1/2, alpha = 0.2."""
+    sac: Any = SimpleNamespace(
+        actor=Still(),
+        critic_target=LinearCritic(),
+        log_entropy_coef=torch.tensor(0.2).log(),
+        settings=SacSettings(discount=0.5, entropy_in_target=entropy),
+    )
+    ensemble = LinearEnsemble([1.0, 1.0], plain_reward)
+    imagination = Imagination(ensemble, sac.actor, end, torch.Generator().manual_seed(0))
+    return expansion_target(batch, sac, imagination, horizon).tolist()
+
+
+# From s' = 2: a = 0.2, r = 2.4; s = 2.2, a = 0.22, r = 2.64; s = 2.42, a = 0.242, Q = 14.762.
+ONE_STEP = episode([1.0, 2.0], [1.0], terminated=False)
+
+
+@pytest.mark.parametrize(
+    ('horizon', 'expected'),
+    [
+        (1, 1 + (12 + 0.2) / 2),
+        (2, 1 + 2.4 / 2 + (13.2 + 0.22) / 4),
+        (3, 1 + 2.4 / 2 + 2.64 / 4 + 14.762 / 8),
+    ],
+)
+def test_expansion_target_by_hand(horizon: int, expected: float) -> None:
+    assert expanded(ONE_STEP, horizon) == pytest.approx([expected])
+    bonus = sum(0.4 * 0.5**step for step in range(1, horizon + 1))
+    assert expanded(ONE_STEP, horizon, entropy=True) == pytest.approx([expected + bonus])
+
+
+def test_nothing_follows_the_end_of_an_episode() -> None:
+    ended = episode([1.0, 2.0], [1.0], terminated=True)
+    assert expanded(ended, 3, entropy=True) == [1.0]
+    # In the model the first step leads to 2.2, beyond the limit: its reward is the last.
+    assert expanded(ONE_STEP, 3, end=lambda s: s[..., 0] > 2.1) == pytest.approx([1 + 2.4 / 2])

@@ -1,0 +1,167 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The learner node, as a process, fed by this test."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from stack import Ears, Process, make_checkpoint, node_command, until  # noqa: E402
+from std_msgs.msg import Float64MultiArray, UInt8MultiArray  # noqa: E402
+
+from loop_ros.agent import Agent  # noqa: E402
+from loop_ros.nodes import conversions, qos  # noqa: E402
+from loop_ros.settings import Settings  # noqa: E402
+from loop_ros.sim import registry  # noqa: E402
+from loop_ros.sim.simulation import Simulation  # noqa: E402
+from loop_ros.types import Transition  # noqa: E402
+
+CAR = registry.task('drift_car')
+PROFILE = """
+ensemble: {num_layers: 1, width: 16, train_every: 50, max_epochs: 2}
+sac: {width: 16, batch_size: 16}
+learning: {random_steps: 50}
+"""
+
+
+class Source(Ears):
+    """Publishes transitions and hears what the learner says."""
+
+    def __init__(self) -> None:
+        super().__init__('source')
+        self.transitions = self.create_publisher(Float64MultiArray, 'transition', qos.TRANSITION)
+        self.weights = self.hear(UInt8MultiArray, 'weights', qos.WEIGHTS)
+        self.diagnostics = self.hear(DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS)
+
+    def send(self, transitions: list[Transition]) -> None:
+        until(self.transitions.get_subscription_count, 30, 'the learner listens')
+        for transition in transitions:
+            self.transitions.publish(conversions.transition_to_msg(transition, CAR))
+
+    def status(self) -> dict[str, str]:
+        count = len(self.diagnostics)
+        until(lambda: len(self.diagnostics) > count, 10, 'diagnostics')
+        (status,) = self.diagnostics[-1].status
+        return {'name': status.name, **{pair.key: pair.value for pair in status.values}}
+
+    def learned(self, count: int) -> dict[str, str]:
+        """Diagnostics once so many transitions are learned."""
+        end = time.monotonic() + 40
+        while time.monotonic() < end:
+            status = self.status()
+            if int(status['learned']) >= count:
+                return status
+        raise AssertionError(f'{count} not learned: {status}')
+
+
+def experience(count: int) -> list[Transition]:
+    simulation, rng = Simulation(CAR, registry.make('drift_car'), 0), np.random.default_rng(0)
+    return [simulation.step(rng.uniform(CAR.action_low, CAR.action_high)) for _ in range(count)]
+
+
+@pytest.fixture
+def learner(ros_domain: int, tmp_path: Path) -> Iterator[tuple]:
+    (tmp_path / 'small.yaml').write_text(PROFILE)
+    started: list[Process] = []
+
+    def start(**parameters: object) -> Process:
+        command = node_command(
+            'learner',
+            profile=tmp_path / 'small.yaml',
+            checkpoint_dir=tmp_path / 'kept',
+            **{'checkpoint': 'none', **parameters},
+        )
+        started.append(Process(command, tmp_path / f'log{len(started)}'))
+        return started[-1]
+
+    source = Source()
+    yield start, source, tmp_path / 'kept'
+    source.close()
+    for process in started:
+        process.kill()
+
+
+def steps_in(folder: Path) -> int:
+    return int(json.loads((folder / 'agent.json').read_text())['num_steps'])
+
+
+def test_learns_publishes_counts_and_saves_on_interrupt(learner: tuple) -> None:
+    start, source, kept = learner
+    process = start(save_period=1000)
+    run = experience(130)
+    source.send(run[:60] + run[55:60] + run[70:])  # five twice, ten never
+    status = source.learned(120)
+    assert status['name'] == '/learner: learning'
+    assert (status['duplicates'], status['gaps'], status['missing']) == ('5', '1', '10')
+    until(lambda: source.weights, 10, 'weights')
+    agent = Agent(CAR, Settings.load(str(kept.parent / 'small.yaml')))
+    assert agent.load_weights(conversions.weights_from_msg(source.weights[-1])) >= 1
+    broken = conversions.transition_to_msg(run[0], CAR)
+    broken.data = broken.data[:5]
+    source.transitions.publish(broken)
+    process.wait_for('transition refused (1 so far): 5 numbers, expected 21')
+    process.wait_for('gap before episode 0 step 70: 10 transitions missing so far')
+    assert process.interrupt() == 0
+    assert steps_in(kept) == 120
+
+
+def test_resumes_after_sigkill(learner: tuple) -> None:
+    start, source, kept = learner
+    process = start(save_period=0.3)
+    run = experience(160)
+    source.send(run[:100])
+    source.learned(100)
+    until(lambda: (kept / 'agent.json').is_file() and steps_in(kept) == 100, 10, 'the save')
+    process.popen.send_signal(signal.SIGKILL)
+    process.popen.wait()
+    source.weights.clear()
+    process = start(save_period=1000)
+    process.wait_for('resumed from')
+    assert '100 steps' in process.output
+    until(lambda: source.weights, 10, 'latched weights of the resumed learner')
+    time.sleep(0.5)  # the killed one still counts as a listener
+    source.send(run[100:])
+    assert source.learned(60)['gaps'] == '0'
+    assert process.interrupt() == 0
+    assert steps_in(kept) == 160
+
+
+def test_shares_a_trained_model_at_once_and_refuses_a_broken_folder(
+    learner: tuple, tmp_path: Path
+) -> None:
+    start, source, kept = learner
+    process = start(checkpoint=make_checkpoint(tmp_path / 'c'))
+    until(lambda: source.weights, 30, 'weights')
+    late = Ears('latecomer')
+    heard = late.hear(UInt8MultiArray, 'weights', qos.WEIGHTS)
+    until(lambda: heard, 10, 'latched weights')
+    late.close()
+    assert process.interrupt() == 0
+    kept.mkdir(exist_ok=True)
+    (kept / 'agent.json').write_text('{')
+    process = start()
+    assert process.wait(40) == 1
+    assert 'cannot configure' in process.output and 'agent.json' in process.output
+
+
+def test_intake_never_waits_for_learning(learner: tuple) -> None:
+    start, source, _ = learner
+    process = start()
+    process.wait_for('weights version 0')
+    run = experience(400)
+    numbered = [dataclasses.replace(t, stamp=t.stamp + 1.0) for t in run]
+    source.send(numbered)
+    status = source.status()
+    assert int(status['received']) == 400
+    assert process.interrupt() == 0

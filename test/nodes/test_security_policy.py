@@ -1,0 +1,152 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The SROS2 policy allows what the nodes do, and nothing that they do not."""
+
+from __future__ import annotations
+
+import importlib.util
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+from stack import Ears, Process, environment, node_command, until  # noqa: E402
+
+POLICY = Path(__file__).resolve().parents[2] / 'config/security/loop_ros.policy.xml'
+NODES = ('planner', 'learner', 'bridge')
+KINDS = {'topic': ('publish', 'subscribe'), 'service': ('reply',)}
+NEEDS_OTHER_PACKAGES = set() if importlib.util.find_spec('ackermann_msgs') else {'drive'}
+Names = dict[str, set[str]]  # by what is done with them
+
+
+def allowed(node: str) -> Names:
+    """What the policy says, relative to its namespace; each name once."""
+    (profile,) = ET.parse(POLICY).findall(f'.//enclave[@path="/loop_ros/{node}"]/profiles/profile')
+    assert profile.attrib == {'ns': '/', 'node': node}
+    found: Names = {'publish': set(), 'subscribe': set(), 'reply': set()}
+    for group in profile:
+        ((what, verdict),) = group.attrib.items()
+        kind = group.tag.removesuffix('s')
+        assert verdict == 'ALLOW' and what in KINDS[kind]
+        for entry in group:
+            name = str(entry.text).replace('~', node)
+            assert entry.tag == kind and name not in found[what]
+            found[what].add(name)
+    return found
+
+
+def done(ears: Ears, namespace: str, node: str) -> Names:
+    """What the graph says, relative to the namespace."""
+
+    def names(ask: Callable[[str, str], list[tuple[str, Any]]]) -> set[str]:
+        return {name.removeprefix(f'{namespace}/') for name, _ in ask(node, namespace)}
+
+    return {
+        'publish': names(ears.get_publisher_names_and_types_by_node),
+        'subscribe': names(ears.get_subscriber_names_and_types_by_node),
+        'reply': names(ears.get_service_names_and_types_by_node),
+    }
+
+
+@pytest.fixture(scope='module')
+def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ears, list[str]]]:
+    """A robot with odometry and, where MuJoCo is installed, one with a state; clock remapped."""
+    tasks = {'/car': 'drift_car'}
+    if importlib.util.find_spec('mujoco'):
+        tasks['/pole'] = 'InvertedPendulum'
+    folder, processes = tmp_path_factory.mktemp('stacks'), []
+    for namespace, task in tasks.items():
+        for node in NODES if task == 'drift_car' else ('planner', 'bridge'):
+            rules = ('-r', f'__ns:={namespace}', '-r', '/clock:=clock')
+            more = {} if node == 'bridge' else {'checkpoint': 'none', 'use_sim_time': True}
+            command = node_command(node, *rules, task=task, **more)
+            processes.append(Process(command, folder / f'{task}_{node}'))
+    ears = Ears('policy_ears')
+    yield ears, list(tasks)
+    ears.close()
+    for process in processes:
+        process.kill()
+
+
+@pytest.mark.parametrize('node', NODES)
+def test_the_policy_is_what_the_nodes_do(stacks: tuple[Ears, list[str]], node: str) -> None:
+    ears, namespaces = stacks
+    wanted = allowed(node)
+    missing = NEEDS_OTHER_PACKAGES | (set() if '/pole' in namespaces else {'state'})
+
+    def together() -> Names:
+        found: Names = {what: set() for what in wanted}
+        for namespace in namespaces if node != 'learner' else namespaces[:1]:
+            try:
+                for what, names in done(ears, namespace, node).items():
+                    found[what] |= names
+            except RuntimeError:  # not there yet
+                continue
+        return found
+
+    expected = {what: names - missing for what, names in wanted.items()}
+    try:
+        until(lambda: together() == expected, 40, 'the graph')
+    except AssertionError:
+        assert together() == expected
+
+
+def test_nobody_else_commands_or_teaches() -> None:
+    """The three sentences that matter, whatever the lists say."""
+    rights = {node: allowed(node) for node in NODES}
+    speakers = {
+        topic: [node for node in NODES if topic in rights[node]['publish']]
+        for topic in ('command', 'drive', 'weights', 'odom', 'state', 'transition')
+    }
+    assert speakers['command'] == speakers['drive'] == ['planner']
+    assert speakers['weights'] == ['learner']
+    assert speakers['odom'] == speakers['state'] == speakers['transition'] == ['bridge']
+
+
+def test_the_policy_is_one_of_sros2(tmp_path: Path) -> None:
+    """By the schema and the stylesheet of the tool that makes permissions of it."""
+    pytest.importorskip('sros2', reason='sros2 is not installed')
+    from sros2.api._artifact_generation import generate_artifacts
+
+    generate_artifacts(tmp_path, [], [POLICY])
+    for node in NODES:
+        granted = (tmp_path / f'enclaves/loop_ros/{node}/permissions.xml').read_text()
+        assert f'rr/{node}/set_parametersReply' in granted
+
+
+def test_nodes_come_up_under_the_policy_and_strangers_hear_nothing(
+    ros_domain: int, tmp_path: Path
+) -> None:
+    """With the security plugins of the DDS in force."""
+    pytest.importorskip('sros2', reason='sros2 is not installed')
+    from sros2.api._artifact_generation import generate_artifacts
+
+    generate_artifacts(tmp_path, [], [POLICY])
+    secure = {
+        'ROS_SECURITY_KEYSTORE': str(tmp_path),
+        'ROS_SECURITY_ENABLE': 'true',
+        'ROS_SECURITY_STRATEGY': 'Enforce',
+    }
+    processes = []
+    for node, more in (('bridge', {'duration': 20}), ('planner', {'checkpoint': 'none'})):
+        command = node_command(node, '--enclave', f'/loop_ros/{node}', **more)
+        log = tmp_path / f'{node}.log'
+        processes.append(Process(command, log, env={**environment(), **secure}))
+    stranger = Ears('stranger')
+    try:
+        until(lambda: 'Hz' in processes[0].output or processes[0].popen.poll(), 40, 'the bridge')
+        if "doesn't have the security libraries" in processes[0].output:
+            pytest.skip('this Fast DDS is built without its security plugins')
+        processes[0].wait_for('summary: episodes=', 60)
+        assert 'no command' not in processes[0].output
+        assert not {'/odom', '/command'} & {
+            name for name, _ in stranger.get_topic_names_and_types()
+        }
+    finally:
+        stranger.close()
+        for process in processes:
+            process.kill()

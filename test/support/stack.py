@@ -1,0 +1,207 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of nodes share: nodes as processes, nodes in this process, ears on topics."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+from loop_ros.agent import Agent
+from loop_ros.settings import Settings
+from loop_ros.sim import registry
+
+TREE = Path(__file__).resolve().parents[2]
+# The standalone ros2 always, the real one where it is.
+ROS2 = {
+    'standalone': [sys.executable, '-m', 'ros2_standalone'],
+    'real': [sys.executable, '-c', 'import sys; from ros2cli.cli import main; sys.exit(main())'],
+}
+both_ros2 = pytest.mark.parametrize(
+    'world',
+    [
+        'standalone',
+        pytest.param(
+            'real',
+            marks=pytest.mark.skipif(
+                importlib.util.find_spec('ros2launch') is None, reason='no real ros2 launch here'
+            ),
+        ),
+    ],
+)
+
+
+def environment(prefix: Path | None = None) -> dict[str, str]:
+    """Child processes import this tree, and find its package in the ament prefix."""
+    found = dict(os.environ)
+    paths = [str(TREE), str(TREE / 'standalone'), found.get('PYTHONPATH', '')]
+    found['PYTHONPATH'] = os.pathsep.join(path for path in paths if path)
+    found['PYTHONUNBUFFERED'] = '1'
+    if prefix is not None:
+        found['PATH'] = f'{prefix / "bin"}{os.pathsep}{found["PATH"]}'
+        found['AMENT_PREFIX_PATH'] = f'{prefix}{os.pathsep}{found.get("AMENT_PREFIX_PATH", "")}'
+    return found
+
+
+def make_prefix(folder: Path) -> Path:
+    """An install prefix with this tree's launch files, configuration and executables."""
+    share, lib = folder / 'share', folder / 'lib/loop_ros'
+    index = share / 'ament_index/resource_index/packages'
+    for path in (index, lib, share / 'loop_ros/launch', share / 'loop_ros/config'):
+        path.mkdir(parents=True)
+    (index / 'loop_ros').touch()
+    for name in ('launch', 'config'):
+        for file in (TREE / name).iterdir():
+            (share / 'loop_ros' / name / file.name).symlink_to(file)
+    for name in ('planner_node', 'learner_node', 'bridge_node'):
+        _script(lib / name, f'loop_ros.nodes.{name}')
+    if shutil.which('ros2') is None:
+        (folder / 'bin').mkdir()
+        _script(folder / 'bin/ros2', 'ros2_standalone.__main__')
+    return folder
+
+
+def _script(path: Path, module: str) -> None:
+    path.write_text(
+        f'#!{sys.executable}\nimport sys\nfrom {module} import main\nsys.exit(main())\n'
+    )
+    path.chmod(0o755)
+
+
+def make_checkpoint(folder: Path, seed: int = 0) -> Path:
+    """An agent with small untrained networks that plans as if they were trained."""
+    small = {'ensemble.num_layers': 1, 'ensemble.width': 16, 'sac.width': 16}
+    agent = Agent(registry.task('drift_car'), Settings.load('drift_car').replace(small), seed=seed)
+    agent.version = 1
+    agent.save(folder)
+    return folder
+
+
+def until(condition: Callable[[], Any], timeout: float, what: str) -> Any:
+    """The first truthy value of the condition."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f'{what}: not within {timeout} s')
+
+
+class Process:
+    """A child process whose output is kept."""
+
+    def __init__(self, command: Sequence[str], log: Path, **kwargs: Any) -> None:
+        self.log = log
+        with log.open('wb') as file:
+            self.popen = subprocess.Popen(
+                command,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=kwargs.pop('env', None) or environment(),
+                **kwargs,
+            )
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(errors='replace')
+
+    def wait_for(self, text: str, timeout: float = 40.0) -> None:
+        def seen() -> bool:
+            assert text in self.output or self.popen.poll() is None, self.output
+            return text in self.output
+
+        try:
+            until(seen, timeout, repr(text))
+        except AssertionError as error:
+            raise AssertionError(f'{error}\n{self.output}') from None
+
+    def interrupt(self, within: float = 5.0) -> int:
+        """SIGINT; the exit code. A traceback or a late exit fails the test."""
+        self.popen.send_signal(signal.SIGINT)
+        return self.wait(within)
+
+    def wait(self, within: float) -> int:
+        try:
+            code = self.popen.wait(within)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f'no exit within {within} s\n{self.output}') from None
+        assert 'Traceback' not in self.output, self.output
+        return code
+
+    def lines(self, start: str) -> list[str]:
+        """The lines of the bridge that begin so, without the launch's prefix."""
+        found = [line.partition('[bridge_node-1] ')[2] or line for line in self.output.splitlines()]
+        return [line for line in found if line.startswith(start)]
+
+    def kill(self) -> None:
+        """End it and everything that it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.wait()
+
+
+def node_command(name: str, *arguments: str, **parameters: Any) -> list[str]:
+    """The command line of an executable with parameters and further --ros-args."""
+    command = [sys.executable, '-m', f'loop_ros.nodes.{name}_node', '--ros-args', *arguments]
+    for key, value in parameters.items():
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        command += ['-p', f'{key}:={text}']
+    return command
+
+
+class Ears(Node):
+    """A node of the test, spun in a thread of its own, that keeps what it hears."""
+
+    def __init__(self, name: str = 'ears', namespace: str = '') -> None:
+        self._own = Context()
+        rclpy.init(context=self._own)
+        super().__init__(name, context=self._own, namespace=namespace)
+        self._spinner = SingleThreadedExecutor(context=self._own)
+        self._spinner.add_node(self)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    def _spin(self) -> None:
+        while not self._stop.is_set():
+            self._spinner.spin_once(timeout_sec=0.02)
+
+    def hear(self, message: type, topic: str, profile: Any) -> list[Any]:
+        """A list that grows with each message."""
+        heard: list[Any] = []
+        self.create_subscription(message, topic, heard.append, profile)
+        self._spinner.wake()
+        return heard
+
+    def call(self, service: type, name: str, request: Any, timeout: float = 10.0) -> Any:
+        """The response of a service."""
+        client = self.create_client(service, name)
+        assert client.wait_for_service(timeout), f'no service {name}'
+        future = client.call_async(request)
+        self._spinner.wake()
+        until(future.done, timeout, f'an answer of {name}')
+        return future.result()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._spinner.shutdown()
+        self.destroy_node()
+        rclpy.try_shutdown(context=self._own)
