@@ -65,7 +65,7 @@ class Agent:
             self.critic,
             task.cost,
             termination=task.termination,
-            renewal=task.renewal,
+            goal_resampled=task.goal_resampled,
         )
         self.planner = make_planner(rollout, action_dim, self.device, self._plan_generator)
         self._learn_generator = torch.Generator(self.device).manual_seed(seed + 1)
@@ -82,8 +82,8 @@ class Agent:
             self.settings,
             self._learn_generator,
             self.task.termination,
-            self.task.predictable,
-            self.task.renewal,
+            self.task.predictable_next_state,
+            self.task.goal_resampled,
         )
 
     @property
@@ -175,10 +175,12 @@ class Agent:
         }
         return checkpoint.pack(self._parts.tensors(), metadata)
 
-    def load_weights(self, data: bytes, source: str = 'weights', sealed: bool = True) -> int:
+    def load_weights(
+        self, data: bytes, source: str = 'weights', require_digest: bool = True
+    ) -> int:
         """Take weights over and return their version; ValueError leaves the agent as it was.
 
-        `sealed` asks for a digest. All that can be told by sizes is before a tensor is made.
+        `require_digest`: refuse a file without one. All that can be told by sizes is before a tensor is made.
         """
         file, own = TensorFile(data, source), self._parts.tensors()
         metadata = file.metadata
@@ -190,7 +192,7 @@ class Agent:
         if self.ready and int(version) == 0:
             raise ValueError(f'{source}: untrained (version 0), and this agent is trained')
         file.check_fit(own)
-        file.check_digest(required=sealed)
+        file.check_digest(required=require_digest)
         checkpoint.take_over(file.tensors(), own, source)
         self.version = int(version)
         return self.version
@@ -251,7 +253,9 @@ class Agent:
         settings = saved if settings is None else settings.trained_by(saved)
         TensorFile(files['agent'], f'{path}').check_fit(Parts.sizes(task, settings))
         agent = cls(task, settings, device, seed)
-        agent.load_weights(files['agent'], f'{path}', sealed=False)  # its file's name is a digest
+        agent.load_weights(
+            files['agent'], f'{path}', require_digest=False
+        )  # its file's name is a digest
         if resume and 'training' in files:
             tensors, _ = checkpoint.unpack(files['training'], f'{path}')
             try:

@@ -188,7 +188,7 @@ def cost(state: Tensor) -> Tensor:
     return close.any(dim=-1).to(state.dtype)
 
 
-def predictable(state: Tensor, next_state: Tensor) -> Tensor:
+def predictable_next_state(state: Tensor, next_state: Tensor) -> Tensor:
     """The next state with the old goal, moved like the hazards; [..., 29] each.
 
     A goal that was reached appears elsewhere at once, which nothing foretells. The hazards stand
@@ -202,7 +202,7 @@ def predictable(state: Tensor, next_state: Tensor) -> Tensor:
     return _state(next_state[..., :GOAL], torch.cat((goal, rest), dim=-1))
 
 
-def renewal(state: Tensor) -> Tensor:
+def goal_resampled(state: Tensor) -> Tensor:
     """Whether the goal was reached; [..., 29] -> [...]."""
     return state[..., DISTANCE] <= GOAL_RADIUS
 
@@ -218,7 +218,9 @@ def reward(observation: Tensor, action: Tensor, reached: Tensor, period: float) 
     """
     state, next_state = encode(observation), encode(reached)
     goal, goal_after = state[..., GOAL : GOAL + 2], next_state[..., GOAL : GOAL + 2]
-    moved = predictable(state, next_state)[..., GOAL : GOAL + 2] - goal  # of all that stands still
+    moved = (
+        predictable_next_state(state, next_state)[..., GOAL : GOAL + 2] - goal
+    )  # of all that stands still
     path = _path(moved, state, next_state, period)
     old, new = (goal + path).norm(dim=-1), (goal_after - moved + path).norm(dim=-1)  # [5, ...]
     inside = old <= GOAL_RADIUS
@@ -270,8 +272,8 @@ def _task(
         encode=encode,
         metrics=metrics,
         cost=cost,
-        predictable=predictable,
-        renewal=renewal,
+        predictable_next_state=predictable_next_state,
+        goal_resampled=goal_resampled,
         reward=functools.partial(reward, period=CONTROL_PERIODS[robot]),
     )
     return task, functools.partial(SafetyGoal, robot)

@@ -25,7 +25,7 @@ class Task:
     `cost` is the known safety cost of such states where there is one, else None; `path` draws
     predicted states as (x, y, yaw) in the `odom` frame. `termination` says which of the states
     reached end an episode; None where none does. Where an environment draws something anew, as a
-    goal that was reached, `predictable` gives the next state without that: what a model can learn.
+    goal that was reached, `predictable_next_state` gives the next state without that: what a model can learn.
     `decode` gives one of the observations that encode to a state; None where they are the same.
     `reward` is the environment's own, of observation, action and next observation, where these
     determine it: transitions can then be rebuilt from states and commands.
@@ -47,8 +47,10 @@ class Task:
     cost: Callable[[Tensor], Tensor] | None = None  # [..., S] -> [...]
     cost_is_exact: bool = False  # `cost` is the environment's own signal, not a stand-in for it
     termination: Callable[[Tensor], Tensor] | None = None  # [..., S] -> [...] bool
-    predictable: Callable[[Tensor, Tensor], Tensor] | None = None  # two [..., S] -> [..., S]
-    renewal: Callable[[Tensor], Tensor] | None = None  # [..., S] -> [...] bool
+    predictable_next_state: Callable[[Tensor, Tensor], Tensor] | None = (
+        None  # two [..., S] -> [..., S]
+    )
+    goal_resampled: Callable[[Tensor], Tensor] | None = None  # [..., S] -> [...] bool
     reward: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None  # [..., O], A, O -> [...]
     decode: Callable[[Tensor], Tensor] | None = None  # [..., S] -> [..., O]
     path: Callable[[Array, Array], Array] | None = None  # [O], [H+1, S] -> [H+1, 3]

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from loop_ros.checkpoint.tensor_file import TensorFile, misfit, sealed
+from loop_ros.checkpoint.tensor_file import TensorFile, misfit, with_digest
 
 FORMAT = 1
 METADATA_FILE = 'agent.json'
@@ -30,7 +30,7 @@ class NotFiniteError(ValueError):
 
 def pack(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
     """Tensors and metadata as one safetensors file with its digest."""
-    return sealed(
+    return with_digest(
         {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}, metadata
     )
 

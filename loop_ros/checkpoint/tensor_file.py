@@ -95,7 +95,7 @@ class TensorFile:
             raise ValueError(message) from None
 
 
-def sealed(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
+def with_digest(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
     """One safetensors file of contiguous CPU tensors, with its digest in its metadata."""
     data = _save_tensors(tensors, metadata={**metadata, DIGEST: _BLANK})
     (length,) = _LENGTH.unpack_from(data)

@@ -32,8 +32,8 @@ def foretell(agent: Agent, before: Array, action: Array, after: Array) -> Foreto
     state, reached = (
         task.encode(torch.from_numpy(part)).float().to(agent.device) for part in (before, after)
     )
-    if task.predictable is not None:
-        reached = task.predictable(state, reached)
+    if task.predictable_next_state is not None:
+        reached = task.predictable_next_state(state, reached)
     normalized = np.asarray(task.normalize_action(action))
     actions = torch.as_tensor(normalized, dtype=torch.float32, device=agent.device)
     said = agent.ensemble.predict(state.expand(models, -1, -1), actions.expand(models, -1, -1))

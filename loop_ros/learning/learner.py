@@ -43,23 +43,23 @@ class Learner:
         settings: Settings,
         generator: torch.Generator,
         termination: Termination | None = None,
-        predictable: Callable[[Tensor, Tensor], Tensor] | None = None,
-        renewal: Callable[[Tensor], Tensor] | None = None,
+        predictable_next_state: Callable[[Tensor, Tensor], Tensor] | None = None,
+        goal_resampled: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        """`termination`, `predictable` and `renewal` are the task's."""
+        """`termination`, `predictable_next_state` and `goal_resampled` are the task's."""
         self.settings, self.generator, self.action_dim = settings, generator, action_dim
         device = str(next(actor.parameters()).device)
         self.buffer = ReplayBuffer(
             settings.learning.buffer_size, ensemble.state_dim, action_dim, device
         )
         self.algorithm = _algorithm(
-            ensemble, actor, critic, action_dim, settings, generator, termination, renewal
+            ensemble, actor, critic, action_dim, settings, generator, termination, goal_resampled
         )
         self.imagination = Imagination(
             ensemble, actor, termination, generator, settings.sac.model_penalty
         )
         self.ensemble_trainer = EnsembleTrainer(ensemble, settings.ensemble, generator)
-        self._predictable = predictable
+        self._predictable_next_state = predictable_next_state
         self.num_steps = 0
         self.num_trainings = 0
         self._updated_at = 0  # steps that were seen at the last update
@@ -100,9 +100,9 @@ class Learner:
 
     def learnable(self, data: Batch) -> Batch:
         """Transitions without what the environment draws anew, which no model can learn."""
-        if self._predictable is None:
+        if self._predictable_next_state is None:
             return data
-        return data._replace(next_state=self._predictable(data.state, data.next_state))
+        return data._replace(next_state=self._predictable_next_state(data.state, data.next_state))
 
     def _experience(self) -> tuple[Batch, Tensor | None]:
         """A batch, and the critics' target [B] where it is not the algorithm's own."""
@@ -168,7 +168,7 @@ def _algorithm(
     settings: Settings,
     generator: torch.Generator,
     termination: Termination | None,
-    renewal: Callable[[Tensor], Tensor] | None,
+    goal_resampled: Callable[[Tensor], Tensor] | None,
 ) -> OffPolicy:
     if isinstance(actor, LatentActor):
         return PLAS(actor, critic, settings.sac, settings.plas, generator)
@@ -177,7 +177,9 @@ def _algorithm(
     if settings.learning.algorithm == 'crr':
         return CRR(actor, critic, settings.sac, settings.crr, generator)
     if settings.learning.algorithm == 'polo':
-        rollout = Rollout(ensemble, actor, critic, None, termination=termination, renewal=renewal)
+        rollout = Rollout(
+            ensemble, actor, critic, None, termination=termination, goal_resampled=goal_resampled
+        )
         planner = Planner(rollout, action_dim, generator.device, generator)
         return POLO(critic, planner, settings.planner, settings.sac)
     return SAC(actor, critic, action_dim, settings.sac, generator)

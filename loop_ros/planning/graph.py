@@ -202,7 +202,7 @@ class GraphedPlanner(Planner):
             given.cost,
             copy,
             given.termination,
-            given.renewal,
+            given.goal_resampled,
         )
 
     def _check_rollout(self, state: Tensor, settings: PlannerSettings) -> None:

@@ -40,11 +40,11 @@ class Rollout:
         cost: Cost | None,
         copy: Callable[[Any, torch.dtype], Any] = PlanningEnsemble,
         termination: Callable[[Tensor], Tensor] | None = None,
-        renewal: Callable[[Tensor], Tensor] | None = None,
+        goal_resampled: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        """`cost`, `termination` and `renewal` are the task's; `copy` makes the ensemble's copy."""
+        """`cost`, `termination` and `goal_resampled` are the task's; `copy` makes the ensemble's copy."""
         self.ensemble, self.actor, self.critic, self.cost = ensemble, actor, critic, cost
-        self.termination, self.renewal = termination, renewal
+        self.termination, self.goal_resampled = termination, goal_resampled
         self.device = ensemble.device
         self._copy = copy
         self._copies: dict[str, Any] = {}
@@ -160,10 +160,10 @@ class Rollout:
         num = actions.shape[1]
         valued = settings.terminal_value in ('v', 'state')
         alive = _until(self.termination, path)
-        renewed = _until(self.renewal, path) if valued else None
+        renewed = _until(self.goal_resampled, path) if valued else None
         if alive is not None:  # what comes after the end of an episode is worth nothing
             rewards = rewards * alive[:-1]
-        if renewed is not None:  # and what comes after a renewal is foretold by the value alone
+        if renewed is not None:  # only the value knows what follows a new goal
             rewards = rewards * renewed[:-1]
         discounts = _discounts(settings.discount, horizon + 1, state.device, state.dtype)
         if settings.terminal_value == 'q':  # Alg. 3: Q takes the place of the last reward
@@ -222,7 +222,7 @@ def _until(event: Callable[[Tensor], Tensor] | None, path: Tensor) -> Tensor | N
 
 
 def _end(path: Tensor, renewed: Tensor | None, discounts: Tensor) -> tuple[Tensor, Tensor]:
-    """The last state [K, B, S] of each rollout, or the first renewal's, and its discount."""
+    """The last state [K, B, S] of each rollout, or the first with a new goal, and its discount."""
     if renewed is None:
         return path[-1], discounts[-1]
     before = renewed[1:].sum(dim=0).long().clamp(max=len(path) - 1)  # steps

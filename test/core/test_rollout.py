@@ -112,7 +112,7 @@ def test_a_plan_is_worth_the_value_of_its_renewal(
 ) -> None:
     """States 2, 4 and 5 are reached with rewards 3, 6 and 6; V(s) = 10 s + 0.1 s up to s = 10."""
     rollout = make_rollout(LinearEnsemble([1.0], plain_reward))
-    rollout.renewal = lambda state: state[..., 0] > limit
+    rollout.goal_resampled = lambda state: state[..., 0] > limit
     settings = PlannerSettings(discount=0.5, terminal_value=terminal_value)
     sequence = torch.tensor([[[1.0], [2.0], [1.0]]])
     scores = rollout(torch.tensor([1.0]), sequence, None, settings)
@@ -122,7 +122,7 @@ def test_a_plan_is_worth_the_value_of_its_renewal(
 def test_each_model_renews_in_its_own_time() -> None:
     """Model 0 arrives with its first step, at 6, model 1 never: 3 + V(6) / 2, 6 + V(4) / 4."""
     rollout = make_rollout(LinearEnsemble([5.0, 1.0], plain_reward))
-    rollout.renewal = lambda state: state[..., 0] > 5.5
+    rollout.goal_resampled = lambda state: state[..., 0] > 5.5
     settings = PlannerSettings(discount=0.5, terminal_value='v')
     scores = rollout(torch.tensor([1.0]), torch.tensor([[[1.0], [2.0]]]), None, settings)
     assert scores.returns.item() == pytest.approx((3 + 60.6 / 2 + 6 + 40.4 / 4) / 2)

@@ -66,7 +66,7 @@ def test_the_value_of_the_best_plan() -> None:
 def test_a_plan_that_is_renewed_is_worth_the_value_there() -> None:
     """0.5 is beyond 0.4 once it stays there: one reward and the value; the others go on."""
     own = planner()
-    own.rollout.renewal = lambda state: (state[..., 0] > 0.4) & (state[..., 0] < 0.6)
+    own.rollout.goal_resampled = lambda state: (state[..., 0] > 0.4) & (state[..., 0] < 0.6)
     found = own.values(STATES, settings(initial_std=0.0))
     stays = [value(s, [0.0, 0.0]) for s in (1.0, -2.0)]
     assert found.tolist() == pytest.approx([*stays, 0.5 + 0.5 * 8 * 0.5])
@@ -76,7 +76,7 @@ def test_an_agents_polo_plans_with_what_its_task_renews() -> None:
     agent = Agent(registry.task('PointGoal1'), tiny.settings().replace(ALGORITHMS['polo']))
     algorithm = agent.learner.algorithm
     assert isinstance(algorithm, POLO)
-    assert algorithm.planner.rollout.renewal is agent.task.renewal is not None
+    assert algorithm.planner.rollout.goal_resampled is agent.task.goal_resampled is not None
 
 
 def test_each_state_has_a_plan_of_its_own() -> None:

@@ -272,28 +272,28 @@ def test_what_is_predictable_keeps_the_goal_where_it_was(seed: int) -> None:
         return torch.as_tensor(np.concatenate((sensors, ((points - place) @ turn).ravel())))
 
     task = registry.task('PointGoal1')
-    assert task.predictable is not None
+    assert task.predictable_next_state is not None
     state, reached = task.encode(seen(things)), seen(things)
     redrawn = reached.clone()
     redrawn[GOAL : GOAL + 2] = torch.as_tensor(rng.uniform(-3, 3, 2))
     for after in (reached, redrawn):
-        predicted = task.predictable(state, task.encode(after))
+        predicted = task.predictable_next_state(state, task.encode(after))
         torch.testing.assert_close(predicted, task.encode(reached), atol=1e-6, rtol=0)
 
 
 def test_a_goal_that_was_reached_stays_in_what_is_predictable() -> None:
     """In the simulation: the next state, but in the step that reaches the goal."""
     task, env = registry.task('PointGoal1'), registry.make('PointGoal1')
-    assert task.predictable is not None
-    assert task.renewal is not None
+    assert task.predictable_next_state is not None
+    assert task.goal_resampled is not None
     rng, reached = np.random.default_rng(0), 0
     observation, _ = env.reset(seed=3)
     for _ in range(200):
         after, reward, *_ = env.step(chase(observation, rng))
         state, next_state = (task.encode(torch.as_tensor(x)) for x in (observation, after))
-        predicted = task.predictable(state, next_state)
-        assert bool(task.renewal(predicted)) == (reward > 0.5), 'renewed is what was reached'
-        assert not task.renewal(state)
+        predicted = task.predictable_next_state(state, next_state)
+        assert bool(task.goal_resampled(predicted)) == (reward > 0.5), 'renewed is what was reached'
+        assert not task.goal_resampled(state)
         if reward > 0.5:  # the bonus
             reached += 1
             assert predicted[DISTANCE] < 0.31 < next_state[DISTANCE], 'inside the goal of 0.3 m'
