@@ -9,6 +9,7 @@ import sys
 from distutils.core import run_setup
 from importlib.metadata import requires
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -59,7 +60,7 @@ def imports(path: Path) -> set[str]:
 
 
 @pytest.fixture(scope='module')
-def package():  # noqa: ANN201, the type comes with the optional module
+def package() -> Any:
     catkin_package = pytest.importorskip('catkin_pkg.package')
     return catkin_package.parse_package(str(TREE / 'package.xml'))
 

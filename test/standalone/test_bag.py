@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import free_domain
+from domains import free_domain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
+from rosbags.rosbag2 import Reader
+from rosbags.typesys import Stores, get_typestore
 from standalone_cli import (
     interrupt,
     read_until,
@@ -26,14 +28,9 @@ from standalone_cli import (
     wait_until,
 )
 
-pytest.importorskip('rclpy')
-
-from rosbags.rosbag2 import Reader  # noqa: E402
-from rosbags.typesys import Stores, get_typestore  # noqa: E402
-
-from ros2_standalone.bag_reader import open_bag  # noqa: E402
-from ros2_standalone.bag_writer import BagWriter  # noqa: E402
-from ros2_standalone.durable_mcap import DurableMcap  # noqa: E402
+from ros2_standalone.bag_reader import open_bag
+from ros2_standalone.bag_writer import BagWriter
+from ros2_standalone.durable_mcap import DurableMcap
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 STRING = 'std_msgs/msg/String'
