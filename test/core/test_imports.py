@@ -1,73 +1,100 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The core runs without ROS, and starting something small does not start everything."""
+"""Who may import whom: no circles, ROS 2 in the nodes only, and small things start fast."""
 
 from __future__ import annotations
 
+import graphlib
 import os
-import pkgutil
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
+from source_tree import TREE, imports, sources
 
-import loop_ros
-
-TREE = Path(__file__).resolve().parents[2]
-ROS = ('rclpy', 'rcl_interfaces', 'std_msgs', 'sensor_msgs', 'nav_msgs')
-# What needs ROS; the rest of the package is the core.
-OUTSIDE = (
-    'loop_ros.nodes',
-    *(f'loop_ros.bench.{name}' for name in ('bridge', 'latency', 'processes', 'realtime', 'soak')),
+# Each package, and each module beside them, imports those before it alone. `loop-ros bench` is part
+# of the command line.
+ORDER = (
+    'types', 'devices', 'plain_yaml', 'profiles', 'settings', 'sim', 'layout', 'theory',
+    'checkpoint', 'models', 'planning', 'algorithms', 'learning', 'agent',
+    'runner', 'control', 'bags', 'offline', 'nodes', 'cli',
+)  # fmt: skip
+# Beside loop_ros.nodes, the benchmarks that measure running nodes.
+ROS_MODULES = tuple(
+    f'loop_ros.bench.{name}' for name in ('bridge', 'latency', 'processes', 'realtime', 'soak')
 )
+ROS = ('rclpy', 'launch', 'launch_ros', 'ament_index_python', 'tf2_ros')
 
 
-def core_modules() -> list[str]:
-    """Every module of the package but what needs ROS."""
-    found = pkgutil.walk_packages(loop_ros.__path__, 'loop_ros.')
-    return [module.name for module in found if not module.name.startswith(OUTSIDE)]
+def modules() -> dict[str, set[str]]:
+    """Return what each module of the package imports: other modules of it, packages of others."""
+    files = {}
+    for path in sources('loop_ros/*.py', 'sim/*.py', 'bench/*.py'):
+        parts = path.relative_to(TREE).with_suffix('').parts
+        name = '.'.join(parts if parts[0] == 'loop_ros' else ('loop_ros', *parts))
+        files[name.removesuffix('.__init__')] = path
+
+    def resolve(name: str) -> str:
+        if not name.startswith('loop_ros'):
+            return name.partition('.')[0]
+        return name if name in files else name.rpartition('.')[0]
+
+    return {name: {resolve(found) for found in imports(path)} for name, path in files.items()}
 
 
-def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, 'PYTHONPATH': str(TREE)}
-    return subprocess.run(
-        [sys.executable, '-c', code, *arguments],
-        capture_output=True, text=True, timeout=60, env=environment, check=False,
-    )  # fmt: skip
+MODULES = modules()
 
 
-HOOK = f"""
-import sys
-class NoRos:
-    def find_spec(self, name, path=None, target=None):
-        if name.split('.')[0] in {ROS!r}:
-            raise AssertionError('the core imports ' + name)
-sys.meta_path.insert(0, NoRos())
-import importlib
-for name in sys.argv[1:]:
-    importlib.import_module(name)
-"""
+def part(module: str) -> str:
+    """Return the name by which ORDER knows a module."""
+    name = module.split('.')[1]
+    return 'cli' if name == 'bench' else name
 
 
-def test_the_core_imports_no_ros() -> None:
-    modules = core_modules()
-    expected = {'agent', 'runner', 'settings', 'planning.planner', 'algorithms.sac', 'cli.main'}
-    expected |= {
-        'sim.drift_car',
-        'models.ensemble',
-        'cli.experiment',
-        'checkpoint.files',
-        'bags.reader',
-    }
-    assert {f'loop_ros.{name}' for name in expected} <= set(modules)
-    result = run(HOOK, *modules)
-    assert result.returncode == 0, result.stderr
+def edges() -> Iterator[tuple[str, str]]:
+    """Yield each module but the root with each other module of the package that it imports."""
+    for module, imported in MODULES.items():
+        for other in imported:
+            if '.' in module and other.startswith('loop_ros.'):
+                yield module, other
 
 
-def test_the_hook_notices_ros() -> None:
-    result = run(HOOK, 'rclpy')
-    assert 'the core imports rclpy' in result.stderr
+def needs_ros(module: str) -> bool:
+    """Tell whether a module is one of those that may import ROS 2, or is ROS 2 itself."""
+    name = module.partition('.')[0]
+    return (
+        module.startswith(('loop_ros.nodes', *ROS_MODULES))
+        or name in ROS
+        or name.endswith(('_msgs', '_srvs', '_interfaces'))
+    )
+
+
+def test_packages_import_those_before_them_only() -> None:
+    assert {part(module) for module in MODULES if '.' in module} == set(ORDER), 'place it in ORDER'
+    wrong = [
+        f'{module} imports {other}'
+        for module, other in edges()
+        if ORDER.index(part(other)) > ORDER.index(part(module))
+    ]
+    assert not wrong, '\n'.join(wrong)
+
+
+def test_no_modules_import_each_other() -> None:
+    """Not within functions either, nor for types."""
+    graph = {module: imported - {module} for module, imported in MODULES.items()}
+    graphlib.TopologicalSorter(graph).prepare()  # a CycleError names the circle
+
+
+def test_only_nodes_import_ros() -> None:
+    wrong = [
+        f'{module} imports {other}'
+        for module, imported in MODULES.items()
+        for other in imported
+        if needs_ros(other) and not needs_ros(module)
+    ]
+    assert not wrong, '\n'.join(wrong)
+    assert set().union(*MODULES.values()) >= {'rclpy', 'std_msgs'}, 'they are seen where they are'
 
 
 HEAVY = """
@@ -95,5 +122,8 @@ assert not heavy, heavy
     ids=['package', 'settings', 'cli', 'help', 'evaluate-help'],
 )
 def test_small_things_start_without_torch(code: str) -> None:
-    result = run(HEAVY.replace('{code}', code))
+    result = subprocess.run(
+        [sys.executable, '-c', HEAVY.replace('{code}', code)],
+        capture_output=True, text=True, timeout=60, env={**os.environ, 'PYTHONPATH': str(TREE)},
+    )  # fmt: skip
     assert result.returncode == 0, result.stderr

@@ -37,7 +37,7 @@ def stamp_of(message: JointState) -> int:
     return conversions.time_from_msg(message.header.stamp)
 
 
-def test_it_says_why_the_last_action_was_chosen(lockstep: tuple[Process, Robot]) -> None:
+def test_explain_says_why_the_last_action_was_chosen(lockstep: tuple[Process, Robot]) -> None:
     _, robot = lockstep
     answer = robot.call(Trigger, '/planner/explain', Trigger.Request())
     if not robot.commands:

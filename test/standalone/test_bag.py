@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import time
 from collections.abc import Iterator
@@ -229,10 +228,10 @@ def test_large_messages_are_written_without_waiting(tmp_path: Path) -> None:
 
 
 def test_a_file_is_never_overwritten(tmp_path: Path) -> None:
-    (tmp_path / 'x.mcap').touch()
-    with contextlib.suppress(FileExistsError):
+    (tmp_path / 'x.mcap').write_bytes(b'kept')
+    with pytest.raises(FileExistsError):
         DurableMcap(tmp_path / 'x.mcap', 'test')
-        raise AssertionError('it was overwritten')
+    assert (tmp_path / 'x.mcap').read_bytes() == b'kept'
 
 
 def test_recorder_ends_on_sigterm(tmp_path: Path) -> None:
