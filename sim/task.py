@@ -24,8 +24,9 @@ class Task:
     scaled to [-1, 1]. `encode` maps the robot's observation to the state that the networks see;
     `cost` is the known safety cost of such states where there is one, else None; `path` draws
     predicted states as (x, y, yaw) in the `odom` frame. `termination` says which of the states
-    reached end an episode; None where none does. Where an environment draws something anew, as a
-    goal that was reached, `predictable_next_state` gives the next state without that: what a model can learn.
+    reached end an episode; None where none does. Where an environment resamples a goal that was
+    reached, `goal_resampled` says so of the state and `predictable_next_state` gives the next state
+    without that: what a model can learn.
     `decode` gives one of the observations that encode to a state; None where they are the same.
     `reward` is the environment's own, of observation, action and next observation, where these
     determine it: transitions can then be rebuilt from states and commands.

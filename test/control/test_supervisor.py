@@ -39,7 +39,7 @@ from loop_ros.control.supervisor import (
 from loop_ros.sim import registry
 
 
-def test_it_needs_neither_torch_nor_ros() -> None:
+def test_the_supervisor_needs_neither_torch_nor_ros() -> None:
     code = (
         'import sys, loop_ros.control.supervisor\n'
         'assert not {"torch", "rclpy", "gymnasium"} & set(sys.modules)'

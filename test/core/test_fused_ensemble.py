@@ -13,19 +13,15 @@ import pytest
 import torch
 from torch import Tensor
 
-if not torch.cuda.is_available():
-    os.environ['TRITON_INTERPRET'] = '1'  # read when triton is imported
-pytest.importorskip('triton', reason='the fused rollout needs triton, as CUDA builds of torch do')
-
-from loop_ros.models.ensemble import Ensemble  # noqa: E402
-from loop_ros.models.fused_ensemble import FusedEnsemble  # noqa: E402
-from loop_ros.models.networks import Actor, TwinCritic  # noqa: E402
-from loop_ros.models.parts import Parts  # noqa: E402
-from loop_ros.models.planning_ensemble import PlanningEnsemble  # noqa: E402
-from loop_ros.planning.planner import Planner  # noqa: E402
-from loop_ros.planning.rollout import Rollout  # noqa: E402
-from loop_ros.settings import EnsembleSettings, PlannerSettings  # noqa: E402
-from loop_ros.sim.drift_car import TASK  # noqa: E402
+from loop_ros.models.ensemble import Ensemble
+from loop_ros.models.fused_ensemble import FusedEnsemble
+from loop_ros.models.networks import Actor, TwinCritic
+from loop_ros.models.parts import Parts
+from loop_ros.models.planning_ensemble import PlanningEnsemble
+from loop_ros.planning.planner import Planner
+from loop_ros.planning.rollout import Rollout
+from loop_ros.settings import EnsembleSettings, PlannerSettings
+from loop_ros.sim.drift_car import TASK
 
 DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
 HERE = Path(__file__).resolve().parents[1] / 'support'

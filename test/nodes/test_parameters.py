@@ -9,20 +9,18 @@ import math
 from collections.abc import Iterator
 
 import pytest
+import rclpy
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from rclpy.context import Context
+from rclpy.exceptions import ParameterException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
 
-rclpy = pytest.importorskip('rclpy')
-
-from rclpy.context import Context  # noqa: E402
-from rclpy.exceptions import ParameterException  # noqa: E402
-from rclpy.node import Node  # noqa: E402
-from rclpy.parameter import Parameter  # noqa: E402
-
-from loop_ros.nodes.agents import AgentParameters  # noqa: E402
-from loop_ros.nodes.parameters import PlannerParameters, declare, declare_each  # noqa: E402
-from loop_ros.settings import PlannerSettings  # noqa: E402
-from loop_ros.sim import registry  # noqa: E402
+from loop_ros.nodes.agents import AgentParameters
+from loop_ros.nodes.parameters import PlannerParameters, declare, declare_each
+from loop_ros.settings import PlannerSettings
+from loop_ros.sim import registry
 
 
 @pytest.fixture(scope='module')
