@@ -301,6 +301,7 @@ def test_what_is_missing_is_named_in_one_line(
     assert error.count('\n') == 1
 
 
+@pytest.mark.slow
 @pytest.mark.ros
 def test_latency_of_the_planner_node(ros_domain: int) -> None:
     from loop_ros.bench import latency
@@ -313,6 +314,7 @@ def test_latency_of_the_planner_node(ros_domain: int) -> None:
     assert 1 <= row['iterations'] <= 3, 'those of the profile, or what the period allows'
 
 
+@pytest.mark.slow
 @pytest.mark.ros
 def test_steps_in_lockstep(ros_domain: int) -> None:
     from loop_ros.bench import bridge

@@ -19,6 +19,7 @@ from stack import Process, environment, make_prefix, until
 from loop_ros.bench.soak import COLUMNS, Returns, descendants, node_pids, sample
 from loop_ros.bench.soak_figures import Sample, figures, slope
 
+pytestmark = pytest.mark.slow
 # Each line that it reads makes it take 20 MiB, a thread and three descriptors more.
 GROWING = """
 import sys, threading

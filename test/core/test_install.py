@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 TREE = Path(__file__).resolve().parents[2]
 NODES = ('planner_node', 'learner_node', 'bridge_node')
 # Run by the installed package's Python: where things are, and that they work.

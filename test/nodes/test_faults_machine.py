@@ -21,7 +21,7 @@ from stack import Process, environment, node_command, until
 from loop_ros.bags import BagReader
 from loop_ros.types import Transition
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 OUTAGE = 10.0  # s
 ROBOT, COMPUTER = f'robot{os.getpid()}', f'computer{os.getpid()}'  # network namespaces
 # No shared memory, which needs no network, and neighbours on the network are looked for.

@@ -24,6 +24,7 @@ from loop_ros.settings import Settings
 from loop_ros.sim import registry
 from ros2_standalone.launch import declared_arguments
 
+pytestmark = pytest.mark.slow
 LAUNCHES = ('drift_car', 'mujoco', 'safety_gym')
 Launch = Callable[..., Process]
 START = 100.0  # s; three processes that import torch and a simulator, on a busy machine

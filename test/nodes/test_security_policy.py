@@ -14,6 +14,7 @@ import pytest
 from ears import Ears
 from stack import Process, environment, node_command, until
 
+pytestmark = pytest.mark.slow
 POLICY = Path(__file__).resolve().parents[2] / 'config/security/loop_ros.policy.xml'
 NODES = ('planner', 'learner', 'bridge')
 KINDS = {'topic': ('publish', 'subscribe'), 'service': ('reply',)}

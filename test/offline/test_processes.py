@@ -23,6 +23,7 @@ from torch import Tensor
 from loop_ros.cli import run_log, train_offline
 from loop_ros.cli.main import main
 
+pytestmark = pytest.mark.slow
 TREE = Path(__file__).resolve().parents[2]
 TORCHRUN = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2']
 TINY = (

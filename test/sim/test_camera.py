@@ -195,6 +195,7 @@ def test_no_screen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(warnings) == 1 and 'frames:=DIR' in warnings[0]
 
 
+@pytest.mark.slow
 def test_a_simulator_off_screen(tmp_path: Path) -> None:
     pytest.importorskip('mujoco')
     found = look_from_a_process('InvertedPendulum', tmp_path)
@@ -208,6 +209,7 @@ def test_a_simulator_off_screen(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found['first'], undrawn)
 
 
+@pytest.mark.slow
 def test_a_machine_without_opengl(tmp_path: Path) -> None:
     pytest.importorskip('mujoco')
     found = look_from_a_process('InvertedPendulum', tmp_path, MUJOCO_GL='crayons')

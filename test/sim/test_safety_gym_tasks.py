@@ -71,6 +71,7 @@ def check_observation(observation: np.ndarray, world: Any) -> None:
         np.testing.assert_allclose(found, expected, atol=1e-12, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('robot', ROBOTS)
 def test_interface(robot: str) -> None:
     task, environment = registry.task(f'{robot}Goal1'), registry.make(f'{robot}Goal1')
@@ -94,6 +95,7 @@ def test_interface(robot: str) -> None:
     assert actuators == {'Point': ['x', 'z'], 'Car': ['left', 'right']}[robot]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('robot', 'expected'), [('Point', (-1.2688, 0)), ('Car', (-1.4833, 120))])
 def test_adapted_simulation_is_the_original(robot: str, expected: tuple[float, int]) -> None:
     """Return and cost of 1,000 random steps are those measured under gymnasium 0.29.1."""
@@ -105,6 +107,7 @@ def test_adapted_simulation_is_the_original(robot: str, expected: tuple[float, i
     assert sum(step[2] for step in steps) == expected[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('robot', 'drive', 'goals_at_least', 'cost_at_least'),
     [('Point', chase, 3, 0), ('Point', trespass, 0, 50), ('Car', wander, 0, 20)],
@@ -140,6 +143,7 @@ def test_an_episode_is_the_simulations_own(
     assert total_cost >= cost_at_least
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('robot', ROBOTS)
 def test_episodes_repeat_with_their_seed(robot: str) -> None:
     def drive(environment: Any, seed: int | None) -> list[np.ndarray]:
@@ -231,6 +235,7 @@ except ImportError as error:
     assert 'CarGoal1' in message and 'pip install' in message
 
 
+@pytest.mark.slow
 def test_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hazards are seen, and the picture is of the present episode."""
     monkeypatch.setenv('MUJOCO_GL', 'egl')

@@ -75,6 +75,7 @@ def bag(talker: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_recorded(bag: Path) -> None:
     found = contents(bag)
     assert set(found) == {'/odom', '/chatter', '/latched', '/late'}
@@ -108,6 +109,7 @@ def test_info(bag: Path) -> None:
     assert line in result.stdout
 
 
+@pytest.mark.slow
 def test_play(bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('ROS_DOMAIN_ID', str(free_domain()))  # the talker is not there
     again = tmp_path / 'again'
@@ -130,6 +132,7 @@ def test_play(bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert stamps[-1] - stamps[0] == pytest.approx(duration, abs=0.3)
 
 
+@pytest.mark.slow
 def test_killed_recorder_leaves_a_readable_bag(talker: None, tmp_path: Path) -> None:
     path = tmp_path / 'killed'
     process = start('bag', 'record', '-a', '-o', path)
