@@ -59,6 +59,7 @@ def test_experiment_writes_its_results(trained: Path) -> None:
         assert (trained / picture).stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_the_experiments_checkpoint_can_go_on_learning(trained: Path) -> None:
     agent = Agent.load(trained / 'checkpoint', tiny.TASK)
     assert agent.ready
@@ -87,6 +88,7 @@ def test_evaluate_ends_with_one_json_object(
     assert again['mean_return'] == result['mean_return'] != other['mean_return']
 
 
+@pytest.mark.slow
 def test_evaluate_writes_what_it_says(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,6 +110,7 @@ def test_evaluate_takes_settings_and_another_algorithm(
     assert (result['d0'], result['algorithm']) == (0.5, 'cem')
 
 
+@pytest.mark.slow
 def test_the_experiments_evaluation_can_be_repeated(
     trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -122,6 +125,7 @@ def test_the_experiments_evaluation_can_be_repeated(
     assert result['algorithm'] == 'actor'
 
 
+@pytest.mark.slow
 def test_sweep_and_compare_write_table_and_picture(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

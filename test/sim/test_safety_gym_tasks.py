@@ -160,6 +160,7 @@ def test_episodes_repeat_with_their_seed(robot: str) -> None:
     np.testing.assert_array_equal(again, drive(two, 4))
 
 
+@pytest.mark.slow
 def test_no_place_for_a_goal_ends_the_episode_without_a_terminal_state() -> None:
     environment = registry.make('PointGoal1')
     observation, _ = environment.reset(seed=5)
@@ -215,6 +216,7 @@ print({'mujoco', 'safety_gymnasium', 'gymnasium_robotics'} & set(sys.modules))
     assert run_python(code).strip() == 'set()'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('missing', ['safety_gymnasium', 'mujoco', 'xmltodict'])
 def test_missing_simulator_is_named_with_its_remedy(missing: str) -> None:
     code = f"""
@@ -282,6 +284,7 @@ def test_what_is_predictable_keeps_the_goal_where_it_was(seed: int) -> None:
         torch.testing.assert_close(predicted, task.encode(reached), atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_goal_that_was_reached_stays_in_what_is_predictable() -> None:
     """In the simulation: the next state, but in the step that reaches the goal."""
     task, env = registry.task('PointGoal1'), registry.make('PointGoal1')

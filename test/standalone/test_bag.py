@@ -31,6 +31,7 @@ from ros2_standalone.bag_reader import open_bag
 from ros2_standalone.bag_writer import BagWriter
 from ros2_standalone.durable_mcap import DurableMcap
 
+pytestmark = pytest.mark.slow
 STORE = get_typestore(Stores.ROS2_JAZZY)
 STRING = 'std_msgs/msg/String'
 
@@ -75,7 +76,6 @@ def bag(talker: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.slow
 def test_recorded(bag: Path) -> None:
     found = contents(bag)
     assert set(found) == {'/odom', '/chatter', '/latched', '/late'}
@@ -109,7 +109,6 @@ def test_info(bag: Path) -> None:
     assert line in result.stdout
 
 
-@pytest.mark.slow
 def test_play(bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('ROS_DOMAIN_ID', str(free_domain()))  # the talker is not there
     again = tmp_path / 'again'
@@ -132,7 +131,6 @@ def test_play(bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert stamps[-1] - stamps[0] == pytest.approx(duration, abs=0.3)
 
 
-@pytest.mark.slow
 def test_killed_recorder_leaves_a_readable_bag(talker: None, tmp_path: Path) -> None:
     path = tmp_path / 'killed'
     process = start('bag', 'record', '-a', '-o', path)

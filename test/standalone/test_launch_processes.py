@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 from standalone_cli import COMMAND, environment, interrupt, is_running, read_until, wait_until
 
+pytestmark = pytest.mark.slow
 REAL = pytest.param(
     [shutil.which('ros2') or 'ros2'],
     id='real',
