@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from source_tree import TREE
 
 from loop_ros.bench import planner, report, scaling
 from loop_ros.bench.reference import Reference
@@ -21,7 +22,6 @@ from loop_ros.bench.workload import Workload, hazard_cost, plan_flop, workloads
 from loop_ros.cli.main import main
 from loop_ros.settings import Settings
 
-TREE = Path(__file__).resolve().parents[2]
 CPU = torch.device('cpu')
 BENCHES = (
     'planner',

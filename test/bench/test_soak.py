@@ -167,7 +167,7 @@ def test_a_soak_that_is_stopped_gives_its_table(prefix: Path, tmp_path: Path) ->
     assert last['learner']['missing'] == '0' and last['bridge']['steps without command'] == '0'
     again = subprocess.run(
         command('soak', '--read', '--json', '--out', str(out)),
-        env=environment(), capture_output=True, text=True, check=True,
+        capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert {row['process']: row for row in json.loads(again.stdout)} == rows
 

@@ -19,7 +19,6 @@ from loop_ros.cli.main import main
 from loop_ros.runner import run_episode
 from loop_ros.sim import disturbed
 
-TREE = Path(__file__).resolve().parents[2]
 PNG = b'\x89PNG\r\n\x1a\n'
 
 

@@ -18,7 +18,6 @@ from loop_ros.cli import experiment as experiment_module
 from loop_ros.cli.algorithms import ALGORITHMS
 from loop_ros.cli.main import main
 
-TREE = Path(__file__).resolve().parents[2]
 PNG = b'\x89PNG\r\n\x1a\n'
 TINY = [f'--set={name}={value}' for name, value in tiny.OVERRIDES.items()]
 

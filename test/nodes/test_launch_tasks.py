@@ -15,7 +15,8 @@ import yaml
 from ears import Ears
 from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import JointState
-from stack import ROS2, TREE, Process, both_ros2, environment, make_prefix, until
+from source_tree import TREE
+from stack import ROS2, Process, both_ros2, environment, make_prefix, until
 from std_msgs.msg import Float64MultiArray
 
 from loop_ros import checkpoint
