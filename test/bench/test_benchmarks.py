@@ -248,7 +248,6 @@ def test_a_ratio_below_the_required_one_fails() -> None:
 
 
 def test_the_command_prints_rows(capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip('scipy')
     assert main(['bench', 'drift_car', '--num', '4', '--repeats', '1', '--json']) in (0, 1)
     output = capsys.readouterr().out
     assert output.count('\n') == 1
