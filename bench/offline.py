@@ -37,7 +37,7 @@ from loop_ros.bench.machine import synchronize
 from loop_ros.bench.report import Row
 from loop_ros.cli.arguments import overrides
 from loop_ros.cli.experiment import default_profile
-from loop_ros.offline.data import OfflineData, rows_of
+from loop_ros.offline.data import OfflineData
 from loop_ros.offline.presets import ALGORITHMS
 from loop_ros.offline.training import OfflineTraining
 from loop_ros.settings import SacSettings, Settings
@@ -125,7 +125,7 @@ def run(options: argparse.Namespace) -> list[Row]:
         ours = OfflineTraining(agent, data, options.seed)
         peer = None
         if module is not None:
-            kept = rows_of(data.batch, ~ours.held_out)
+            kept = data.batch.take(~ours.held_out)
             peer = Peer(module, task, settings, kept, options.device, options.seed)
         found = train(ours, peer, phases(settings, options.updates))
         found[-1] |= evaluate(ours, peer, options.episodes, options.seed)

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from loop_ros.sim.task import Array, Task, simulators
+from loop_ros.sim.task import Task, simulators
+from loop_ros.types import Array
 
 CONTROL_PERIOD = 0.1  # s
 SIMULATION_STEPS = 40  # of 2.5 ms in a control period

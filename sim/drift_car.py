@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from loop_ros.sim import bicycle, drift_car_picture
-from loop_ros.sim.task import Array, Task
+from loop_ros.sim.task import Task
+from loop_ros.types import Array
 
 RADIUS = 1.0  # m, the line to follow
 LIMIT_RADIUS = 1.2  # m, outside costs 1 a step

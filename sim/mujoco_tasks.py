@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from loop_ros.sim.task import Array, Task, simulators
+from loop_ros.sim.task import Task, simulators
+from loop_ros.types import Array
 
 ROOT_3D = ('root_z', 'root_qw', 'root_qx', 'root_qy', 'root_qz')
 ROOT_3D_VELOCITY = tuple(

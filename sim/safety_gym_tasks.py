@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from loop_ros.sim import safety_gym_compat
-from loop_ros.sim.task import Array, Task, simulators
+from loop_ros.sim.task import Task, simulators
+from loop_ros.types import Array
 
 ACTION_REPEAT = 5  # simulation steps in an agent step
 SIMULATION_STEPS = 1000  # in an episode

@@ -10,8 +10,8 @@ import gymnasium
 import numpy as np
 import torch
 
-from loop_ros.sim.task import Array, Task
-from loop_ros.types import Transition
+from loop_ros.sim.task import Task
+from loop_ros.types import Array, Transition
 
 RESET_JUMP = 1_000_000_000  # ns that the clock jumps at a reset, so that a new episode shows
 

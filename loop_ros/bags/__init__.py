@@ -3,8 +3,8 @@
 """Bags to transitions and back; imports no rclpy."""
 
 from loop_ros.bags.reader import BagReader
-from loop_ros.bags.rows import Rows
 from loop_ros.bags.summary import Summary
 from loop_ros.bags.writer import BagWriter
+from loop_ros.types import Rows
 
 __all__ = ['BagReader', 'BagWriter', 'Rows', 'Summary']

@@ -17,6 +17,7 @@ import torch
 from loop_ros.bags import summary as words
 from loop_ros.bags.cdr import JOINTS, ODOMETRY, Buffer, Decoder, Group
 from loop_ros.bags.summary import Summary
+from loop_ros.layout import indices, transition_layout
 from loop_ros.sim.task import Task
 from loop_ros.types import Array
 
@@ -37,7 +38,7 @@ class Pairing:
                 f"the bag has no transition topic and task '{task.name}' no reward function to "
                 'rebuild transitions by'
             )
-        self._task, self._summary = task, summary
+        self._task, self._summary, self._layout = task, summary, transition_layout(task)
         self._period = round(task.control_period * 1e9)
         self._slack = round(tolerance * task.control_period * 1e9)
         self._state_decoder = Decoder(ODOMETRY if task.odometry else JOINTS)
@@ -99,12 +100,12 @@ class Pairing:
         if self._task.odometry:
             return _planar(group)[:, [PLANAR.index(x) for x in self._task.observation_labels]]
         names = group.template.names
-        order = _order(names, self._task.observation_labels)
+        order = indices(names, self._task.observation_labels)
         return _interface(group, 'position')[:, order]
 
     def _action(self, group: Group) -> Array:
         """Actions [n, A] inside the limits, as the actuators take them."""
-        order = _order(group.template.names, self._task.action_labels)
+        order = indices(group.template.names, self._task.action_labels)
         columns = [
             _interface(group, interface)[:, place]
             for place, interface in zip(order, self._task.action_interfaces, strict=True)
@@ -170,39 +171,26 @@ class Pairing:
         return nearest
 
     def _values(self) -> Array:
-        """The pairs found so far with the task's reward, cost and end, as `layout` has them."""
+        """The pairs found so far with the task's reward, cost and end, as a table [n, D]."""
         found, self._found = self._found, []
         if not found:
-            return np.empty((0, 0))
-        stamps, steps, observations, actions, reached = (
-            np.array(x) for x in zip(*found, strict=True)
-        )
+            return np.empty((0, self._layout.dim))
+        table = np.zeros((len(found), self._layout.dim))
+        rows = self._layout.named(table)
+        fields = ('stamp', 'step', 'observation', 'action', 'next_observation')
+        for name, column in zip(fields, zip(*found, strict=True), strict=True):
+            rows[name] = column
+        rows['stamp'] /= 1e9
         task = self._task
         assert task.reward is not None
-        before, action, after = map(torch.from_numpy, (observations, actions, reached))
+        before, action, after = (torch.from_numpy(np.array(rows[name])) for name in fields[2:])
         state = task.encode(after)
-        zeros = torch.zeros(len(found), dtype=torch.float64)
-        columns = (
-            stamps / 1e9,
-            np.zeros(len(found)),
-            steps,
-            observations,
-            actions,
-            task.reward(before, action, after).numpy(),
-            (zeros if task.cost is None else task.cost(state)).numpy(),
-            reached,
-            (zeros if task.termination is None else task.termination(state)).numpy(),
-            zeros.numpy(),
-        )
-        return np.concatenate(
-            [np.asarray(x, dtype=np.float64).reshape(len(found), -1) for x in columns], axis=1
-        )
-
-
-def _order(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    if sorted(names) != sorted(wanted):
-        raise ValueError(f'names are {list(names)}, expected {list(wanted)} in any order')
-    return [list(names).index(name) for name in wanted]
+        rows['reward'] = task.reward(before, action, after)
+        if task.cost is not None:
+            rows['cost'] = task.cost(state)
+        if task.termination is not None:
+            rows['terminated'] = task.termination(state)
+        return table
 
 
 def _interface(group: Group, name: str) -> Array:

@@ -22,7 +22,7 @@ import torch
 from gymnasium.spaces import Box
 
 from loop_ros.sim import registry, safety_gym_compat
-from loop_ros.sim.task import Array
+from loop_ros.types import Array
 
 Step = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, dict[str, Any]]
 

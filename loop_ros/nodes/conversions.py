@@ -19,7 +19,7 @@ from std_msgs.msg import Float64MultiArray, MultiArrayDimension, UInt8MultiArray
 
 from loop_ros import layout
 from loop_ros.sim.task import Array, Task
-from loop_ros.types import Transition
+from loop_ros.types import Rows, Transition
 
 ODOM_FRAME = 'odom'
 BASE_FRAME = 'base_link'
@@ -96,7 +96,7 @@ def state_to_msg(observation: Array, task: Task, nanoseconds: int) -> JointState
 
 def state_from_msg(message: JointState, task: Task) -> Array:
     """The observation [O] in a labelled vector, whatever its order."""
-    index = _indices(message.name, task.observation_labels)
+    index = layout.indices(message.name, task.observation_labels)
     values = _values('position', message.position, len(message.name))
     return finite('position', task.observation_labels, [values[i] for i in index])
 
@@ -114,7 +114,7 @@ def command_to_msg(action: Array, task: Task, nanoseconds: int) -> JointState:
 
 def command_from_msg(message: JointState, task: Task) -> Array:
     """The action [A] in a command, whatever the order of its joints; limits are not applied."""
-    index = _indices(message.name, task.action_labels)
+    index = layout.indices(message.name, task.action_labels)
     values = [
         _values(interface, getattr(message, interface), len(message.name))[i]
         for i, interface in zip(index, task.action_interfaces, strict=True)
@@ -124,13 +124,14 @@ def command_from_msg(message: JointState, task: Task) -> Array:
 
 def transition_to_msg(transition: Transition, task: Task) -> Float64MultiArray:
     """A transition as a labelled array."""
-    return labelled_to_msg(layout.transition_values(transition), layout.transition_layout(task))
+    fields = layout.transition_layout(task)
+    return labelled_to_msg(fields.table(Rows.of([transition])), fields.fields)
 
 
 def transition_from_msg(message: Float64MultiArray, task: Task) -> Transition:
     """The transition in a labelled array; labels and lengths are checked."""
-    values = labelled_from_msg(message, layout.transition_layout(task))
-    return layout.transition_from_values(values, task)
+    fields = layout.transition_layout(task)
+    return fields.transition(labelled_from_msg(message, fields.fields))
 
 
 def telemetry_to_msg(values: dict[str, float]) -> Float64MultiArray:
@@ -157,9 +158,8 @@ def labelled_to_msg(values: Array, fields: layout.Layout) -> Float64MultiArray:
 def labelled_from_msg(message: Float64MultiArray, fields: layout.Layout) -> Array:
     """The vector of a labelled array after a check of its labels and lengths."""
     found = [(dimension.label, int(dimension.size)) for dimension in message.layout.dim]
-    layout.check_layout(found, fields)
     values = np.array(message.data, dtype=np.float64)[message.layout.data_offset :]
-    layout.split(values, fields)
+    layout.check_layout(found, fields, len(values))
     return values
 
 
@@ -183,12 +183,6 @@ def finite(what: str, labels: Sequence[str], values: Sequence[float]) -> Array:
 
 def _finite(*values: float) -> bool:
     return all(math.isfinite(value) for value in values)
-
-
-def _indices(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    if sorted(names) != sorted(wanted):
-        raise ValueError(f'names are {list(names)}, expected {list(wanted)} in any order')
-    return [list(names).index(name) for name in wanted]
 
 
 def _values(field: str, values: Sequence[float], length: int) -> Sequence[float]:

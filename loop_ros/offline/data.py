@@ -7,14 +7,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from loop_ros.learning.transitions import encode
 from loop_ros.sim.task import Task
-from loop_ros.types import Batch
+from loop_ros.types import Batch, Rows
 
 
 @dataclass(frozen=True)
@@ -26,20 +27,21 @@ class OfflineData:
     starts_at_zero: Tensor  # [E], whether an episode was recorded from its first step
 
     @classmethod
-    def from_rows(cls, parts: Iterable[Any], task: Task) -> Self:
-        """From chunks of rows (`loop_ros.bags.Rows`); ValueError where there are none.
+    def from_rows(cls, parts: Iterable[Rows], task: Task) -> Self:
+        """From chunks of rows, as `BagReader.batches` gives; ValueError where there are none.
 
         An episode ends where its number changes and where a step is missing.
         """
         batches, numbers, steps, ended = [], [], [], []
         for rows in parts:
-            batches.append(rows.batch(task))
+            batches.append(encode(rows, task))
             numbers.append(rows.episode)
             steps.append(rows.step)
             ended.append(rows.terminated | rows.truncated)
         if not batches or not sum(len(part) for part in numbers):
             raise ValueError(f"no transition of task '{task.name}' in these bags")
-        number, step, end = (np.concatenate(part) for part in (numbers, steps, ended))
+        number, step = np.concatenate(numbers), np.concatenate(steps)
+        end = np.concatenate(ended)
         new = np.ones(len(number), dtype=bool)
         new[1:] = (number[1:] != number[:-1]) | (step[1:] != step[:-1] + 1) | end[:-1]
         batch = Batch(*(torch.cat(part) for part in zip(*batches, strict=True)))
@@ -102,8 +104,3 @@ class OfflineData:
         for part in self.batch:
             found.update(part.contiguous().numpy().tobytes())
         return found.hexdigest()[:16]
-
-
-def rows_of(batch: Batch, index: Tensor) -> Batch:
-    """Some of the transitions."""
-    return Batch(*(part[index] for part in batch))

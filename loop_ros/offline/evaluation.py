@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from loop_ros.agent import Agent
-from loop_ros.offline.data import OfflineData, rows_of
+from loop_ros.offline.data import OfflineData
 from loop_ros.offline.fitted_q import FittedQ
 from loop_ros.offline.model_episodes import Plans, Policy, imagined
 
@@ -159,7 +159,7 @@ class _Fitted:
     ) -> None:
         generator = torch.Generator().manual_seed(seed)
         index = torch.randperm(len(data), generator=generator)[: effort.states]
-        batch = rows_of(data.batch, index)
+        batch = data.batch.take(index)
         discount = agent.settings.sac.discount
         self._fitted = FittedQ(batch, discount, effort.members, effort.features, seed)
         self._states = torch.cat((batch.next_state, starts)).to(agent.device)

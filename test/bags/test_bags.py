@@ -18,6 +18,7 @@ from bag_files import (
     cdr,
     drive,
     labelled,
+    numbers,
     same,
     transition_bytes,
     transition_messages,
@@ -29,7 +30,8 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader
 
 from loop_ros.bags import BagReader, BagWriter, Rows
 from loop_ros.bags.episodes import Seen
-from loop_ros.layout import transition_layout, transition_values
+from loop_ros.layout import transition_layout
+from loop_ros.learning.transitions import encode
 from loop_ros.sim import registry
 from loop_ros.types import Transition
 
@@ -91,7 +93,7 @@ def test_rows_go_round(tmp_path: Path) -> None:
             bag.write_rows(part)
     found, _ = read(tmp_path / 'b')
     assert_same(found, wanted)
-    batch = rows[0].batch(TASK)
+    batch = encode(rows[0], TASK)
     first = torch.from_numpy(wanted[2].observation)
     torch.testing.assert_close(batch.state[2], TASK.encode(first).float())
     assert batch.action[2].numpy() == pytest.approx(TASK.normalize_action(wanted[2].action))
@@ -109,8 +111,8 @@ def test_a_wrong_length_is_refused(tmp_path: Path) -> None:
     'data',
     [
         transition_bytes(drive()[1], little_endian=False),
-        cdr(labelled(transition_values(drive()[1]), transition_layout(TASK), stride=1), ARRAY),
-        cdr(labelled(transition_values(drive()[1]), transition_layout(TASK), unused=3), ARRAY),
+        cdr(labelled(numbers(drive()[1]), transition_layout(TASK).fields, stride=1), ARRAY),
+        cdr(labelled(numbers(drive()[1]), transition_layout(TASK).fields, unused=3), ARRAY),
         transition_bytes(drive()[1])[:2] + b'\x01\x02' + transition_bytes(drive()[1])[4:],
         transition_bytes(drive()[1]) + b'\0\0\0',
     ],

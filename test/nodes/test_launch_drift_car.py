@@ -170,8 +170,8 @@ def test_records_a_complete_bag(launch: Launch, tmp_path: Path) -> None:
     with rosbags.AnyReader([tmp_path / 'bag']) as reader:
         found = {connection.topic: connection.msgcount for connection in reader.connections}
         transitions = [
-            conversions.layout.transition_from_values(
-                reader.deserialize(raw, connection.msgtype).data, CAR
+            conversions.layout.transition_layout(CAR).transition(
+                reader.deserialize(raw, connection.msgtype).data
             )
             for connection, _, raw in reader.messages(
                 [c for c in reader.connections if c.topic == '/transition']
