@@ -32,7 +32,7 @@ from rich.progress import track
 from torch import Tensor
 
 from loop_ros.agent import Agent
-from loop_ros.bags import BagReader
+from loop_ros.bags.reader import BagReader
 from loop_ros.bench.machine import synchronize
 from loop_ros.bench.report import Row
 from loop_ros.cli.arguments import overrides

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from loop_ros import planar
 from loop_ros.bags import summary as words
 from loop_ros.bags.cdr import JOINTS, ODOMETRY, Buffer, Decoder, Group
 from loop_ros.bags.summary import Summary
@@ -22,8 +23,6 @@ from loop_ros.sim.task import Task
 from loop_ros.types import Array
 
 LAG = 1_000_000_000  # ns by which messages of two topics may be out of step in a bag
-PLANAR = ('x', 'y', 'yaw', 'v_x', 'v_y', 'yaw_rate')
-QUATERNION_TOLERANCE = 1e-3
 
 Stamped = tuple[int, bool, Array]  # ns, whether it is a state, its numbers
 
@@ -98,7 +97,8 @@ class Pairing:
     def _observation(self, group: Group) -> Array:
         """Observations [n, O]; NaN where an orientation is none."""
         if self._task.odometry:
-            return _planar(group)[:, [PLANAR.index(x) for x in self._task.observation_labels]]
+            order = [planar.FIELDS.index(label) for label in self._task.observation_labels]
+            return _odometry(group)[:, order]
         names = group.template.names
         order = indices(names, self._task.observation_labels)
         return _interface(group, 'position')[:, order]
@@ -201,14 +201,8 @@ def _interface(group: Group, name: str) -> Array:
     return numbers
 
 
-def _planar(group: Group) -> Array:
-    """x, y, yaw, v_x, v_y, yaw_rate [n, 6]; NaN where the orientation is none."""
+def _odometry(group: Group) -> Array:
+    """Numbers [n, 6] in the order of `planar.FIELDS`; NaN where the orientation is none."""
     pose, twist = group.numbers('pose'), group.numbers('twist')
-    x, y, z, w = pose[:, 3:].T
-    with np.errstate(invalid='ignore', over='ignore'):
-        flat = 2 * np.arctan2(z, w)
-        yaw = np.arctan2(2 * (w * z + x * y), 1 - 2 * (y**2 + z**2))
-        yaw = np.where((x == 0) & (y == 0), flat, yaw)
-        sound = np.abs(np.sqrt(x**2 + y**2 + z**2 + w**2) - 1) <= QUATERNION_TOLERANCE
-    yaw = np.where(sound, yaw, np.nan)
+    yaw = planar.yaw_from_quaternion(pose[:, 3:])
     return np.stack((pose[:, 0], pose[:, 1], yaw, twist[:, 0], twist[:, 1], twist[:, 5]), axis=1)

@@ -11,11 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from loop_ros.bags import mcap_copy, sqlite_copy
 from loop_ros.bags.channel import Damage
-from loop_ros.bags.contents import Contents, information
+from loop_ros.bags.contents import Contents, information, write_metadata
 from loop_ros.bags.storage import Bag, find_bags
 from loop_ros.bags.summary import number
 
@@ -77,8 +75,7 @@ def repair(path: Path, out: Path) -> Repaired:
         if isinstance(listed, int) and listed > found.contents.messages:
             lost = number(listed - found.contents.messages, 'message')
             found.notes.append(f'{lost} that metadata.yaml counted are lost')
-        said = {'rosbag2_bagfile_information': information(storage, found.files, before)}
-        (made / 'metadata.yaml').write_text(yaml.safe_dump(said, sort_keys=False), 'utf-8')
+        write_metadata(made, information(storage, found.files, before))
         for file in made.iterdir():
             with file.open('rb') as written:
                 os.fsync(written)

@@ -33,7 +33,7 @@ SOURCES = {'random': 0, 'medium': 1, 'medium-replay': 1, 'medium-expert': 2}
 
 def run(options: argparse.Namespace) -> int:
     """What the command does."""
-    from loop_ros.bags import BagWriter  # brings the writers of bag formats with it
+    from loop_ros.bags.writer import BagWriter  # brings the writers of bag formats with it
 
     task = registry.task(options.task)
     wanted = SOURCES.get(options.kind)

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from loop_ros import checkpoint
 from loop_ros.agent import Agent
-from loop_ros.bags import BagReader
+from loop_ros.bags.reader import BagReader
 from loop_ros.cli import replay_summary, run_log
 from loop_ros.cli.arguments import overrides
 from loop_ros.cli.replay_episodes import Replayed, predicts, recordings, replay

@@ -218,7 +218,7 @@ def run(options: argparse.Namespace) -> int:
 
 def read(bags: list[Path], task: Task) -> OfflineData:
     """All transitions of bags; says what was found and what was left out."""
-    from loop_ros.bags import BagReader  # brings the readers of bag formats with it
+    from loop_ros.bags.reader import BagReader  # brings the readers of bag formats with it
 
     reader = BagReader(bags, task)
     data = OfflineData.from_rows(reader.batches(), task)

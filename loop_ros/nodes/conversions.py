@@ -17,13 +17,12 @@ from nav_msgs.msg import Odometry
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension, UInt8MultiArray
 
-from loop_ros import layout
+from loop_ros import layout, planar
 from loop_ros.sim.task import Array, Task
 from loop_ros.types import Rows, Transition
 
 ODOM_FRAME = 'odom'
 BASE_FRAME = 'base_link'
-QUATERNION_TOLERANCE = 1e-3
 NANOSECONDS = 1_000_000_000
 
 
@@ -52,8 +51,8 @@ def odometry_to_msg(
     message.header.stamp = time_to_msg(nanoseconds)
     message.pose.pose.position.x = value['x']
     message.pose.pose.position.y = value['y']
-    message.pose.pose.orientation.z = math.sin(value['yaw'] / 2)
-    message.pose.pose.orientation.w = math.cos(value['yaw'] / 2)
+    orientation = message.pose.pose.orientation
+    orientation.z, orientation.w = planar.quaternion_from_yaw(value['yaw'])
     message.twist.twist.linear.x = value['v_x']
     message.twist.twist.linear.y = value['v_y']
     message.twist.twist.angular.z = value['yaw_rate']
@@ -71,15 +70,14 @@ def odometry_from_msg(
         if found != wanted:
             raise ValueError(f"{name} is '{found}', expected '{wanted}'")
     q = message.pose.pose.orientation
-    norm = math.hypot(q.x, q.y, q.z, q.w) if _finite(q.x, q.y, q.z, q.w) else math.nan
-    if not abs(norm - 1.0) <= QUATERNION_TOLERANCE:
+    yaw = planar.yaw_from_quaternion(np.array([[q.x, q.y, q.z, q.w]])).item()
+    if math.isnan(yaw):
+        norm = math.hypot(q.x, q.y, q.z, q.w)
         raise ValueError(f'pose.orientation has the norm {norm}, expected 1')
     value = {
         'x': message.pose.pose.position.x,
         'y': message.pose.pose.position.y,
-        'yaw': math.atan2(2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y**2 + q.z**2))
-        if q.x or q.y
-        else 2 * math.atan2(q.z, q.w),
+        'yaw': yaw,
         'v_x': message.twist.twist.linear.x,
         'v_y': message.twist.twist.linear.y,
         'yaw_rate': message.twist.twist.angular.z,
@@ -179,10 +177,6 @@ def finite(what: str, labels: Sequence[str], values: Sequence[float]) -> Array:
         if not abs(value) <= layout.LARGEST:
             raise ValueError(f"{what} '{label}' is {value}")
     return np.array(values, dtype=np.float64)
-
-
-def _finite(*values: float) -> bool:
-    return all(math.isfinite(value) for value in values)
 
 
 def _values(field: str, values: Sequence[float], length: int) -> Sequence[float]:

@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Quality of service that fits what the publishers of a topic offer."""
+"""Quality of service: a subscription's, by what publishers offer, and as metadata.yaml has it."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -28,12 +28,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader
 
-from loop_ros.bags import BagReader, BagWriter, Rows
 from loop_ros.bags.episodes import Seen
+from loop_ros.bags.reader import BagReader
+from loop_ros.bags.writer import BagWriter
 from loop_ros.layout import transition_layout
 from loop_ros.learning.transitions import encode
 from loop_ros.sim import registry
-from loop_ros.types import Transition
+from loop_ros.types import Rows, Transition
 
 MODE, ZSTD = CompressionMode, CompressionFormat.ZSTD
 FORMS: dict[str, dict[str, Any]] = {

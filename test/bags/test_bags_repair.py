@@ -31,8 +31,8 @@ from mcap.reader import make_reader
 from mcap.writer import CompressionType, Writer
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader
 
-from loop_ros.bags import BagReader
 from loop_ros.bags import repair as repair_module
+from loop_ros.bags.reader import BagReader
 from loop_ros.bags.repair import repair
 from loop_ros.cli.main import main
 from ros2_standalone.bag_writer import BagWriter as Recorder

@@ -14,7 +14,7 @@ import pytest
 import tiny
 import torch
 
-from loop_ros.bags import BagReader
+from loop_ros.bags.reader import BagReader
 from loop_ros.cli import dataset
 from loop_ros.cli.main import main
 from loop_ros.offline.hdf5 import imported

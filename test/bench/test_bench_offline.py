@@ -15,7 +15,7 @@ import pytest
 import tiny
 import torch
 
-from loop_ros.bags import BagWriter
+from loop_ros.bags.writer import BagWriter
 from loop_ros.bench import offline as bench
 from loop_ros.cli.main import main
 from loop_ros.runner import run_episode

@@ -21,7 +21,7 @@ pytest.importorskip('rclpy')
 from faults import CAR, Stack, as_stored, assert_within, stored, write_profile  # noqa: E402
 from stack import Process, environment, node_command, until  # noqa: E402
 
-from loop_ros.bags import BagReader  # noqa: E402
+from loop_ros.bags.reader import BagReader  # noqa: E402
 from loop_ros.types import Transition  # noqa: E402
 
 pytestmark = pytest.mark.timeout(300)

@@ -26,7 +26,7 @@ from stack import (  # noqa: E402
 )
 from std_msgs.msg import Float64MultiArray  # noqa: E402
 
-from loop_ros.bags import BagReader
+from loop_ros.bags.reader import BagReader
 from loop_ros.nodes import conversions, qos  # noqa: E402
 from loop_ros.sim import registry  # noqa: E402
 

@@ -14,7 +14,7 @@ import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from loop_ros.bags import BagReader
+from loop_ros.bags.reader import BagReader
 from loop_ros.layout import transition_layout
 from loop_ros.sim import registry
 from loop_ros.sim.task import Task
