@@ -27,8 +27,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 
 from loop_ros.agent import Agent
@@ -40,6 +38,7 @@ from loop_ros.cli.experiment import default_profile
 from loop_ros.offline.data import OfflineData
 from loop_ros.offline.presets import ALGORITHMS
 from loop_ros.offline.training import OfflineTraining
+from loop_ros.progress import track
 from loop_ros.settings import SacSettings, Settings
 from loop_ros.sim import registry
 from loop_ros.sim.task import Task
@@ -219,10 +218,7 @@ def _rates(
 ) -> dict[str, list[float]]:
     """Updates a second in each turn, by name."""
     rates: dict[str, list[float]] = {name: [] for name in updates}
-    console = Console(stderr=True)
-    quiet = not console.is_terminal
-    turns = range(0, count, TURN)
-    for done in track(turns, label, console=console, transient=True, disable=quiet):
+    for done in track(range(0, count, TURN), label):
         size = min(TURN, count - done)
         for name, update in updates.items():
             synchronize(device)

@@ -14,6 +14,7 @@ import torch
 
 from loop_ros.agent import Agent
 from loop_ros.settings import PlannerSettings
+from loop_ros.sim.simulation import step
 from loop_ros.sim.task import Task
 from loop_ros.types import Array, Plan, Transition
 
@@ -63,7 +64,11 @@ def run_episode(
     explore: bool = False,
     on_transition: Callable[[Transition], None] = lambda transition: None,
 ) -> Episode:
-    """One episode; `on_transition` sees each step as it happens."""
+    """Drive one episode from `env.reset(seed=seed)` until it is terminated or truncated.
+
+    Its transitions have the episode number `index` and stamps that start at 0 s; `on_transition`
+    gets each as it happens. `explore`: as in `Agent.act`.
+    """
     episode = Episode(index)
     observation, _ = env.reset(seed=seed)
     agent.reset()
@@ -71,26 +76,16 @@ def run_episode(
     ended = False
     while not ended:
         plan = agent.act(observation, explore)
-        reached, reward, terminated, truncated, info = env.step(plan.action)
-        step = len(episode.rewards)
-        transition = Transition(
-            stamp=step * agent.task.control_period,
-            episode=index,
-            step=step,
-            observation=observation,
-            action=plan.action,
-            reward=float(reward),
-            cost=float(info.get('cost', 0.0)),
-            next_observation=reached,
-            terminated=terminated,
-            truncated=truncated,
-        )
+        number = len(episode.rewards)
+        stamp = number * agent.task.control_period
+        transition = step(env, observation, plan.action, index, number, stamp)
         on_transition(transition)
-        episode.observations.append(reached)
+        observation = transition.next_observation
+        episode.observations.append(observation)
         episode.plans.append(plan)
         episode.rewards.append(transition.reward)
         episode.costs.append(transition.cost)
-        observation, ended = reached, terminated or truncated
+        ended = transition.terminated or transition.truncated
     return episode
 
 

@@ -21,7 +21,8 @@ from rich.table import Table
 
 from loop_ros import checkpoint
 from loop_ros.agent import Agent
-from loop_ros.cli import evaluate, plots, run_log
+from loop_ros.cli import evaluate, plots
+from loop_ros.progress import bars
 from loop_ros.runner import Episode, cost_ahead, run_episode
 from loop_ros.settings import PlannerSettings
 from loop_ros.sim import disturbed
@@ -168,8 +169,8 @@ class Calibration:
         self.out.mkdir(parents=True, exist_ok=True)
         steps = len(self.worlds) * len(self.settings) * self.episodes
         try:
-            with run_log.progress_bar() as progress:
-                bar = progress.add_task('', total=steps, figures='')
+            with bars() as progress:
+                bar = progress.add_task('', total=steps, metrics='')
                 for disturbance in self.worlds:
                     for settings in self.settings:
                         self._add(self._condition(disturbance, settings, progress, bar))

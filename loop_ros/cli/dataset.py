@@ -16,14 +16,15 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 
 from loop_ros import checkpoint
 from loop_ros.agent import Agent
 from loop_ros.learning.replay_buffer import ReplayBuffer
+from loop_ros.progress import track
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
+from loop_ros.sim.simulation import step
 from loop_ros.sim.task import Task
 from loop_ros.types import Array, Transition
 
@@ -46,13 +47,10 @@ def run(options: argparse.Namespace) -> int:
     if total is None and options.kind in ('random', 'medium', 'medium-expert'):
         total = STEPS
     with BagWriter(options.out, task) as bag:
-        for transition in track(
-            transitions(task, options.kind, options.sources, total, options.seed, options.profile),
-            description=options.kind,
-            total=total,
-            console=Console(stderr=True),
-            transient=True,
-        ):
+        found = transitions(
+            task, options.kind, options.sources, total, options.seed, options.profile
+        )
+        for transition in track(found, options.kind, total):
             bag.write(transition)
             count += 1
     Console(stderr=True).print(f'{options.out}: {count} transitions', highlight=False)
@@ -91,30 +89,22 @@ def transitions(
 
 def driven(agent: Agent, steps: int, seed: int) -> Iterator[Transition]:
     """`steps` steps of the actor with its own noise; the last episode is cut there."""
-    task, env = agent.task, registry.make(agent.task.name)
+    env = registry.make(agent.task.name)
     generator = torch.Generator().manual_seed(seed)
     done, episode = 0, 0
     while done < steps:
         observation, _ = env.reset(seed=seed + episode)
-        ended, step = False, 0
+        ended, number = False, 0
         while not ended and done < steps:
             action = _sampled(agent, observation, generator)
-            reached, reward, terminated, truncated, info = env.step(action)
-            done += 1
-            truncated = truncated or (done == steps and not terminated)
-            yield Transition(
-                step * task.control_period,
-                episode,
-                step,
-                observation,
-                action,
-                float(reward),
-                float(info.get('cost', 0.0)),
-                reached,
-                bool(terminated),
-                bool(truncated),
-            )
-            observation, step, ended = reached, step + 1, terminated or truncated
+            stamp = number * agent.task.control_period
+            transition = step(env, observation, action, episode, number, stamp)
+            done, number = done + 1, number + 1
+            if done == steps and not transition.terminated:
+                transition = dataclasses.replace(transition, truncated=True)
+            yield transition
+            observation = transition.next_observation
+            ended = transition.terminated or transition.truncated
         episode += 1
     env.close()
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from loop_ros import checkpoint
 from loop_ros.agent import Agent
+from loop_ros.progress import track
 from loop_ros.runner import Episode, run_episode
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
@@ -45,10 +45,7 @@ def drive(agent: Agent, episodes: int, seed: int, label: str) -> list[Episode]:
     """Episodes of the agent's task; episode i starts from seed + i."""
     env = registry.make(agent.task.name)
     return [
-        run_episode(env, agent, index, seed=seed + index)
-        for index in track(
-            range(episodes), description=label, console=Console(stderr=True), transient=True
-        )
+        run_episode(env, agent, index, seed=seed + index) for index in track(range(episodes), label)
     ]
 
 

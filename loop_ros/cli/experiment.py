@@ -21,6 +21,7 @@ from loop_ros.agent import Agent
 from loop_ros.cli import evaluate, plots, run_log
 from loop_ros.cli.algorithms import ALGORITHMS
 from loop_ros.profiles import profile_names
+from loop_ros.progress import bars
 from loop_ros.runner import run_episode
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
@@ -95,14 +96,14 @@ class Experiment:
             self.learned.update(agent.update())
 
         saved = evaluated = agent.num_steps
-        with run_log.progress_bar() as progress:
-            bar = progress.add_task(self.algorithm, total=self.steps, figures='')
+        with bars() as progress:
+            bar = progress.add_task(self.algorithm, total=self.steps, metrics='')
             while agent.num_steps < self.steps:
                 index = len(self._episodes.rows)
                 episode = run_episode(env, agent, index, explore=True, on_transition=on_transition)
                 row = self._row(agent, episode.row(agent.task))
                 figures = f'return {row["return"]:.1f} cost {row["cost"]:.0f}'
-                progress.update(bar, completed=agent.num_steps, figures=figures)
+                progress.update(bar, completed=agent.num_steps, metrics=figures)
                 if agent.num_steps - saved >= SAVE_EVERY:
                     agent.save(self.out / 'checkpoint', buffer=True)
                     saved = agent.num_steps

@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import Progress
 
 import loop_ros
 from loop_ros.cli import plots, run_log
 from loop_ros.cli.algorithms import OMNISAFE
 from loop_ros.cli.experiment import EVALUATION_SEED, evaluation_episodes
+from loop_ros.progress import bars
 from loop_ros.sim import registry
 
 PYTHON_VARIABLE = 'LOOP_ROS_OMNISAFE_PYTHON'
@@ -139,8 +139,8 @@ class Training:
         self._rows = run_log.Table(self.out / 'progress.csv', [])
         self._driven: list[run_log.Row] = []
         board = run_log.tensorboard(self.out / 'tensorboard')
-        with Progress(console=Console(stderr=True)) as progress:
-            bar = progress.add_task(self.algorithm, total=total)
+        with bars() as progress:
+            bar = progress.add_task(self.algorithm, total=total, metrics='')
             for message in _messages(process):
                 if message['phase'] == 'end':
                     return message
@@ -151,8 +151,8 @@ class Training:
                 row = {'step': step, 'episode': len(self._rows.rows), **message['row']}
                 self._rows.append(row)
                 board('train', row)
-                text = f'{self.algorithm}: return {row["return"]:.1f} cost {row["cost"]:.0f}'
-                progress.update(bar, completed=step, description=text)
+                text = f'return {row["return"]:.1f} cost {row["cost"]:.0f}'
+                progress.update(bar, completed=step, metrics=text)
         return {}
 
     def _write_result(self, settings: dict[str, Any], wall_s: float) -> None:

@@ -20,10 +20,11 @@ from rich.table import Table
 from loop_ros import checkpoint
 from loop_ros.agent import Agent
 from loop_ros.bags.reader import BagReader
-from loop_ros.cli import replay_summary, run_log
+from loop_ros.cli import replay_summary
 from loop_ros.cli.arguments import overrides
 from loop_ros.cli.replay_episodes import Replayed, predicts, recordings, replay
 from loop_ros.cli.report import libraries
+from loop_ros.progress import bars
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
 
@@ -144,11 +145,11 @@ def replayed(
     reader = BagReader(bags, agent.task)
     found: list[Replayed] = []
     transitions = iter(reader)
-    with run_log.progress_bar() as progress:
-        bar = progress.add_task('replay', total=None, figures='')
+    with bars() as progress:
+        bar = progress.add_task('replay', total=None, metrics='')
         for recording in recordings(transitions, episodes, steps):
             found.append(replay(agent, recording, every, lambda: progress.advance(bar)))
-            progress.update(bar, figures=f'{len(found)} of up to {episodes} episodes')
+            progress.update(bar, metrics=f'{len(found)} of up to {episodes} episodes')
         progress.update(bar, total=progress.tasks[bar].completed)
     if not found:
         what = '; '.join(reader.summary.words().splitlines())

@@ -10,16 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
 Row = dict[str, float]
 
 
@@ -40,19 +30,6 @@ class Table:
                 writer.writeheader()
             writer.writerow({name: f'{value:.6g}' for name, value in row.items()})
         self.rows.append(row)
-
-
-def progress_bar() -> Progress:
-    """The bar of a long run; a task's `figures` stand at its end."""
-    return Progress(
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn('{task.fields[figures]}'),
-        console=Console(stderr=True),
-    )
 
 
 def tensorboard(folder: Path) -> Callable[[str, Row], None]:

@@ -27,6 +27,7 @@ from loop_ros.offline import evaluation as off_policy_evaluation
 from loop_ros.offline.data import OfflineData
 from loop_ros.offline.presets import ALGORITHMS, preset
 from loop_ros.offline.training import OfflineTraining, summary
+from loop_ros.progress import bars
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
 from loop_ros.sim.task import Task
@@ -119,11 +120,10 @@ class Training:
         return OfflineTraining(agent, data, self.seed)
 
     def _train(self, training: OfflineTraining) -> None:
-        bars = run_log.progress_bar()
-        bars.disable = processes.rank() > 0
-        with bars as progress:
+        with bars() as progress:
+            progress.disable = processes.rank() > 0
             if not training.agent.ready:
-                bar = progress.add_task('model', total=None, figures='')
+                bar = progress.add_task('model', total=None, metrics='')
 
                 def epoch() -> bool:
                     progress.advance(bar)
@@ -134,11 +134,11 @@ class Training:
                 progress.update(
                     bar,
                     total=int(model['model_epochs']),
-                    figures=f'error {model["model_error"]:.3f} of held-out episodes',
+                    metrics=f'error {model["model_error"]:.3f} of held-out episodes',
                 )
                 training.save(self.out)
             bar = progress.add_task(
-                self.algorithm, total=self.total, completed=training.updates, figures=''
+                self.algorithm, total=self.total, completed=training.updates, metrics=''
             )
             while training.updates < self.total:
                 self._log(training.updates + 1, training.update(), progress, bar)
@@ -158,12 +158,12 @@ class Training:
         self._table.append(row)
         self._board('offline', row)
         shown = f'critic loss {row["critic_loss"]:.3g}'
-        progress.update(bar, completed=step, figures=shown)
+        progress.update(bar, completed=step, metrics=shown)
 
     def _evaluate(self, training: OfflineTraining) -> None:
         agent = training.agent
-        with run_log.progress_bar() as progress:
-            bar = progress.add_task('settings tried', total=None, figures='')
+        with bars() as progress:
+            bar = progress.add_task('settings tried', total=None, metrics='')
             found = off_policy_evaluation.evaluate(
                 agent,
                 training.data,
