@@ -35,7 +35,7 @@ check: .venv-dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	. .venv/bin/activate && python -m pytest -q test/test_package.py
+	. .venv/bin/activate && python -m pytest -q test/core/test_package.py
 
 clean:
 	rm -rf .venv .venv-omnisafe build install log

@@ -56,6 +56,8 @@ setup(
             'pygame',
             'xmltodict',
         ],
+        # `colcon test` runs pytest where it finds it here.
+        'test': ['h5py', 'hypothesis', 'pytest', 'pytest-timeout', 'scipy'],
     },
     zip_safe=False,
     entry_points={

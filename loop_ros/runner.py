@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +35,7 @@ class Episode:
 
         `cost` is the environment's own, `planner_cost` the one that the planner knows.
         """
+        predicted = [plan for plan in self.plans if plan.predicted]
         reached = [task.metrics(observation) for observation in self.observations[1:]]
         return {
             'episode': self.index,
@@ -43,9 +45,9 @@ class Episode:
             **self._planner_cost(task),
             **{f'mean_{name}': float(np.mean([m[name] for m in reached])) for name in reached[0]},
             'plan_ms': 1e3 * float(np.median([plan.plan_s for plan in self.plans])),
-            'worst_cost': float(np.mean([plan.worst_cost for plan in self.plans])),
-            'safe_fraction': float(np.mean([plan.safe_fraction for plan in self.plans])),
-            'predicted_return': float(np.mean([plan.predicted_return for plan in self.plans])),
+            'worst_cost': _mean([plan.worst_cost for plan in predicted]),
+            'safe_fraction': _mean([plan.safe_fraction for plan in predicted]),
+            'predicted_return': _mean([plan.predicted_return for plan in predicted]),
             'actor_divergence': float(np.mean([plan.actor_divergence for plan in self.plans])),
         }
 
@@ -99,3 +101,8 @@ def cost_ahead(costs: Array, planner: PlannerSettings) -> Array:
     windows = np.lib.stride_tricks.sliding_window_view(costs, planner.horizon)
     found: Array = windows @ planner.discount ** np.arange(planner.horizon)
     return found
+
+
+def _mean(values: list[float]) -> float:
+    """NaN where there are none."""
+    return float(np.mean(values)) if values else math.nan

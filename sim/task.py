@@ -12,7 +12,7 @@ import gymnasium
 import numpy as np
 from torch import Tensor
 
-from loop_ros.types import Array as Array  # nodes/ still imports it from here
+from loop_ros.types import Array
 
 
 @dataclass(frozen=True)

@@ -1,47 +1,74 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What all tests share: ROS 2 kept on this machine, and out of the way of other ROS 2 systems."""
+"""What all tests share: the environment, what is skipped where it cannot run, fixtures."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
-import random
-import socket
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import hypothesis
 import pytest
+from domains import free_domain
 
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile('no deadline', deadline=None)
 hypothesis.settings.load_profile('no deadline')
 
-TREE = Path(__file__).resolve().parent.parent
-# Linux hands out ports from 32768 on to anyone; the ports of higher domains lie among them.
-DOMAINS = range(50, 102)
-_used: set[int] = set()
+HERE = Path(__file__).resolve().parent
+TREE = HERE.parent
+# What files of tests import that is not everywhere; they are skipped where it is missing.
+NEEDS = {
+    'nodes/*': ('rclpy',),
+    'nodes/test_launch_real.py': ('launch_pytest', 'launch_ros'),
+    'bench/test_soak.py': ('rclpy',),
+    'standalone/test_bag.py': ('rclpy',),
+    'standalone/test_graph_commands.py': ('rclpy',),
+    'cli/test_replay.py': ('plotly',),
+    'cli/test_report*': ('plotly',),
+    'core/test_fused_ensemble.py': ('triton',),  # 286 MB: not part of the set-up
+    'sim/test_safety_gym*': ('mujoco', 'safety_gymnasium'),
+}
 
 
-def free_domain() -> int:
-    """Return a ROS domain in which nobody on this machine was seen, another one at each call."""
-    candidates = [domain for domain in DOMAINS if domain not in _used]
-    random.Random(os.getpid() + len(_used)).shuffle(candidates)
-    for domain in candidates:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                # The port of a domain's first participant, by the DDS rule.
-                probe.bind(('127.0.0.1', 7410 + 250 * domain))
-            except OSError:
-                continue
-        _used.add(domain)
-        return domain
-    raise RuntimeError(f'no free ROS domain in {DOMAINS}: end the ROS 2 systems that run here')
+def _needs(path: Path) -> list[str]:
+    name = path.relative_to(HERE).as_posix()
+    return [part for pattern, parts in NEEDS.items() if fnmatch(name, pattern) for part in parts]
 
 
-def _set_ros_environment() -> None:
-    """Set what rclpy and its child processes read; done before any test module is imported."""
+def _is_missing(name: str) -> bool:
+    return importlib.util.find_spec(name) is None
+
+
+class Skipped(pytest.Module):
+    """A file that is not imported, for it would fail."""
+
+    def collect(self) -> list[pytest.Item]:
+        missing = ', '.join(filter(_is_missing, _needs(self.path)))
+        pytest.skip(f'{self.path.relative_to(HERE)} needs {missing}')
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> Skipped | None:
+    if any(map(_is_missing, _needs(module_path))):
+        return Skipped.from_parent(parent, path=module_path)
+    return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark with `ros` what needs ROS 2 as a whole file, and skip single tests with that mark."""
+    for item in items:
+        if 'rclpy' in _needs(item.path):
+            item.add_marker('ros')
+        elif item.get_closest_marker('ros') and _is_missing('rclpy'):
+            item.add_marker(pytest.mark.skip('needs rclpy'))
+
+
+def _set_environment() -> None:
+    """Set what rclpy, torch and child processes read; done before any test module is imported."""
     prefixes = [prefix for prefix in os.environ.get('AMENT_PREFIX_PATH', '').split(':') if prefix]
     if sys.prefix not in prefixes:
         prefixes.insert(0, sys.prefix)
@@ -52,9 +79,14 @@ def _set_ros_environment() -> None:
         os.environ['RMW_IMPLEMENTATION'] = 'rmw_fastrtps_cpp'
     # Two cores are shared by several processes in the tests that start nodes.
     os.environ.setdefault('OMP_NUM_THREADS', '1')
+    if not _is_missing('triton'):
+        import torch
+
+        if not torch.cuda.is_available():
+            os.environ['TRITON_INTERPRET'] = '1'  # read when triton is imported
 
 
-_set_ros_environment()
+_set_environment()
 
 
 @pytest.fixture
@@ -74,6 +106,6 @@ def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint for tests of nodes."""
-    from stack import make_checkpoint  # brings rclpy with it, which not every test has
+    from stack import make_checkpoint  # brings torch with it, after the environment is set
 
     return make_checkpoint(tmp_path_factory.mktemp('weights') / 'c')

@@ -34,7 +34,6 @@ Mask = NDArray[np.bool_]
 Share = tuple[float | None, float | None, float | None]
 CONFIDENCE = 1.96  # standard deviations: 95 %
 ROUNDING = 1e-4  # of a cost that was added up in float32
-UNSOUND = 1e6  # a prediction above is a rollout that left the numbers
 
 
 class Windows(NamedTuple):
@@ -122,9 +121,9 @@ def figures(found: Windows, d0: float, horizon: int) -> Row:
 
 def _reliability(found: Windows) -> list[Row]:
     """Mean predicted and realised cost of the windows in bins (k-1, k] of the prediction."""
-    bins = np.ceil(found.predicted - ROUNDING).astype(int)
+    bins = np.ceil(found.predicted - ROUNDING)
     rows = []
-    for k in np.unique(bins[found.predicted < UNSOUND]):
+    for k in np.unique(bins[np.isfinite(bins)]):  # inf: a rollout that diverged
         inside = bins == k
         rows.append(
             {

@@ -12,10 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from loop_ros.agent import Agent
-from loop_ros.control.one_step import foretell
-from loop_ros.planning.rollout import WORTHLESS
+from loop_ros.control.step_prediction import predict_steps
 from loop_ros.runner import cost_ahead
-from loop_ros.types import Array, Plan, Transition
+from loop_ros.types import Array, Transition
 
 Flags = NDArray[np.bool_]
 
@@ -107,9 +106,9 @@ def replay(
                 agent.planner.skip(every - 1)
             plan = agent.act(transition.observation)
             planned[row] = plan.action
-            if _diverged(plan):
+            if plan.diverged:
                 diverged += 1
-            elif predicts(agent):
+            elif plan.predicted:
                 figures[row] = plan.predicted_return, plan.worst_cost, plan.safe_fraction
         on_step()
     recorded = np.array([t.action for t in transitions])
@@ -147,10 +146,10 @@ def model_errors(agent: Agent, transitions: list[Transition]) -> tuple[Array, Ar
     if not predicts(agent):
         return np.full(len(transitions), np.nan), np.full(len(transitions), np.nan)
     rows = [(t.observation, t.action, t.next_observation) for t in transitions]
-    said = foretell(agent, *(np.array(part) for part in zip(*rows, strict=True)))
+    found = predict_steps(agent, *(np.array(part) for part in zip(*rows, strict=True)))
     scale = agent.ensemble.inputs.std[: agent.task.state_dim]
-    error = (said.state.mean(dim=0) - said.reached) / scale
-    spread = said.state.std(dim=0, correction=0) / scale
+    error = (found.predicted.mean(dim=0) - found.next_state) / scale
+    spread = found.predicted.std(dim=0, correction=0) / scale
     rms = [part.square().mean(dim=-1).sqrt().double().cpu().numpy() for part in (error, spread)]
     return rms[0], rms[1]
 
@@ -164,8 +163,3 @@ def _cost_ahead(agent: Agent, transitions: list[Transition]) -> Array:
     else:
         costs = np.concatenate((costs, np.zeros(planner.horizon - 1)))
     return cost_ahead(costs, planner)
-
-
-def _diverged(plan: Plan) -> bool:
-    """Whether the models left the numbers, in which case a plan's figures are no predictions."""
-    return plan.worst_cost >= -WORTHLESS or plan.predicted_return <= WORTHLESS

@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Why the last command was chosen, in words; knows no ROS."""
+"""Why the last command was chosen, in words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def explain(command: Command, settings: PlannerSettings, task: Task) -> str:
     lines = [f'level {level}, {NAMES[level]}: {reason}', f'executed: {_named(action, task)}']
     if plan is None:
         return '\n'.join([*lines, 'there is no plan behind it'])
-    if not plan.iterations:
+    if not plan.predicted or plan.runner_up is None:
         return '\n'.join([*lines, f'nothing was compared (algorithm {settings.algorithm})'])
     lines[1] += (
         f'; predicted return {plan.predicted_return:.4g}, the models differ by '

@@ -8,7 +8,6 @@ import contextlib
 import time
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
 from rclpy.duration import Duration
 from rosgraph_msgs.msg import Clock
@@ -22,7 +21,7 @@ from loop_ros.nodes.managed import ManagedNode, StartError
 from loop_ros.sim.camera import open_environment
 from loop_ros.sim.run_statistics import RunStatistics
 from loop_ros.sim.simulation import Simulation, planner_cost
-from loop_ros.sim.task import Array
+from loop_ros.types import Array
 
 REPEAT_PERIOD = 0.2  # s; the state goes out again while a command is awaited
 START_GRACE = 10.0  # s that the other nodes may take to come up before a warning
@@ -61,9 +60,6 @@ class BridgeNode(ManagedNode):
         # Relative, so that two stacks in two namespaces each have a clock; nodes that use
         # simulated time in a namespace need the remapping /clock:=clock (see launch/).
         self.clock_publisher = self.advertise(Clock, 'clock', qos.CLOCK)
-        self.diagnostics_publisher = self.advertise(
-            DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS
-        )
         reset = self.create_service(Trigger, '~/reset', self._on_reset)
         self.opened.callback(self.destroy_service, reset)
         self.get_logger().info(
@@ -78,10 +74,10 @@ class BridgeNode(ManagedNode):
         self.answer: Array | None = None  # to the state that is out
         self.newest = self.safe_command
         self.connected = self.due = False
-        self.command_topic = self.listen(
+        self.command_topic = self.subscribe(
             JointState, 'command', self._on_command, qos.COMMAND
         ).topic_name
-        self.listen(Float64MultiArray, 'planner/telemetry', self._on_telemetry, qos.TELEMETRY)
+        self.subscribe(Float64MultiArray, 'planner/telemetry', self._on_telemetry, qos.TELEMETRY)
         if self.parameters.speed > 0:
             self.every(self.task.control_period / self.parameters.speed, self._tick)
         self.every(REPEAT_PERIOD / 2, self._watch)
@@ -226,8 +222,4 @@ class BridgeNode(ManagedNode):
             'refused commands': self.refused,
             'steps without command': self.timeouts,
         }
-        name = f'{self.get_fully_qualified_name()}: simulation'
-        stamp = int(self.get_clock().now().nanoseconds)
-        self.diagnostics_publisher.publish(
-            views.diagnostics_to_msg(name, self.task.name, level, text, values, stamp)
-        )
+        self.publish_diagnostics('simulation', self.task.name, level, text, values)

@@ -18,8 +18,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension, UInt8MultiArray
 
 from loop_ros import layout, planar
-from loop_ros.sim.task import Array, Task
-from loop_ros.types import Rows, Transition
+from loop_ros.sim.task import Task
+from loop_ros.types import Array, Rows, Transition
 
 ODOM_FRAME = 'odom'
 BASE_FRAME = 'base_link'

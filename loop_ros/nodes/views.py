@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point, PoseStamped
 from nav_msgs.msg import Path
 from visualization_msgs.msg import Marker, MarkerArray
@@ -54,15 +54,6 @@ def markers_to_msg(
     caption.text = text
     caption.pose.position.x, caption.pose.position.y = poses[-1, :2].tolist()
     return MarkerArray(markers=[line, caption])
-
-
-def diagnostics_to_msg(
-    name: str, hardware: str, level: bytes, text: str, values: dict[str, Any], nanoseconds: int
-) -> DiagnosticArray:
-    """One status; `name` reads '/planner: planning'."""
-    message = DiagnosticArray(status=[status_to_msg(name, hardware, level, text, values)])
-    message.header.stamp = time_to_msg(nanoseconds)
-    return message
 
 
 def status_to_msg(

@@ -53,7 +53,7 @@ class WeightsInbox:
 
     def _listen(self) -> None:
         self._missed = False
-        self._subscription = self._node.listen(
+        self._subscription = self._node.subscribe(
             UInt8MultiArray, 'weights', self._on_message, qos.WEIGHTS
         )
 
@@ -75,7 +75,7 @@ class WeightsInbox:
         if reason := objection(publishers, self._allowed):
             self._complain(publishers, reason)
         else:
-            self._node.leave(self._subscription)
+            self._node.unsubscribe(self._subscription)
             self._listen()
 
     def _complain(self, publishers: Sequence[str], reason: str) -> None:

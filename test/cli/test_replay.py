@@ -22,7 +22,6 @@ from loop_ros.runner import run_episode
 from loop_ros.sim import registry
 from loop_ros.types import Transition
 
-pytest.importorskip('plotly')
 EPISODES, STEPS = 2, 30
 
 

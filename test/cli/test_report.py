@@ -17,7 +17,6 @@ from made_up_runs import RETURNS, write_csv, write_run
 from loop_ros.cli.main import main
 from loop_ros.cli.report import published, statistics
 
-pytest.importorskip('plotly')
 TREE = Path(__file__).resolve().parents[2]
 
 

@@ -10,11 +10,8 @@ import numpy as np
 import pytest
 from made_up_runs import write_run
 
-from loop_ros.cli.report import published, statistics, tables
+from loop_ros.cli.report import figures, kinds, published, statistics, tables
 from loop_ros.cli.report.groups import group
-
-pytest.importorskip('plotly')
-from loop_ros.cli.report import figures, kinds
 
 
 def test_interquartile_mean_worked_by_hand() -> None:

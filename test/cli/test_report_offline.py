@@ -13,8 +13,6 @@ from made_up_runs import write_offline, write_run
 
 from loop_ros.cli.main import main
 
-pytest.importorskip('plotly')
-
 
 def report(*folders: Path, out: Path) -> tuple[str, Page]:
     assert main(['report', *map(str, folders), '--out', str(out)]) == 0

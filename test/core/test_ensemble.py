@@ -62,7 +62,7 @@ def expand(ensemble: Ensemble, batch: Batch) -> tuple[Tensor, Tensor]:
     return batch.state.expand(models, -1, -1), batch.action.expand(models, -1, -1)
 
 
-def test_it_recovers_a_linear_map(trained: tuple[Ensemble, Any]) -> None:
+def test_an_ensemble_recovers_a_linear_map(trained: tuple[Ensemble, Any]) -> None:
     ensemble, _ = trained
     fresh = linear_data(500, seed=9)
     with torch.no_grad():
@@ -77,7 +77,7 @@ def test_it_recovers_a_linear_map(trained: tuple[Ensemble, Any]) -> None:
         assert ((predicted.cost[k] > 0.5).float() == fresh.cost)[sure].float().mean() > 0.98
 
 
-def test_it_recovers_the_noise_of_each_dimension(trained: tuple[Ensemble, Any]) -> None:
+def test_an_ensemble_recovers_the_noise_of_each_dimension(trained: tuple[Ensemble, Any]) -> None:
     """Sampled predictions scatter round their means as the data do, within 20%."""
     ensemble, _ = trained
     where = expand(ensemble, linear_data(4000, seed=9))

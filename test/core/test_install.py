@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -77,7 +78,7 @@ def check_share(prefix: Path) -> None:
 
 
 @pytest.mark.parametrize('options', [(), ('--symlink-install',)], ids=['plain', 'symlink'])
-def test_colcon_build(copy: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_colcon_build_and_test(copy: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
     pytest.importorskip('colcon_ros')
     colcon = Path(sys.executable).with_name('colcon')
     run(colcon, 'build', *options, '--event-handlers', 'console_direct+', cwd=tmp_path)
@@ -91,6 +92,10 @@ def test_colcon_build(copy: Path, tmp_path: Path, options: tuple[str, ...]) -> N
     check_probe(output, copy if options else prefix)
     script = '. install/setup.bash && exec "$0" --help'
     assert 'experiment' in run('bash', '-c', script, prefix / 'lib/loop_ros/loop-ros', cwd=tmp_path)
+    one_file = ('--pytest-args', 'test/core/test_settings.py')
+    run(colcon, 'test', '--packages-select', 'loop_ros', *one_file, cwd=tmp_path)
+    result = run(colcon, 'test-result', '--all', cwd=tmp_path)
+    assert re.search(r'Summary: [1-9]\d* tests, 0 errors, 0 failures', result), result
 
 
 @pytest.mark.parametrize('options', [(), ('--editable',)], ids=['plain', 'editable'])

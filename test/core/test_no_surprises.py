@@ -5,11 +5,17 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from source_tree import sources
+
+from loop_ros import plain_yaml
+from ros2_standalone import launch_file
+from ros2_standalone.errors import LaunchFileError
 
 SHIPPED = ('loop_ros/*.py', 'sim/*.py', 'bench/*.py', 'launch/*.py', 'standalone/*.py', 'setup.py')
 MODULES = {'pickle', 'cPickle', 'dill', 'cloudpickle', 'joblib', 'marshal', 'shelve', 'code'}
@@ -92,7 +98,7 @@ def test_nothing_that_is_read_is_run(path: Path) -> None:
         'yaml.full_load(text)',
     ],
 )
-def test_it_would_be_found(code: str) -> None:
+def test_the_harmful_is_found(code: str) -> None:
     assert list(findings(code))
 
 
@@ -111,9 +117,21 @@ def test_the_harmless_is_not_found(code: str) -> None:
     assert not list(findings(code))
 
 
-def test_loaders_of_yaml_are_safe() -> None:
-    """The two names above stand for what they say."""
-    plain = next(path for path in sources('loop_ros/*.py') if path.name == 'plain_yaml.py')
-    assert "loader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)" in plain.read_text()
-    launch = next(path for path in sources('standalone/*.py') if path.name == 'launch_file.py')
-    assert 'class _Loader(yaml.SafeLoader)' in launch.read_text()
+def load_plain(file: Path) -> Any:
+    return plain_yaml.load(file.read_text())
+
+
+def load_without_libyaml(file: Path) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(yaml, 'CSafeLoader', raising=False)
+        return load_plain(file)
+
+
+@pytest.mark.parametrize('load', [load_plain, load_without_libyaml, launch_file.load])
+def test_yaml_makes_no_objects(load: Callable[[Path], Any], tmp_path: Path) -> None:
+    """The loaders with names of their own are safe too."""
+    file = tmp_path / 'file.yaml'
+    file.write_text(f'launch: !!python/object/apply:os.mkdir [{tmp_path}/made]')
+    with pytest.raises((ValueError, LaunchFileError), match='python/object/apply'):
+        load(file)
+    assert not (tmp_path / 'made').exists()

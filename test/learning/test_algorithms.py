@@ -51,7 +51,7 @@ def _one_episode_of_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize('algorithm', ALGORITHMS)
-def test_it_runs_from_the_command_line(algorithm: str, tmp_path: Path) -> None:
+def test_every_algorithm_runs_from_the_command_line(algorithm: str, tmp_path: Path) -> None:
     result = run(tmp_path / 'out', algorithm)
     assert (result['algorithm'], result['steps']) == (algorithm, 300)
     assert np.isfinite(result['mean_return'])
@@ -65,7 +65,7 @@ def test_it_runs_from_the_command_line(algorithm: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize('algorithm', ALGORITHMS)
-def test_it_changes_the_networks_that_it_trains(algorithm: str) -> None:
+def test_an_algorithm_changes_the_networks_that_it_trains(algorithm: str) -> None:
     agent = Agent(tiny.TASK, settings(algorithm))
     before = tensors(agent)
     reports = tiny.learn(agent, EXPERIENCE[:70])

@@ -46,7 +46,7 @@ def numbers(batch: Batch) -> list[int]:
     capacity=st.integers(1, 40),
     operations=st.lists(st.integers(-50, 90), max_size=12),
 )
-def test_it_keeps_the_newest(capacity: int, operations: list[int]) -> None:
+def test_a_replay_buffer_keeps_the_newest(capacity: int, operations: list[int]) -> None:
     buffer, model = ReplayBuffer(capacity, 3, 2), deque[int](maxlen=capacity)
     added = 0
     for operation in operations:
@@ -65,7 +65,7 @@ def test_it_keeps_the_newest(capacity: int, operations: list[int]) -> None:
         assert buffer.tensors()['rows'][:, 0].tolist() == list(model), 'oldest first'
 
 
-def test_it_grows_past_its_first_allocation() -> None:
+def test_a_replay_buffer_grows_past_its_first_allocation() -> None:
     buffer = ReplayBuffer(100_000, 3, 2)
     for start in range(0, 3000, 7):
         buffer.add(numbered(start, 7))

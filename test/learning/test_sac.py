@@ -225,7 +225,7 @@ def pendulum_return(actor: Actor, episodes: int) -> float:
 
 
 @pytest.mark.timeout(300)  # 20 s alone on a core, a minute beside others
-def test_it_solves_pendulum() -> None:
+def test_sac_solves_pendulum() -> None:
     """Random actions get about -1,200; four seeds got -174 to -177 with these settings.
 
     The worst of the ten starts hangs down and costs -340 even when swung up at once; one start

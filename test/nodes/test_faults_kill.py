@@ -10,12 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-
-pytest.importorskip('rclpy')
-
-from conftest import free_domain  # noqa: E402
-from faults import CAR, Stack, stored  # noqa: E402
-from stack import until  # noqa: E402
+from domains import free_domain
+from faults import CAR, Stack, stored
+from stack import until
 
 pytestmark = pytest.mark.timeout(300)
 NODES = ('bridge', 'planner', 'learner')

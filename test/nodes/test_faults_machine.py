@@ -15,14 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from faults import CAR, Stack, as_stored, assert_within, stored, write_profile
+from stack import Process, environment, node_command, until
 
-pytest.importorskip('rclpy')
-
-from faults import CAR, Stack, as_stored, assert_within, stored, write_profile  # noqa: E402
-from stack import Process, environment, node_command, until  # noqa: E402
-
-from loop_ros.bags.reader import BagReader  # noqa: E402
-from loop_ros.types import Transition  # noqa: E402
+from loop_ros.bags.reader import BagReader
+from loop_ros.types import Transition
 
 pytestmark = pytest.mark.timeout(300)
 OUTAGE = 10.0  # s

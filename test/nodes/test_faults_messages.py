@@ -8,22 +8,19 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import flood
 import numpy as np
 import pytest
+from faults import Stack, as_stored, assert_safe, assert_within, resident, stored
+from planner_robot import CAR, PERIOD, Robot, running
+from rcl_interfaces.msg import Parameter, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from rosgraph_msgs.msg import Clock
+from stack import Process, until
 
-pytest.importorskip('rclpy')
-
-import flood  # noqa: E402
-from faults import Stack, as_stored, assert_safe, assert_within, resident, stored  # noqa: E402
-from planner_robot import CAR, PERIOD, Robot, running  # noqa: E402
-from rcl_interfaces.msg import Parameter, ParameterValue  # noqa: E402
-from rcl_interfaces.srv import SetParameters  # noqa: E402
-from rosgraph_msgs.msg import Clock  # noqa: E402
-from stack import Process, until  # noqa: E402
-
-from loop_ros.control.learn_worker import LARGEST_BACKLOG, LearnWorker  # noqa: E402
-from loop_ros.control.supervisor import PLAN, STOP  # noqa: E402
-from loop_ros.nodes import conversions, qos  # noqa: E402
+from loop_ros.control.learn_worker import LARGEST_BACKLOG, LearnWorker
+from loop_ros.control.supervisor import PLAN, STOP
+from loop_ros.nodes import conversions, qos
 
 MEBIBYTE = 1 << 20
 NODES = ('bridge', 'planner', 'learner')

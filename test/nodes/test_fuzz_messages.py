@@ -10,21 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builtin_interfaces.msg import Time
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-pytest.importorskip('rclpy')
-
-from builtin_interfaces.msg import Time  # noqa: E402
-from nav_msgs.msg import Odometry  # noqa: E402
-from planner_robot import OBSERVATION, start  # noqa: E402
-from sensor_msgs.msg import JointState  # noqa: E402
-from stack import make_checkpoint, until  # noqa: E402
-from std_msgs.msg import Float64MultiArray, MultiArrayDimension  # noqa: E402
+from nav_msgs.msg import Odometry
+from planner_robot import OBSERVATION, start
+from sensor_msgs.msg import JointState
+from stack import make_checkpoint, until
+from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 
 from loop_ros import layout
-from loop_ros.nodes import conversions, views  # noqa: E402
-from loop_ros.sim import registry  # noqa: E402
+from loop_ros.nodes import conversions, views
+from loop_ros.sim import registry
 
 CAR = registry.task('drift_car')
 LIMIT = layout.LARGEST
@@ -58,7 +55,7 @@ def test_odometry(data: st.DataObject) -> None:
     try:
         usable(conversions.odometry_from_msg(message, CAR), 6)
     except ValueError as error:
-        assert any(word in str(error) for word in ('frame_id', 'orientation', 'odometry'))  # noqa: PT017
+        assert any(word in str(error) for word in ('frame_id', 'orientation', 'odometry'))
 
 
 @enough

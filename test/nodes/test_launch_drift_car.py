@@ -9,26 +9,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip('rclpy')
-
-from rcl_interfaces.msg import Parameter, ParameterValue  # noqa: E402
-from rcl_interfaces.srv import SetParameters  # noqa: E402
-from rosgraph_msgs.msg import Clock  # noqa: E402
-from stack import (  # noqa: E402
-    ROS2,
-    Ears,
-    Process,
-    both_ros2,
-    environment,
-    make_prefix,
-    until,
-)
-from std_msgs.msg import Float64MultiArray  # noqa: E402
+from ears import Ears
+from rcl_interfaces.msg import Parameter, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from rosbags.highlevel import AnyReader
+from rosgraph_msgs.msg import Clock
+from stack import ROS2, Process, both_ros2, environment, make_prefix, until
+from std_msgs.msg import Float64MultiArray
 
 from loop_ros.bags.reader import BagReader
-from loop_ros.nodes import conversions, qos  # noqa: E402
-from loop_ros.sim import registry  # noqa: E402
+from loop_ros.nodes import conversions, qos
+from loop_ros.sim import registry
 
 CAR = registry.task('drift_car')
 ARGUMENTS = (
@@ -164,10 +155,9 @@ def test_realtime(launch: Launch) -> None:
 
 
 def test_records_a_complete_bag(launch: Launch, tmp_path: Path) -> None:
-    rosbags = pytest.importorskip('rosbags.highlevel')
     process = launch('standalone', record='bag', train='false', speed=0, duration=8)
     assert process.wait(60.0) == 0, process.output
-    with rosbags.AnyReader([tmp_path / 'bag']) as reader:
+    with AnyReader([tmp_path / 'bag']) as reader:
         found = {connection.topic: connection.msgcount for connection in reader.connections}
         transitions = [
             conversions.layout.transition_layout(CAR).transition(

@@ -8,18 +8,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import launch
+import launch_pytest
 import pytest
+from launch.actions import IncludeLaunchDescription, RegisterEventHandler
+from launch.event_handlers import OnProcessExit, OnProcessIO
+from launch.launch_description_sources import AnyLaunchDescriptionSource
+from stack import environment, make_checkpoint, make_prefix
 
-launch_pytest = pytest.importorskip('launch_pytest')
 if pytest.version_tuple >= (8, 4):
     pytest.skip('launch_pytest of Jazzy needs pytest below 8.4', allow_module_level=True)
-launch = pytest.importorskip('launch')
-pytest.importorskip('launch_ros')
-
-from launch.actions import IncludeLaunchDescription, RegisterEventHandler  # noqa: E402
-from launch.event_handlers import OnProcessExit, OnProcessIO  # noqa: E402
-from launch.launch_description_sources import AnyLaunchDescriptionSource  # noqa: E402
-from stack import environment, make_checkpoint, make_prefix  # noqa: E402
 
 TEXT: list[str] = []
 CODES: dict[str, int] = {}

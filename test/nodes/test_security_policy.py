@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip('rclpy')
-
-from stack import Ears, Process, environment, node_command, until  # noqa: E402
+from ears import Ears
+from stack import Process, environment, node_command, until
 
 POLICY = Path(__file__).resolve().parents[2] / 'config/security/loop_ros.policy.xml'
 NODES = ('planner', 'learner', 'bridge')

@@ -172,7 +172,7 @@ def step(optimizer: torch.optim.Optimizer, loss: Any) -> None:
 
 
 @pytest.mark.parametrize('weights', ['exp', 'binary'])
-def test_it_imitates_the_better_half_of_fixed_data(weights: str) -> None:
+def test_crr_imitates_the_better_half_of_fixed_data(weights: str) -> None:
     """Actions at random, the best of them 0.5 and -0.5; imitation alone would say 0."""
     crr = make({'learning_rate': 3e-3, 'discount': 0.0}, weights=weights, beta=0.1)
     generator = torch.Generator().manual_seed(0)

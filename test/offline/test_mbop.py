@@ -53,7 +53,7 @@ def test_updates_are_those_of_the_losses() -> None:
             torch.testing.assert_close(p.detach(), q.detach(), rtol=1e-3, atol=2e-5)
 
 
-def test_it_says_that_it_needs_whole_episodes() -> None:
+def test_mbop_says_that_it_needs_whole_episodes() -> None:
     with pytest.raises(ValueError, match='train-offline'):
         make().update(random_batch(8, 0))
 

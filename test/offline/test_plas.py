@@ -167,7 +167,7 @@ def test_act_is_the_mean_for_any_shape() -> None:
         torch.testing.assert_close(actor.act(states, noise), expected)
 
 
-def test_it_does_the_best_of_the_data_and_invents_nothing() -> None:
+def test_plas_does_the_best_of_the_data_and_invents_nothing() -> None:
     """A bandit worth its actions, which the data hold up to 0.6.
 
     Imitation would say 0 on the average, the best action of a critic alone 1.

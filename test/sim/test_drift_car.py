@@ -34,7 +34,7 @@ def observation(
     return np.array([radius * math.cos(angle), radius * math.sin(angle), yaw, v_x, v_y, yaw_rate])
 
 
-def test_it_is_a_gymnasium_environment() -> None:
+def test_the_drift_car_is_a_gymnasium_environment() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         # Positions and speeds have no bound that a checker would like.

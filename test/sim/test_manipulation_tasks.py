@@ -51,7 +51,7 @@ def drive(env: Any, actions: Array, seed: int) -> list[Any]:
 
 
 @both
-def test_it_is_a_gymnasium_environment(name: str) -> None:
+def test_each_task_is_a_gymnasium_environment(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         # Positions and speeds have no bound that a checker would like.

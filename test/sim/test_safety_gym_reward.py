@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from pathlib import Path
 
@@ -17,10 +16,6 @@ from loop_ros.bags.reader import BagReader
 from loop_ros.sim import registry, safety_gym_tasks
 from loop_ros.sim.task import Task
 from loop_ros.types import Transition
-
-pytest.importorskip('mujoco')
-if not importlib.util.find_spec('safety_gymnasium'):
-    pytest.skip('safety-gymnasium is not installed', allow_module_level=True)
 
 GOAL = safety_gym_tasks.GOAL
 

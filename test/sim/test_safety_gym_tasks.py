@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import math
 import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
 
+import mujoco
 import numpy as np
 import pytest
 import torch
@@ -20,10 +20,6 @@ from hypothesis import strategies as st
 
 from loop_ros.sim import registry, safety_gym_tasks
 from loop_ros.sim.safety_gym_compat import make_world
-
-mujoco = pytest.importorskip('mujoco')
-if not importlib.util.find_spec('safety_gymnasium'):
-    pytest.skip('safety-gymnasium is not installed', allow_module_level=True)
 
 ROBOTS = ('Point', 'Car')
 GOAL, DISTANCE = safety_gym_tasks.GOAL, 26

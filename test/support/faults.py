@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
+from ears import Ears
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
-from stack import Ears, Process, node_command, until
+from stack import Process, node_command, until
 from std_msgs.msg import Float64MultiArray
 
 from loop_ros.agent import Agent

@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One of the processes of test_offline_processes.py; torchrun starts it several times."""
+"""One of the processes of test_processes.py; torchrun starts it several times."""
 
 from __future__ import annotations
 

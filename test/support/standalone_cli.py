@@ -15,10 +15,9 @@ from pathlib import Path
 
 import pytest
 
-TREE = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(TREE / 'standalone'))
+from ros2_standalone.discovery import announce_often
 
-from ros2_standalone.discovery import announce_often  # noqa: E402
+TREE = Path(__file__).resolve().parents[2]
 
 announce_often()  # the nodes of the tests too
 COMMAND = [sys.executable, '-m', 'ros2_standalone']

@@ -10,20 +10,17 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from ears import Ears
+from lifecycle_msgs.srv import ChangeState
+from planner_robot import CAR, OBSERVATION, PERIOD, Robot, module_planner, start
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import JointState
+from stack import Process, until
 
-pytest.importorskip('rclpy')
-
-from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
-from lifecycle_msgs.srv import ChangeState  # noqa: E402
-from planner_robot import CAR, OBSERVATION, PERIOD, Robot, module_planner, start  # noqa: E402
-from rclpy.qos import QoSProfile  # noqa: E402
-from sensor_msgs.msg import JointState  # noqa: E402
-from stack import Ears, Process, until  # noqa: E402
-
-from loop_ros.agent import Agent  # noqa: E402
-from loop_ros.control.supervisor import HOLD, PLAN, SHIFTED, STOP  # noqa: E402
-from loop_ros.nodes import conversions, qos  # noqa: E402
+from loop_ros.agent import Agent
+from loop_ros.control.supervisor import HOLD, PLAN, SHIFTED, STOP
+from loop_ros.nodes import conversions, qos
 
 RATES = np.array([4.0, 0.5])  # m/s^2, rad/s
 

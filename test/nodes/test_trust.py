@@ -8,21 +8,18 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
+from ears import Ears
+from nav_msgs.msg import Odometry
+from planner_robot import CAR, FAST, OBSERVATION, PERIOD, Robot, module_planner
+from sensor_msgs.msg import JointState
+from stack import Process, node_command, until
+from std_msgs.msg import Float64MultiArray
+from std_srvs.srv import Trigger
 
-pytest.importorskip('rclpy')
-
-from nav_msgs.msg import Odometry  # noqa: E402
-from planner_robot import CAR, FAST, OBSERVATION, PERIOD, Robot, module_planner  # noqa: E402
-from sensor_msgs.msg import JointState  # noqa: E402
-from stack import Ears, Process, node_command, until  # noqa: E402
-from std_msgs.msg import Float64MultiArray  # noqa: E402
-from std_srvs.srv import Trigger  # noqa: E402
-
-from loop_ros.agent import Agent  # noqa: E402
-from loop_ros.control import shadow  # noqa: E402
-from loop_ros.nodes import conversions, qos  # noqa: E402
+from loop_ros.agent import Agent
+from loop_ros.control import shadow
+from loop_ros.nodes import conversions, qos
 
 lockstep = module_planner(trial_steps=20)
 
@@ -40,7 +37,7 @@ def stamp_of(message: JointState) -> int:
     return conversions.time_from_msg(message.header.stamp)
 
 
-def test_it_says_why_the_last_action_was_chosen(lockstep: tuple[Process, Robot]) -> None:
+def test_explain_says_why_the_last_action_was_chosen(lockstep: tuple[Process, Robot]) -> None:
     _, robot = lockstep
     answer = robot.call(Trigger, '/planner/explain', Trigger.Request())
     if not robot.commands:

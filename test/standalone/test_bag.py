@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import time
 from collections.abc import Iterator
@@ -13,10 +12,12 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import free_domain
+from domains import free_domain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
+from rosbags.rosbag2 import Reader
+from rosbags.typesys import Stores, get_typestore
 from standalone_cli import (
     interrupt,
     read_until,
@@ -26,14 +27,9 @@ from standalone_cli import (
     wait_until,
 )
 
-pytest.importorskip('rclpy')
-
-from rosbags.rosbag2 import Reader  # noqa: E402
-from rosbags.typesys import Stores, get_typestore  # noqa: E402
-
-from ros2_standalone.bag_reader import open_bag  # noqa: E402
-from ros2_standalone.bag_writer import BagWriter  # noqa: E402
-from ros2_standalone.durable_mcap import DurableMcap  # noqa: E402
+from ros2_standalone.bag_reader import open_bag
+from ros2_standalone.bag_writer import BagWriter
+from ros2_standalone.durable_mcap import DurableMcap
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 STRING = 'std_msgs/msg/String'
@@ -232,10 +228,10 @@ def test_large_messages_are_written_without_waiting(tmp_path: Path) -> None:
 
 
 def test_a_file_is_never_overwritten(tmp_path: Path) -> None:
-    (tmp_path / 'x.mcap').touch()
-    with contextlib.suppress(FileExistsError):
+    (tmp_path / 'x.mcap').write_bytes(b'kept')
+    with pytest.raises(FileExistsError):
         DurableMcap(tmp_path / 'x.mcap', 'test')
-        raise AssertionError('it was overwritten')
+    assert (tmp_path / 'x.mcap').read_bytes() == b'kept'
 
 
 def test_recorder_ends_on_sigterm(tmp_path: Path) -> None:

@@ -8,14 +8,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pytest
+from planner_robot import Robot, start
+from stack import Process, node_command, until
 
-pytest.importorskip('rclpy')
-
-from planner_robot import Robot, start  # noqa: E402
-from stack import Process, node_command, until  # noqa: E402
-
-from loop_ros.nodes import conversions  # noqa: E402
+from loop_ros.nodes import conversions
 
 
 def test_realtime_holds_the_period(ros_domain: int, checkpoint: Path, tmp_path: Path) -> None:

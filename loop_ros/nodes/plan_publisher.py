@@ -1,31 +1,30 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the planner says: commands, telemetry, pictures of the plan; as a shadow, no commands."""
+"""What the planner publishes: commands, telemetry, pictures; as a shadow, no commands."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from nav_msgs.msg import Path
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from visualization_msgs.msg import MarkerArray
 
-from loop_ros import layout
 from loop_ros.control import shadow
-from loop_ros.control.plan_worker import Answer
+from loop_ros.control.gate import State
+from loop_ros.control.supervisor import Command
 from loop_ros.nodes import conversions, drive, qos, views
 from loop_ros.nodes.managed import ManagedNode
-from loop_ros.sim.task import Array, Task
-from loop_ros.types import Plan
+from loop_ros.sim.task import Task
+from loop_ros.types import Array, Plan
 
 PICTURE_PERIOD = 0.1  # s, between pictures of the plan
 
 
-class Speaker:
-    """Publishers and what goes out by them."""
+class PlanPublisher:
+    """The planner's publishers and what goes out by them."""
 
     def __init__(self, node: ManagedNode, task: Task, frame: str, is_shadow: bool) -> None:
         """`frame` is that of the robot's pose."""
@@ -47,43 +46,37 @@ class Speaker:
         if drive.fits(task):
             self._drive = advertise(drive.MESSAGE, 'drive', qos.COMMAND)
 
-    def say(self, answer: Answer) -> None:
-        """Command first."""
-        level, action, _, plan = answer.command
+    def publish_command(self, state: State, command: Command) -> None:
+        """The command for a state first, then what is to be known of it."""
+        stamp, plan = state.stamp, command.plan
         if self._command is not None:
-            self._command.publish(conversions.command_to_msg(action, self._task, answer.stamp))
+            self._command.publish(conversions.command_to_msg(command.action, self._task, stamp))
         if self._drive is not None:
-            self._drive.publish(drive.to_msg(action, self._task, answer.stamp))
-        figures: dict[str, Any] = {
-            name: getattr(plan, name) for name in layout.PLAN_FIELDS if plan is not None
-        }
+            self._drive.publish(drive.to_msg(command.action, self._task, stamp))
+        metrics = {} if plan is None else plan.metrics()
         self._telemetry.publish(
-            conversions.telemetry_to_msg({'stamp': answer.stamp / 1e9, 'level': level, **figures})
+            conversions.telemetry_to_msg({'stamp': stamp / 1e9, 'level': command.level, **metrics})
         )
-        if plan is not None and self._task.path is not None:
-            self._picture(answer, plan, self._task.path)
+        if plan is not None and plan.predicted and state.observation is not None:
+            self._publish_picture(stamp, state.observation, command.level, plan)
 
-    def tell(self, difference: shadow.Difference) -> None:
+    def publish_difference(self, difference: shadow.Difference) -> None:
         """As a shadow: what another controller did otherwise."""
         assert self._difference is not None
         values, fields = shadow.values(difference), shadow.layout(self._task)
         self._difference.publish(conversions.labelled_to_msg(values, fields))
 
-    def _picture(self, answer: Answer, plan: Plan, path: Callable[[Array, Array], Array]) -> None:
+    def _publish_picture(self, stamp: int, observation: Array, level: int, plan: Plan) -> None:
         """The plan for a viewer; costs nothing while nobody looks."""
-        watched = [
-            publisher
-            for publisher in (self._path, self._markers)
-            if publisher.get_subscription_count() > 0
-        ]
-        if not watched or time.monotonic() < self._next_picture:
+        path: Callable[[Array, Array], Array] | None = self._task.path
+        watched = [p for p in (self._path, self._markers) if p.get_subscription_count() > 0]
+        if path is None or not watched or time.monotonic() < self._next_picture:
             return
         self._next_picture = time.monotonic() + PICTURE_PERIOD
-        poses = path(answer.observation, plan.states)
-        frame, stamp = self._frame, answer.stamp
+        poses = path(observation, plan.states)
         if self._path in watched:
-            self._path.publish(views.path_to_msg(poses, frame, stamp, self._task.control_period))
+            period = self._task.control_period
+            self._path.publish(views.path_to_msg(poses, self._frame, stamp, period))
         if self._markers in watched:
-            level = answer.command.level
             text = f'd0 {plan.d0:g}, worst cost {plan.worst_cost:.2f}, level {level}'
-            self._markers.publish(views.markers_to_msg(poses, frame, stamp, level, text))
+            self._markers.publish(views.markers_to_msg(poses, self._frame, stamp, level, text))

@@ -13,19 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from ears import Ears
+from stack import Process, make_checkpoint, node_command, until
+from std_msgs.msg import Float64MultiArray, UInt8MultiArray
 
-pytest.importorskip('rclpy')
-
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
-from stack import Ears, Process, make_checkpoint, node_command, until  # noqa: E402
-from std_msgs.msg import Float64MultiArray, UInt8MultiArray  # noqa: E402
-
-from loop_ros.agent import Agent  # noqa: E402
-from loop_ros.nodes import conversions, qos  # noqa: E402
-from loop_ros.settings import Settings  # noqa: E402
-from loop_ros.sim import registry  # noqa: E402
-from loop_ros.sim.simulation import Simulation  # noqa: E402
-from loop_ros.types import Transition  # noqa: E402
+from loop_ros.agent import Agent
+from loop_ros.nodes import conversions, qos
+from loop_ros.settings import Settings
+from loop_ros.sim import registry
+from loop_ros.sim.simulation import Simulation
+from loop_ros.types import Transition
 
 CAR = registry.task('drift_car')
 PROFILE = """

@@ -11,19 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip('rclpy')
-
-from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
+from lifecycle_msgs.srv import ChangeState, GetState
 from nav_msgs.msg import Path as PlanPath
-from planner_robot import CAR, FAST, OBSERVATION, PERIOD, Robot, module_planner  # noqa: E402
-from sensor_msgs.msg import JointState  # noqa: E402
-from stack import Process, node_command, until  # noqa: E402
-from visualization_msgs.msg import MarkerArray  # noqa: E402
+from planner_robot import CAR, FAST, OBSERVATION, PERIOD, Robot, module_planner
+from sensor_msgs.msg import JointState
+from stack import Process, node_command, until
+from visualization_msgs.msg import MarkerArray
 
-from loop_ros.agent import Agent  # noqa: E402
-from loop_ros.control.supervisor import STOP  # noqa: E402
-from loop_ros.nodes import conversions, qos  # noqa: E402
+from loop_ros.agent import Agent
+from loop_ros.control.supervisor import STOP
+from loop_ros.nodes import conversions, qos
 
 lockstep = module_planner(state_timeout=0.3, d0=1)
 

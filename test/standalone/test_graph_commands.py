@@ -16,8 +16,6 @@ import pytest
 import yaml
 from standalone_cli import COMMAND, TREE, environment, read_until, ros2, start, talking
 
-pytest.importorskip('rclpy')
-
 # Each list runs in order; the lists run beside each other, for most of the time is discovery.
 SEQUENCES: dict[str, list[list[str]]] = {
     'values': [

@@ -14,13 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from stack import Process, environment, make_prefix, until
 
-pytest.importorskip('rclpy')
-
-from stack import Process, environment, make_prefix, until  # noqa: E402
-
-from loop_ros.bench.soak import COLUMNS, Returns, descendants, node_pids, sample  # noqa: E402
-from loop_ros.bench.soak_figures import Sample, figures, slope  # noqa: E402
+from loop_ros.bench.soak import COLUMNS, Returns, descendants, node_pids, sample
+from loop_ros.bench.soak_figures import Sample, figures, slope
 
 # Each line that it reads makes it take 20 MiB, a thread and three descriptors more.
 GROWING = """

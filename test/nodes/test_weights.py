@@ -7,16 +7,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from ears import Ears
+from planner_robot import CAR, Robot, start
+from stack import Process, make_checkpoint, until
+from std_msgs.msg import UInt8MultiArray
 
-pytest.importorskip('rclpy')
-
-from planner_robot import CAR, Robot, start  # noqa: E402
-from stack import Ears, Process, make_checkpoint, until  # noqa: E402
-from std_msgs.msg import UInt8MultiArray  # noqa: E402
-
-from loop_ros.agent import Agent  # noqa: E402
-from loop_ros.nodes import conversions, qos  # noqa: E402
-from loop_ros.nodes.weights import UNKNOWN, full_name, objection  # noqa: E402
+from loop_ros.agent import Agent
+from loop_ros.nodes import conversions, qos
+from loop_ros.nodes.weights import UNKNOWN, full_name, objection
 
 
 class Teacher(Ears):

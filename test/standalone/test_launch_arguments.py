@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from standalone_cli import make_prefix  # first: makes ros2_standalone importable
+from standalone_cli import make_prefix
 
 from ros2_standalone.__main__ import run
 from ros2_standalone.errors import LaunchFileError, Ros2Error

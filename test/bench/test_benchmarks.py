@@ -301,8 +301,10 @@ def test_what_is_missing_is_named_in_one_line(
     assert error.count('\n') == 1
 
 
+@pytest.mark.ros
 def test_latency_of_the_planner_node(ros_domain: int) -> None:
-    latency = pytest.importorskip('loop_ros.bench.latency', exc_type=ModuleNotFoundError)
+    from loop_ros.bench import latency
+
     options = argparse.Namespace(seconds=1.0, device='cpu', num_threads=None, profile='drift_car')
     row = latency.measure(options, learning=False)
     assert row['states'] == round(1.0 / 0.035)
@@ -311,7 +313,9 @@ def test_latency_of_the_planner_node(ros_domain: int) -> None:
     assert 1 <= row['iterations'] <= 3, 'those of the profile, or what the period allows'
 
 
+@pytest.mark.ros
 def test_steps_in_lockstep(ros_domain: int) -> None:
-    bridge = pytest.importorskip('loop_ros.bench.bridge', exc_type=ModuleNotFoundError)
+    from loop_ros.bench import bridge
+
     row = bridge.lockstep(0.5)
     assert row['per_s'] > 10

@@ -11,19 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from ears import Ears
+from nav_msgs.msg import Odometry
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import JointState
+from stack import Process, node_command, until
+from std_msgs.msg import Float64MultiArray
+from std_srvs.srv import Trigger
 
-pytest.importorskip('rclpy')
-
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
-from nav_msgs.msg import Odometry  # noqa: E402
-from rosgraph_msgs.msg import Clock  # noqa: E402
-from sensor_msgs.msg import JointState  # noqa: E402
-from stack import Ears, Process, node_command, until  # noqa: E402
-from std_msgs.msg import Float64MultiArray  # noqa: E402
-from std_srvs.srv import Trigger  # noqa: E402
-
-from loop_ros.nodes import conversions, qos  # noqa: E402
-from loop_ros.sim import registry  # noqa: E402
+from loop_ros.nodes import conversions, qos
+from loop_ros.sim import registry
 
 CAR = registry.task('drift_car')
 PERIOD = 35_000_000

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from standalone_cli import make_prefix  # makes ros2_standalone importable
+from standalone_cli import make_prefix
 
 from ros2_standalone.errors import LaunchFileError
 from ros2_standalone.launch_actions import Launch

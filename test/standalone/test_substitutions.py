@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from standalone_cli import TREE  # first: makes ros2_standalone importable
+from standalone_cli import TREE
 
 from ros2_standalone.context import Context
 from ros2_standalone.errors import SubstitutionError
@@ -107,7 +107,7 @@ def test_parsing_either_works_or_says_where(source: str) -> None:
     try:
         parse_template(source)
     except SubstitutionError as error:
-        assert 'column' in str(error)  # noqa: PT017 (most sources parse)
+        assert 'column' in str(error)
 
 
 @pytest.mark.parametrize('value', ['true', 'True', ' TRUE ', '1', '$(var yes)'])

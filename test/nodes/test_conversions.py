@@ -13,13 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-pytest.importorskip('rclpy')
-
 from loop_ros import layout
-from loop_ros.nodes import conversions, drive, views  # noqa: E402
-from loop_ros.sim import registry  # noqa: E402
-from loop_ros.sim.task import Task  # noqa: E402
-from loop_ros.types import Transition  # noqa: E402
+from loop_ros.nodes import conversions, drive, views
+from loop_ros.sim import registry
+from loop_ros.sim.task import Task
+from loop_ros.types import Transition
 
 CAR = registry.task('drift_car')
 VECTOR = dataclasses.replace(CAR, odometry=False)

@@ -7,18 +7,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
+from ears import Ears
+from stack import Process, make_checkpoint, node_command, until
+from std_msgs.msg import Float64MultiArray
 
-pytest.importorskip('rclpy')
-
-from stack import Ears, Process, make_checkpoint, node_command, until  # noqa: E402
-from std_msgs.msg import Float64MultiArray  # noqa: E402
-
-from loop_ros.agent import Agent  # noqa: E402
-from loop_ros.nodes import conversions, qos  # noqa: E402
-from loop_ros.settings import Settings  # noqa: E402
-from loop_ros.sim import registry  # noqa: E402
+from loop_ros.agent import Agent
+from loop_ros.nodes import conversions, qos
+from loop_ros.settings import Settings
+from loop_ros.sim import registry
 
 SEED = 5
 STEPS = 200  # two episodes
