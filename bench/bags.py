@@ -111,7 +111,7 @@ def _rosbags(path: Path) -> int:
 
 
 def _bytes(path: Path, num: int) -> int:
-    """What the machine needs for the bytes of the file alone."""
+    """What the machine needs for the bytes of the file."""
     for file in path.glob('*.mcap'):
         with file.open('rb') as stream:
             while stream.read(BLOCK):

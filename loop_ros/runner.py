@@ -31,19 +31,19 @@ class Episode:
     costs: list[float] = field(default_factory=list)
 
     def row(self, task: Task) -> dict[str, float]:
-        """Its figures by name; the task's metrics are averaged over the states reached.
+        """Its metrics by name; the task's own are means over the states that steps led to.
 
         `cost` is the environment's own, `planner_cost` the one that the planner knows.
         """
         predicted = [plan for plan in self.plans if plan.predicted]
-        reached = [task.metrics(observation) for observation in self.observations[1:]]
+        metrics = [task.metrics(observation) for observation in self.observations[1:]]
         return {
             'episode': self.index,
             'steps': len(self.rewards),
             'return': float(sum(self.rewards)),
             'cost': float(sum(self.costs)),
             **self._planner_cost(task),
-            **{f'mean_{name}': float(np.mean([m[name] for m in reached])) for name in reached[0]},
+            **{f'mean_{name}': float(np.mean([m[name] for m in metrics])) for name in metrics[0]},
             'plan_ms': 1e3 * float(np.median([plan.plan_s for plan in self.plans])),
             'worst_cost': _mean([plan.worst_cost for plan in predicted]),
             'safe_fraction': _mean([plan.safe_fraction for plan in predicted]),

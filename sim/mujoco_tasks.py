@@ -39,7 +39,7 @@ class Locomotion(gymnasium.Wrapper[Array, Array, Array, Array]):
 
     def __init__(self, name: str, size: int, **kwargs: Any) -> None:
         with simulators(name), warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # version 4 is the one of the published figures
+            warnings.simplefilter('ignore')  # version 4 is the one of the published results
             env = gymnasium.make(f'{name}-v4', disable_env_checker=True, **kwargs)
         super().__init__(env)
         self._size = size

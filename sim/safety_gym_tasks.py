@@ -48,7 +48,7 @@ class SafetyGoal(gymnasium.Env[Array, Array]):
     """Drive to the goal round the hazards; an agent step is 5 steps of safety-gymnasium.
 
     Observation [26]: v_x, v_y (m/s), magnetic field (3), yaw rate (rad/s), then goal, vase and 8
-    hazards as x, y (m), all in the robot's frame. Positions are turned by the robot's yaw alone, so
+    hazards as x, y (m), all in the robot's frame. Positions are turned by the robot's yaw only, so
     that their lengths are the distances over ground by which the simulation counts.
     Action [2] in [-1, 1]. Reward (metres gained towards the goal, 1 for reaching it) and
     info['cost'] (0 or 1 a simulation step) are the simulation's own, summed over the 5 steps.
@@ -83,7 +83,7 @@ class SafetyGoal(gymnasium.Env[Array, Array]):
         super().reset(seed=seed)
         self.world.reset(seed=seed)
         self._scale(self.world.task.model, self.world.task.data)
-        if self._viewer is not None:  # the simulation has made its model anew
+        if self._viewer is not None:  # the simulation has made a new model
             self._viewer.model, self._viewer.data = self.world.task.model, self.world.task.data
         return self._observation(), {}
 
@@ -115,7 +115,7 @@ class SafetyGoal(gymnasium.Env[Array, Array]):
             self._viewer = None
 
     def _scale(self, model: Any, data: Any) -> None:
-        """Let the factors into a model that was made anew, as each reset does."""
+        """Let the factors into a new model, as each reset does."""
         if self._friction == self._mass == 1.0:
             return
         import mujoco
@@ -179,7 +179,7 @@ def _turned(positions: Tensor, sensors: Tensor, back: bool) -> Tensor:
 
 
 def cost(state: Tensor) -> Tensor:
-    """1 where a state reached is inside a hazard or within 3 cm of one, else 0; [..., 29] -> [...].
+    """1 where a state is inside a hazard or within 3 cm of one, else 0; [..., 29] -> [...].
 
     The simulation's own signal counts simulation steps inside: 0 to 5 in the agent step to that
     state.
@@ -192,7 +192,7 @@ def cost(state: Tensor) -> Tensor:
 def predictable_next_state(state: Tensor, next_state: Tensor) -> Tensor:
     """The next state with the old goal, moved like the hazards; [..., 29] each.
 
-    A goal that was reached appears elsewhere at once, which nothing foretells. The hazards stand
+    A goal that was reached appears elsewhere at once, which nothing can predict. The hazards stand
     still in the world, so that their motion is that of everything fixed.
     """
     before, after = (

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many serialized messages at once: where the numbers stand in them is found out only once.
 
-Messages of one topic differ in their numbers and stamp alone. A template is made from the first
+Messages of one topic differ in their numbers and stamp only. A template is made from the first
 one; those that equal it in every other byte are then read as columns of one array.
 """
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from loop_ros.bags import summary as words
+from loop_ros.bags import summary as reasons
 from loop_ros.bags.summary import Summary
 from loop_ros.layout import TransitionLayout
 from loop_ros.types import Array
@@ -95,7 +95,7 @@ class Sequencer:
         self._layout.named(rows)['episode'] = numbers
         return rows[:-1]
 
-    def close(self, reason: str = words.END) -> Array:
+    def close(self, reason: str = reasons.END) -> Array:
         """The last transition, with which the episode ends in any case."""
         if self._held is None:
             return np.empty((0, self._layout.dim))
@@ -120,9 +120,9 @@ class Sequencer:
         late = np.abs(after['stamp'] - before['stamp'] - self._period)
         jump = ~other & ~missing & ~(late <= self._tolerance * self._period)
         for reason, cut in (
-            (words.OTHER_EPISODE, other),
-            (words.MISSING, missing),
-            (words.JUMP, jump),
+            (reasons.OTHER_EPISODE, other),
+            (reasons.MISSING, missing),
+            (reasons.JUMP, jump),
         ):
             if count := int((cut & ~ended).sum()):
                 self._summary.closed[reason] += count

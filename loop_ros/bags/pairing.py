@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from loop_ros import planar
-from loop_ros.bags import summary as words
+from loop_ros.bags import summary as reasons
 from loop_ros.bags.cdr import JOINTS, ODOMETRY, Buffer, Decoder, Group
 from loop_ros.bags.summary import Summary
 from loop_ros.layout import indices, transition_layout
@@ -78,10 +78,10 @@ class Pairing:
             try:
                 numbers = self._observation(group) if is_state else self._action(group)
             except ValueError:
-                self._summary.drop(words.OTHER_LABELS, len(group.index))
+                self._summary.drop(reasons.OTHER_LABELS, len(group.index))
                 continue
             finite = np.isfinite(numbers).all(axis=1)
-            self._summary.drop(words.NOT_FINITE, int((~finite).sum()))
+            self._summary.drop(reasons.NOT_FINITE, int((~finite).sum()))
             stamps = group.stamps()
             if self._received is None and not is_state and (stamps.any() or len(stamps) > 1):
                 self._received = not stamps.any()  # the publisher of commands leaves it out
@@ -91,7 +91,7 @@ class Pairing:
                 if good:
                     time = times[place]
                     events.append((time, (time if self._received else stamp, is_state, row)))
-        self._summary.drop(words.BROKEN, decoder.broken - before)
+        self._summary.drop(reasons.BROKEN, decoder.broken - before)
         return events
 
     def _observation(self, group: Group) -> Array:
@@ -115,11 +115,11 @@ class Pairing:
     def _take(self, stamp: int, is_state: bool, numbers: Array) -> None:
         entries = self._states if is_state else self._commands
         if entries and stamp <= entries[-1][0]:
-            if stamp < entries[-1][0] - LAG:  # the clock began anew
+            if stamp < entries[-1][0] - LAG:  # the clock began again
                 self._drain(None)
             else:
                 same = stamp == entries[-1][0]
-                self._summary.drop(words.DUPLICATE if same else words.OUT_OF_ORDER)
+                self._summary.drop(reasons.DUPLICATE if same else reasons.OUT_OF_ORDER)
                 return
         (self._states if is_state else self._commands).append((stamp, numbers))
 
@@ -160,7 +160,7 @@ class Pairing:
             acting = bisect.bisect_right(times, stamp) - 1
         earliest = stamp if self._exact else stamp - self._slack
         if acting < 0 or times[acting] < earliest:
-            self._summary.drop(words.NO_COMMAND)
+            self._summary.drop(reasons.NO_COMMAND)
             self._step += 2
             return nearest
         self._found.append(

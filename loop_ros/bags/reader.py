@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from loop_ros.bags import summary as words
+from loop_ros.bags import summary as reasons
 from loop_ros.bags.cdr import ARRAY, JOINTS, ODOMETRY
 from loop_ros.bags.channel import Burst, Channel
 from loop_ros.bags.episodes import EpisodeNumbers, Seen, Sequencer
@@ -27,7 +27,7 @@ TOLERANCE = 0.5  # of a control period, by which stamps may be off
 
 
 class BagReader:
-    """Reads bags (rosbag2, sqlite3 or MCAP) as one stream of transitions; each reading is anew.
+    """Reads rosbag2 bags (sqlite3 or MCAP) as one stream of transitions, from the start each time.
 
     A bag with a topic `transition` is read from it, in any namespace. One without is rebuilt from
     `odom` or `state` and `command` with the task's reward and cost; `rebuild` asks for that in any
@@ -42,7 +42,11 @@ class BagReader:
         tolerance: float = TOLERANCE,
         rebuild: bool = False,
     ) -> None:
-        """ValueError for a path where no bag is; `tolerance` is in control periods."""
+        """Find the bags at `paths`: bag folders, files of bags, or folders that hold bags.
+
+        `tolerance`: by how many control periods stamps within an episode may be off. ValueError
+        for a path where no bag is.
+        """
         self.summary = Summary()
         self._bags = find_bags([Path(path) for path in paths])
         self._task, self._tolerance, self._rebuild = task, tolerance, rebuild
@@ -50,12 +54,12 @@ class BagReader:
         self._seen, self._numbers = Seen(), EpisodeNumbers()
 
     def __iter__(self) -> Iterator[Transition]:
-        """One by one; ValueError as for `batches`."""
+        """Yield transitions one by one; ValueError as for `batches`."""
         for rows in self.batches():
             yield from rows.transitions()
 
     def batches(self, size: int = BATCH) -> Iterator[Rows]:
-        """`size` transitions at a time, fewer at the end.
+        """Yield `size` transitions at a time, fewer at the end.
 
         ValueError for a bag that holds nothing but transitions of another task, for one without
         the topics, and where there is no reward to rebuild transitions by.
@@ -145,7 +149,7 @@ class BagReader:
         if not len(values):
             return values
         fresh = self._seen.new(values if content is None else content)
-        self.summary.drop(words.DUPLICATE, int((~fresh).sum()))
+        self.summary.drop(reasons.DUPLICATE, int((~fresh).sum()))
         return values if fresh.all() else values[fresh]
 
     def _sequencer(self) -> Sequencer:

@@ -23,17 +23,17 @@ _STORAGES = {'.mcap': ('mcap', mcap_copy.copy), '.db3': ('sqlite3', sqlite_copy.
 
 @dataclass
 class Repaired:
-    """What was kept, and in words what was not."""
+    """What was kept, and notes of what was not."""
 
     files: dict[str, Contents] = field(default_factory=dict)  # by name
     notes: list[str] = field(default_factory=list)
 
     @property
     def contents(self) -> Contents:
-        """Of all files."""
+        """What all files hold together."""
         return sum(self.files.values(), Contents())
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """A few lines for people."""
         kept = self.contents
         what = f'{number(kept.messages, "message")} in {number(len(self.files), "file")}'
@@ -47,7 +47,7 @@ def repair(path: Path, out: Path) -> Repaired:
     """Write the bag at `path` to `out`, file by file, with all messages that are whole.
 
     Messages, times, definitions and QoS stay as they were recorded; indexes and metadata.yaml are
-    made anew. A file without a whole message is left out. `path` is only read, and `out` is there
+    made again. A file without a whole message is left out. `path` is only read, and `out` is there
     when all of it is. ValueError where `out` exists, for several bags, and where nothing is whole.
     """
     bag = _one(path)

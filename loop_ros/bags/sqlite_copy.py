@@ -21,7 +21,7 @@ NEEDED = ('topics', 'messages')
 def copy(source: Path, target: Path, damage: Damage) -> Contents:
     """Write `target` with what is in `source` up to its first page that is missing.
 
-    Tables and rows stay as they are; `damage` hears in words what was wrong.
+    Tables and rows stay as they are; `damage` is told what was wrong.
     """
     with contextlib.closing(sqlite3.connect(target)) as new:
         bounded(new, source.stat().st_size)  # it runs the definitions that stand in the old one

@@ -50,7 +50,7 @@ class Bag:
     ) -> Iterator[Burst]:
         """Messages of wanted topics, as many at a time as a file holds together.
 
-        `note` hears of each file that is damaged, which is then read up to the damage.
+        `note` is told of each file that is damaged, which is then read up to the damage.
         """
         if str(self.metadata().get('compression_mode', '')).lower() in ('file', 'message'):
             yield from self._compressed(wanted)

@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What was found while reading bags, in figures and in words."""
+"""What was found while reading bags, as counts and as text."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Summary:
     closed: Counter[str] = field(default_factory=Counter)  # episodes cut short by reason
     notes: list[str] = field(default_factory=list)  # files that were damaged, topics chosen
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """A few lines for people."""
         lines = [
             f'{number(self.transitions, "transition")} in {number(self.episodes, "episode")} '

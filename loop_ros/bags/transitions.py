@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from loop_ros.bags import summary as words
+from loop_ros.bags import summary as reasons
 from loop_ros.bags.cdr import ARRAY, Buffer, Decoder, Template
 from loop_ros.bags.summary import Summary
 from loop_ros.layout import LARGEST, TransitionLayout, check_layout
@@ -31,11 +31,11 @@ class TransitionDecoder:
         for group in self._decoder.decode(messages):
             if mistake := self._verdict(group.template):
                 self.mistake = self.mistake or mistake
-                self._summary.drop(words.OTHER_LABELS, len(group.index))
+                self._summary.drop(reasons.OTHER_LABELS, len(group.index))
             else:
                 parts.append(group.numbers('data'))
                 places.append(group.index)
-        self._summary.drop(words.BROKEN, self._decoder.broken - before)
+        self._summary.drop(reasons.BROKEN, self._decoder.broken - before)
         if not parts:
             return np.empty((0, self._layout.dim))
         values = parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -61,7 +61,7 @@ def usable(values: Array, layout: TransitionLayout, summary: Summary) -> Array:
     """Rows whose numbers are finite and can be what they name; the others are counted."""
     finite = (np.abs(values) <= LARGEST).all(axis=1)  # NaN is not
     sound = ~np.logical_or.reduce(list(layout.unsound(values).values()))
-    summary.drop(words.NOT_FINITE, int((~finite).sum()))
-    summary.drop(words.BROKEN, int((finite & ~sound).sum()))
+    summary.drop(reasons.NOT_FINITE, int((~finite).sum()))
+    summary.drop(reasons.BROKEN, int((finite & ~sound).sum()))
     good = finite & sound
     return values if good.all() else values[good]

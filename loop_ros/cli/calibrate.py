@@ -41,7 +41,7 @@ class Windows(NamedTuple):
 
     episode: NDArray[np.int64]  # [W], its number
     predicted: Array  # [W], worst cost of the plan made at the step
-    realised: Array  # [W], cost of the states then reached, as the planner counts it
+    realised: Array  # [W], cost of the states that followed, as the planner counts it
     charged: Array  # [W], the simulator's own signal
     none_safe: Mask  # [W], whether no candidate of the last iteration was safe
 
@@ -50,7 +50,7 @@ def windows(episode: Episode, states: list[Array], agent: Agent) -> Windows:
     """All windows of an episode with true observations [T+1] of [O]; the last H-1 steps have none.
 
     Both costs are discounted as in a plan. What happened is what the controller did, which plans
-    anew at each step, not the one sequence that was judged.
+    again at each step, not the one sequence that was judged.
     """
     settings, task = agent.settings.planner, agent.task
     charged = own = np.array(episode.costs)
@@ -93,8 +93,8 @@ def share(hits: Mask, of: Mask, episode: NDArray[np.int64], horizon: int) -> Sha
     return p, max(0.0, min(p, low)), min(1.0, max(p, high))
 
 
-def figures(found: Windows, d0: float, horizon: int) -> Row:
-    """What became of the promises of one condition; ValueError without a window."""
+def metrics(found: Windows, d0: float, horizon: int) -> Row:
+    """What became of the promises of one condition, by name; ValueError without a window."""
     if len(found.predicted) == 0:
         raise ValueError(f'no episode was as long as the {horizon} steps of a plan')
     promised = found.predicted <= d0 + ROUNDING
@@ -149,7 +149,9 @@ class Calibration:
     ) -> None:
         """Episode i of each condition starts from seed + i, and plans draw the same numbers."""
         if agent.settings.planner.algorithm == 'actor':
-            raise ValueError('the actor alone predicts no cost; choose a planner.algorithm')
+            raise ValueError(
+                'an actor without a planner predicts no cost; choose a planner.algorithm'
+            )
         self.agent, self.episodes, self.seed, self.out = agent, episodes, seed, out
         self.worlds = {d: disturbed.make(agent.task.name, d) for d in disturbances}
         planner = agent.settings.planner
@@ -197,7 +199,7 @@ class Calibration:
             'disturbance': str(disturbance),
             'd0': settings.d0,
             'episodes': len(driven),
-            **figures(joined, settings.d0, settings.horizon),
+            **metrics(joined, settings.d0, settings.horizon),
             'return': float(np.mean([sum(episode.rewards) for episode in driven])),
             'cost': float(np.mean([sum(episode.costs) for episode in driven])),
         }
@@ -227,10 +229,10 @@ def show(result: Row) -> None:
     for row in rows:
         cells = {name: percent(row[name]) for name in shares}
         interval = f'{percent(row["broken_low"])} to {percent(row["broken_high"])}'
-        figures = (f'{row[name]:.2f}' for name in ('largest', 'return', 'cost'))
+        numbers = (f'{row[name]:.2f}' for name in ('largest', 'return', 'cost'))
         table.add_row(
             row['disturbance'], f'{row["d0"]:g}', cells['promised'], cells['broken'], interval,
-            cells['refused_held'], cells['exceeded'], cells['none_safe'], *figures,
+            cells['refused_held'], cells['exceeded'], cells['none_safe'], *numbers,
         )  # fmt: skip
     Console().print(table)
 

@@ -18,7 +18,7 @@ from loop_ros.cli.runs import Run, read
 
 
 def compare(folders: list[Path], out: Path) -> None:
-    """Final figures by algorithm, mean over seeds: table, comparison.json and comparison.png."""
+    """Final metrics by algorithm, mean over seeds: table, comparison.json and comparison.png."""
     runs: dict[str, list[Run]] = {}
     for folder in folders:
         run = read(folder)
@@ -37,7 +37,7 @@ def compare(folders: list[Path], out: Path) -> None:
 
 
 def _summary(name: str, runs: list[Run]) -> dict[str, Any]:
-    """Means over seeds of the final figures and of the task's own metrics."""
+    """Means over seeds of the final metrics and of the task's own."""
 
     def mean(key: str) -> float:
         return float(np.mean([run.result[key] for run in runs]))

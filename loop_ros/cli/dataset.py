@@ -126,13 +126,15 @@ def replayed(run_folder: Path, task: Task) -> Iterator[Transition]:
     buffer = ReplayBuffer(len(rows), task.state_dim, len(task.action_labels))
     buffer.restore({'rows': rows})
     batch = buffer.all()
-    observation, reached = (_observations(task, s) for s in (batch.state, batch.next_state))
+    observation, next_observation = (
+        _observations(task, s) for s in (batch.state, batch.next_state)
+    )
     action = task.denormalize_action(batch.action.double().numpy())
-    goes_on = (batch.state[1:] == batch.next_state[:-1]).all(dim=1) & (batch.terminated[:-1] == 0)
-    goes_on = torch.cat((goes_on, torch.zeros(1, dtype=torch.bool)))
+    continues = (batch.state[1:] == batch.next_state[:-1]).all(dim=1) & (batch.terminated[:-1] == 0)
+    continues = torch.cat((continues, torch.zeros(1, dtype=torch.bool)))
     episode = step = 0
     for row in range(len(rows)):
-        terminated, following = bool(batch.terminated[row]), bool(goes_on[row])
+        terminated, following = bool(batch.terminated[row]), bool(continues[row])
         # A state that was reached by chance where the last episode had ended is no sign of one.
         following = following and step + 1 < task.max_episode_steps
         yield Transition(
@@ -143,7 +145,7 @@ def replayed(run_folder: Path, task: Task) -> Iterator[Transition]:
             action[row],
             float(batch.reward[row]),
             float(batch.cost[row]),
-            reached[row],
+            next_observation[row],
             terminated,
             not terminated and not following,
         )
@@ -174,7 +176,7 @@ def _sampled(agent: Agent, observation: Array, generator: torch.Generator) -> Ar
 
 
 def _numbered(parts: Iterable[Iterator[Transition]]) -> Iterator[Transition]:
-    """One after the other, with episode numbers that go on."""
+    """Parts one after the other, with episodes numbered through."""
     first = 0
     for part in parts:
         last = -1

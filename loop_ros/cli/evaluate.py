@@ -50,12 +50,12 @@ def drive(agent: Agent, episodes: int, seed: int, label: str) -> list[Episode]:
 
 
 def evaluate(agent: Agent, episodes: int, seed: int) -> dict[str, Any]:
-    """Mean figures over episodes; costs count steps outside the limits."""
+    """Mean metrics over episodes; costs count steps outside the limits."""
     return summarize(agent, drive(agent, episodes, seed, 'evaluate'))
 
 
 def summarize(agent: Agent, driven: list[Episode]) -> dict[str, Any]:
-    """Mean figures of driven episodes."""
+    """Mean metrics of driven episodes."""
     rows = [episode.row(agent.task) for episode in driven]
     returns = np.array([row['return'] for row in rows])
     plan_s = np.array([plan.plan_s for episode in driven for plan in episode.plans])
@@ -82,7 +82,7 @@ def summarize(agent: Agent, driven: list[Episode]) -> dict[str, Any]:
 
 
 def save(result: dict[str, Any], path: Path) -> None:
-    """The figures as JSON, in place of what was there."""
+    """Write the metrics as JSON, in place of what was there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     checkpoint.replace_file(path, (json.dumps(result, indent=2) + '\n').encode())
 
@@ -104,7 +104,7 @@ def sweep(agent: Agent, thresholds: list[float], episodes: int, seed: int, out: 
 
 
 def show(results: list[dict[str, Any]]) -> None:
-    """The figures people ask for first, as a table."""
+    """Print what people ask for first, as a table."""
     columns = {
         'algorithm': 'planner',
         'd0': 'd0',
@@ -114,8 +114,8 @@ def show(results: list[dict[str, Any]]) -> None:
         'max_cost': 'most',
         'worst_predicted_cost': 'predicted',
     }
-    figures = ('mean_return', 'mean_cost')
-    metrics = [name for name in results[0] if name.startswith('mean_') and name not in figures]
+    listed = ('mean_return', 'mean_cost')
+    metrics = [name for name in results[0] if name.startswith('mean_') and name not in listed]
     columns.update({name: name.removeprefix('mean_') for name in metrics})
     columns['plan_hz'] = 'plans/s'
     title = f'{results[0]["task"]}, {results[0]["episodes"]} episodes'

@@ -47,7 +47,7 @@ class Experiment:
     overrides: dict[str, Any]
     device: str = 'cpu'
     resume: bool = False
-    evaluate_every: int = 0  # steps; 0: at the end alone
+    evaluate_every: int = 0  # steps; 0: at the end only
     learned: dict[str, float] = field(default_factory=dict)
 
     def run(self) -> None:
@@ -78,7 +78,7 @@ class Experiment:
             plots.line(driven, task.metrics, self.out / 'line.png')
 
     def _agent(self, task: Task, settings: Settings) -> Agent:
-        """A new agent, or the one to go on with."""
+        """A new agent, or the one to resume."""
         path = self.out / 'checkpoint'
         if self.resume and path.exists():
             return Agent.load(path, task, self.device, self.seed, settings)
@@ -102,8 +102,8 @@ class Experiment:
                 index = len(self._episodes.rows)
                 episode = run_episode(env, agent, index, explore=True, on_transition=on_transition)
                 row = self._row(agent, episode.row(agent.task))
-                figures = f'return {row["return"]:.1f} cost {row["cost"]:.0f}'
-                progress.update(bar, completed=agent.num_steps, metrics=figures)
+                shown = f'return {row["return"]:.1f} cost {row["cost"]:.0f}'
+                progress.update(bar, completed=agent.num_steps, metrics=shown)
                 if agent.num_steps - saved >= SAVE_EVERY:
                     agent.save(self.out / 'checkpoint', buffer=True)
                     saved = agent.num_steps
@@ -132,7 +132,7 @@ class Experiment:
         content = {
             **result,
             'algorithm': self.algorithm,
-            'command': shlex.join(['loop-ros', *self.words(self.seed, self.out)]),
+            'command': shlex.join(['loop-ros', *self.arguments(self.seed, self.out)]),
             'seed': self.seed,
             'steps': agent.num_steps,
             'training_cost': sum(row['cost'] for row in self._episodes.rows),
@@ -146,19 +146,19 @@ class Experiment:
         path = self.out / 'result.json'
         path.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
 
-    def words(self, seed: int, out: Path) -> list[str]:
-        """What to give to loop-ros for this run with a seed."""
-        words = ['experiment', self.task_name, '--algorithm', self.algorithm]
-        words += ['--steps', str(self.steps), '--seed', str(seed), '--profile', self.profile]
+    def arguments(self, seed: int, out: Path) -> list[str]:
+        """The arguments of loop-ros for this run with a seed."""
+        arguments = ['experiment', self.task_name, '--algorithm', self.algorithm]
+        arguments += ['--steps', str(self.steps), '--seed', str(seed), '--profile', self.profile]
         if self.evaluate_every:
-            words += ['--evaluate-every', str(self.evaluate_every)]
+            arguments += ['--evaluate-every', str(self.evaluate_every)]
         if self.device != 'cpu':
-            words += ['--device', self.device]
+            arguments += ['--device', self.device]
         if self.resume:
-            words += ['--resume']
+            arguments += ['--resume']
         for name, value in self.overrides.items():
-            words += ['--set', f'{name}={json.dumps(value)}']
-        return [*words, '--out', str(out)]
+            arguments += ['--set', f'{name}={json.dumps(value)}']
+        return [*arguments, '--out', str(out)]
 
 
 def evaluation_episodes(task: Task) -> int:

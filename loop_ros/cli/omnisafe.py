@@ -85,7 +85,7 @@ class Training:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                start_new_session=True,  # Ctrl-C reaches it by `_messages` alone
+                start_new_session=True,  # Ctrl-C reaches it by `_messages` only
                 env={**os.environ, 'WANDB_MODE': 'disabled', 'WANDB_ERROR_REPORTING': 'false'},
             )
             try:
@@ -124,15 +124,15 @@ class Training:
             'evaluation_episodes': evaluation_episodes(task),
         }
 
-    def words(self, seed: int, out: Path) -> list[str]:
-        """What to give to loop-ros for this run with a seed."""
-        words = ['experiment', self.task_name, '--algorithm', self.algorithm]
-        words += ['--steps', str(self.steps), '--seed', str(seed)]
+    def arguments(self, seed: int, out: Path) -> list[str]:
+        """The arguments of loop-ros for this run with a seed."""
+        arguments = ['experiment', self.task_name, '--algorithm', self.algorithm]
+        arguments += ['--steps', str(self.steps), '--seed', str(seed)]
         if self.device != 'cpu':
-            words += ['--device', self.device]
+            arguments += ['--device', self.device]
         for name, value in self.overrides.items():
-            words += ['--set', f'{name}={json.dumps(value)}']
-        return [*words, '--out', str(out)]
+            arguments += ['--set', f'{name}={json.dumps(value)}']
+        return [*arguments, '--out', str(out)]
 
     def _follow(self, process: subprocess.Popen[str], total: int) -> dict[str, Any]:
         """Write down what the process tells; its last message, or nothing where it failed."""
@@ -172,7 +172,7 @@ class Training:
             **{name: float(np.mean([row[name] for row in driven])) for name in means},
             'returns': returns,
             'costs': costs,
-            'command': shlex.join(['loop-ros', *self.words(self.seed, self.out)]),
+            'command': shlex.join(['loop-ros', *self.arguments(self.seed, self.out)]),
             'seed': self.seed,
             'steps': int(sum(row['steps'] for row in rows)),
             'training_cost': sum(row['cost'] for row in rows),
@@ -187,7 +187,7 @@ class Training:
 
 
 def _messages(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
-    """The lines of the process; the first Ctrl-C goes on to it, the second ends all."""
+    """The lines of the process; the first Ctrl-C is passed to it, the second ends all."""
     assert process.stdout is not None
     interrupted = False
     while True:

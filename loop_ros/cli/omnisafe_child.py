@@ -101,7 +101,7 @@ class TaskEnvironment:
         return state.to(self._device, torch.float32)
 
     def _row(self) -> dict[str, float]:
-        """The episode's figures, named as those of our own algorithms."""
+        """The episode's metrics, named as those of our own algorithms."""
         row = {
             'steps': len(self._rewards), 'return': sum(self._rewards), 'cost': sum(self._costs)
         }  # fmt: skip

@@ -26,5 +26,5 @@ def add(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> int:
     from loop_ros.bags.repair import repair
 
-    print(repair(options.bag, options.out).words())
+    print(repair(options.bag, options.out).describe())
     return 0

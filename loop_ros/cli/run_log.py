@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a run writes while it goes on: CSV tables, TensorBoard, and which code it was."""
+"""What a run writes as it proceeds: CSV tables, TensorBoard, and which code it was."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-Words = Callable[[int, Path], list[str]]  # (seed, folder) -> arguments of loop-ros
+Arguments = Callable[[int, Path], list[str]]  # (seed, folder) -> arguments of loop-ros
 
 
 def seed_list(text: str) -> list[int]:
@@ -31,7 +31,7 @@ def seed_list(text: str) -> list[int]:
     return seeds
 
 
-def run(words: Words, seeds: list[int], steps: int, out: Path, jobs: int) -> int:
+def run(arguments: Arguments, seeds: list[int], steps: int, out: Path, jobs: int) -> int:
     """Run every seed in a folder seed_N of its own, `jobs` at a time; the first exit code not 0."""
     waiting, running, code = list(seeds), dict[int, subprocess.Popen[bytes]](), 0
     from loop_ros.progress import bars
@@ -42,7 +42,7 @@ def run(words: Words, seeds: list[int], steps: int, out: Path, jobs: int) -> int
             while waiting or running:
                 while waiting and len(running) < jobs:
                     seed = waiting.pop(0)
-                    running[seed] = _start(words, seed, out)
+                    running[seed] = _start(arguments, seed, out)
                 time.sleep(0.2)
                 for seed in list(running):
                     progress.update(tasks[seed], completed=_steps(_folder(out, seed)))
@@ -59,10 +59,10 @@ def run(words: Words, seeds: list[int], steps: int, out: Path, jobs: int) -> int
     return code
 
 
-def _start(words: Words, seed: int, out: Path) -> subprocess.Popen[bytes]:
+def _start(arguments: Arguments, seed: int, out: Path) -> subprocess.Popen[bytes]:
     folder = _folder(out, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, '-m', 'loop_ros.cli.main', *words(seed, folder)]
+    command = [sys.executable, '-m', 'loop_ros.cli.main', *arguments(seed, folder)]
     environment = {'OMP_NUM_THREADS': '1', **os.environ}
     with (folder / 'log.txt').open('wb') as log:
         return subprocess.Popen(

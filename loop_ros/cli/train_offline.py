@@ -62,7 +62,7 @@ class Training:
     def run(self) -> None:
         """Train, evaluate off policy, write the results; Ctrl-C ends the training early.
 
-        Of several processes the first writes and evaluates, alone when the training is done.
+        Of several processes the first writes and evaluates, by itself when the training is done.
         """
         data = read(self.bags, self.task)
         training = self._training(data)
@@ -86,7 +86,7 @@ class Training:
             self._evaluate(training)
 
     def _open_log(self, updates: int) -> None:
-        """Tables that go on where the updates are."""
+        """Open tables that continue at update `updates`."""
         self.out.mkdir(parents=True, exist_ok=True)
         earlier = run_log.rows_until(self.out / 'progress.csv', updates)
         self._table = run_log.Table(self.out / 'progress.csv', earlier if self.resume else [])
@@ -97,7 +97,7 @@ class Training:
         result = {
             'task': self.task.name,
             'algorithm': self.algorithm,
-            'command': shlex.join(self.words()),
+            'command': shlex.join(self.arguments()),
             'processes': number,
             'seed': training.seed,
             'updates': training.updates,
@@ -147,14 +147,14 @@ class Training:
                 if training.updates % SAVE_EVERY == 0:
                     training.save(self.out)
 
-    def _log(self, step: int, figures: dict[str, Tensor], progress: Progress, bar: Any) -> None:
+    def _log(self, step: int, losses: dict[str, Tensor], progress: Progress, bar: Any) -> None:
         if step % LOG_EVERY and step != self.total:
             return
-        means = torch.stack(list(figures.values()))
+        means = torch.stack(list(losses.values()))
         processes.average([means])
         if processes.rank() > 0:
             return
-        row = {'step': float(step), **dict(zip(figures, means.tolist(), strict=True))}
+        row = {'step': float(step), **dict(zip(losses, means.tolist(), strict=True))}
         self._table.append(row)
         self._board('offline', row)
         shown = f'critic loss {row["critic_loss"]:.3g}'
@@ -181,12 +181,12 @@ class Training:
             agent.configure(agent.settings.replace(found['recommended']).planner)
             training.save(self.out)
 
-    def words(self) -> list[str]:
-        """What to type for this run."""
-        words = ['loop-ros', 'train-offline', '--task', self.task.name]
-        words += ['--bags', *map(str, self.bags), '--algorithm', self.algorithm]
-        words += ['--updates', str(self.updates), '--seed', str(self.seed)]
-        return [*words, '--out', str(self.out)]
+    def arguments(self) -> list[str]:
+        """The command line of this run."""
+        arguments = ['loop-ros', 'train-offline', '--task', self.task.name]
+        arguments += ['--bags', *map(str, self.bags), '--algorithm', self.algorithm]
+        arguments += ['--updates', str(self.updates), '--seed', str(self.seed)]
+        return [*arguments, '--out', str(self.out)]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -222,12 +222,12 @@ def read(bags: list[Path], task: Task) -> OfflineData:
 
     reader = BagReader(bags, task)
     data = OfflineData.from_rows(reader.batches(), task)
-    _say(reader.summary.words())
+    _say(reader.summary.describe())
     return data
 
 
 def show(found: dict[str, Any]) -> None:
-    """The figures people ask for first."""
+    """Print what people ask for first."""
     actor, plans = found['actor'], found['plans']
     error, last = found['model_error'][0], found['model_error'][-1]
     chosen = ' '.join(f'{name}={value:g}' for name, value in found['recommended'].items())
@@ -235,7 +235,7 @@ def show(found: dict[str, Any]) -> None:
         f'model error     {error["error"]:.3f} after 1 step, {last["error"]:.3f} after '
         f'{last["step"]:.0f}, in standard deviations of the states',
         f'held-out return {found["held_out_return"]:.1f} an episode, as recorded',
-        f'imagined        {_expectation(actor)}: the actor alone, {found["steps"]:.0f} steps',
+        f'in the model    {_expectation(actor)}: the actor, {found["steps"]:.0f} steps',
         f'                {_expectation(plans)}: plans with {chosen}',
         f'fitted Q        {actor["value"]:.2f} +- {actor["value_spread"]:.2f} and '
         f'{plans["value"]:.2f} +- {plans["value_spread"]:.2f}, discounted',

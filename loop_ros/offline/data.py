@@ -53,7 +53,7 @@ class OfflineData:
 
     @property
     def num_episodes(self) -> int:
-        """E."""
+        """The number of episodes E."""
         return len(self.starts_at_zero)
 
     def held_out(self, fraction: float, seed: int) -> Tensor:
@@ -63,7 +63,7 @@ class OfflineData:
         """
         if self.num_episodes < 2:
             raise ValueError(
-                'one episode alone: training needs another one to hold out; record more, or '
+                'only one episode: training needs another one to hold out; record more, or '
                 'shorter ones'
             )
         count = min(max(1, round(fraction * self.num_episodes)), self.num_episodes - 1)

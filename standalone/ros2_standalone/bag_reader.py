@@ -39,7 +39,7 @@ def open_bag(text: str) -> Iterator[Any]:
             count = mend(path, copy)
             print(
                 f"[WARN] the bag '{text}' was left unfinished ({error}): "
-                f'going on with the {count} messages that are whole',
+                f'continuing with the {count} messages that are whole',
                 file=sys.stderr,
             )
             reader = _opened(copy)

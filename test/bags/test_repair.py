@@ -150,7 +150,7 @@ def test_cut_off_anywhere(
 def test_nothing_but_the_index_is_new(whole: Path, tmp_path: Path) -> None:
     found = repair(whole.parent, tmp_path / 'new')
     assert found.notes == []
-    assert 'nothing was lost' in found.words()
+    assert 'nothing was lost' in found.describe()
     assert held(tmp_path / 'new') == SENT
     assert [file.name for file in (tmp_path / 'new').iterdir() if file.suffix == whole.suffix] == [
         whole.name

@@ -63,7 +63,7 @@ def test_what_was_recorded_comes_back(tmp_path: Path, form: str) -> None:
     bag = write_bag(tmp_path / 'bag', transition_messages(wanted), **FORMS[form])
     found, reader = read(bag)
     assert_same(found, wanted)
-    assert reader.summary.words() == '15 transitions in 3 episodes from 1 bag (1 file)'
+    assert reader.summary.describe() == '15 transitions in 3 episodes from 1 bag (1 file)'
 
 
 @pytest.mark.parametrize('name', ['drift_car', 'PointGoal1', 'Humanoid'])
@@ -164,8 +164,8 @@ def test_bad_records_are_dropped_and_end_the_episode(tmp_path: Path, what: str) 
     wanted[6] = dataclasses.replace(wanted[6], truncated=True)
     assert_same(found, wanted[:7] + wanted[8:], 'episode')
     assert [t.episode for t in found] == [0] * 5 + [1] * 2 + [2] * 2 + [3] * 5
-    assert words in reader.summary.words()
-    assert 'closed 1 episode early: steps are missing 1' in reader.summary.words()
+    assert words in reader.summary.describe()
+    assert 'closed 1 episode early: steps are missing 1' in reader.summary.describe()
 
 
 def cut(transitions: list[Transition], index: int) -> Transition:

@@ -61,7 +61,7 @@ def test_whole_episodes_are_held_out(fraction: float) -> None:
 
 
 def test_one_episode_is_not_enough() -> None:
-    with pytest.raises(ValueError, match='one episode alone'):
+    with pytest.raises(ValueError, match='only one episode'):
         steps(([1.0, 2.0], False)).held_out(0.1, 0)
 
 
