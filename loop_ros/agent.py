@@ -90,40 +90,34 @@ class Agent:
         acting = settings.algorithm == 'actor' or (explore and settings.explore == 'actor')
         with torch.inference_mode():
             state = self._encode(observation)
-            actor_action, iterations = self.actor.mean(state), 0
-            found = {'actor_action': actor_action}
+            actor_action = self.actor.mean(state)
             if self.ready and not acting:
-                sequence, states, found['runner_up'], metrics, iterations = self.planner.plan(
+                sequence, states, runner_up, metrics, iterations = self.planner.plan(
                     state, settings
                 )
-                found |= metrics
+                found = {**metrics, 'states': states, 'runner_up': runner_up}
             else:
-                states, action = state.unsqueeze(0), self._unplanned(state, explore)
-                sequence = action.expand(settings.horizon, -1)
+                sequence = self._unplanned(state, explore).expand(settings.horizon, -1)
+                found, iterations = {'states': state.unsqueeze(0)}, 0
             action = sequence[0]
             if explore and self.ready and settings.exploration_std > 0:
                 noise = self._random(torch.randn)
                 action = (action + settings.exploration_std * noise).clamp(-1, 1)
             if predict_next and self.ready:
                 found['next_state'], found['next_std'] = self.ensemble.predict_next(state, action)
+            found['sequence'] = torch.cat((action.unsqueeze(0), sequence[1:]))
+            found['actor_action'] = actor_action
             found['actor_divergence'] = (action - actor_action).norm()
-            found |= {'sequence': torch.cat((action[None], sequence[1:])), 'states': states}
-            return self._plan(to_host(found), iterations, begin)
-
-    def _plan(self, found: dict[str, Array], iterations: int, begin: float) -> Plan:
-        """The plan of what was found for an act that began at `begin` (perf_counter, s)."""
-        for name in ('sequence', 'actor_action', 'runner_up'):
-            if name in found:
-                found[name] = self.task.denormalize_action(found[name])
-        settings = self.settings.planner
-        given: dict[str, Any] = {n: float(v) if v.ndim == 0 else v for n, v in found.items()}
+            host: dict[str, Any] = to_host(found)
+        for name in host.keys() & {'sequence', 'actor_action', 'runner_up'}:
+            host[name] = self.task.denormalize_action(host[name])
         return Plan(
-            action=found['sequence'][0],
+            action=host['sequence'][0],
             constrained=settings.constrained,
             d0=settings.d0,
             iterations=iterations,
             plan_s=time.perf_counter() - begin,
-            **given,
+            **host,
         )
 
     def _unplanned(self, state: Tensor, explore: bool) -> Tensor:

@@ -8,10 +8,10 @@ import functools
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -41,9 +41,15 @@ def _multiplies_bfloat16(device: torch.device) -> bool:
     return bool(words & {'avx512_bf16', 'amx_bf16', 'bf16'})  # x86, x86, ARM
 
 
-def to_host(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[np.float64]]:
-    """Tensors of one device as arrays of the same shapes; one copy, and so one wait for it."""
+def to_host(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Tensors of one device as float64 arrays, and floats where they have no dimension.
+
+    In one copy, and so one wait for the device.
+    """
     numbers = torch.cat([tensor.reshape(-1) for tensor in tensors.values()]).cpu().double().numpy()
     ends = list(itertools.accumulate(tensor.numel() for tensor in tensors.values()))
     parts = zip(tensors.items(), np.split(numbers, ends[:-1]), strict=True)
-    return {name: part.reshape(tensor.shape) for (name, tensor), part in parts}
+    return {
+        name: part.reshape(tensor.shape) if tensor.ndim else part.item()
+        for (name, tensor), part in parts
+    }

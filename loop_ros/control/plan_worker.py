@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The planner thread: it alone touches the agent and its device, and only plans."""
+"""The planner thread: only it touches the agent and its device, and it only plans."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class PlanWorker:
         with self._changed:
             while self._is_running() and not (self._next or self._jobs):
                 if not self._changed.wait(self._patience if self._weights else None):
-                    break  # nobody asks for a plan
+                    break  # no state has come for long
             state, self._next = self._next, None
             jobs, self._jobs = self._jobs, {}
         return state, list(jobs.values())
@@ -136,7 +136,7 @@ class PlanWorker:
             agent.reset()
         if supervisor.realtime:
             self._gate.keep_actor(state, agent.act_without_planning(state.observation))
-        predict_next = supervisor.limits.distrust_steps > 0  # else nobody compares
+        predict_next = supervisor.limits.distrust_steps > 0  # else nothing is compared
         try:
             plan = agent.act(state.observation, self._explore, predict_next)
         except torch.OutOfMemoryError as error:

@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What every command passes before it reaches the robot; knows neither ROS nor torch.
+"""What every command passes before it reaches the robot; imports no torch.
 
 Two clocks are passed in. `stamp` (ns) is the robot's: plans are shifted by it. `now` (s) is steady:
 silence is measured by it. Whatever happens is told by an event method; `command` then says what the
@@ -124,7 +124,7 @@ class Supervisor:
 
     @property
     def latched(self) -> bool:
-        """Whether only `reset` lets the robot go on."""
+        """Whether only `reset` lets the robot drive again."""
         return bool(self._latched)
 
     def silence(self, now: float) -> float:

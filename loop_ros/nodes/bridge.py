@@ -25,8 +25,8 @@ from loop_ros.types import Array
 
 REPEAT_PERIOD = 0.2  # s; the state goes out again while a command is awaited
 START_GRACE = 10.0  # s that the other nodes may take to come up before a warning
-ACKNOWLEDGE_TIMEOUT = 1.0  # s for who listens to say that the last transitions are there
-PROGRESS_PERIOD = 10.0  # s between words about an episode that takes long
+ACKNOWLEDGE_TIMEOUT = 1.0  # s for subscribers to acknowledge the last transitions
+PROGRESS_PERIOD = 10.0  # s between log lines of an episode that takes long
 
 
 class BridgeNode(ManagedNode):
@@ -134,10 +134,9 @@ class BridgeNode(ManagedNode):
         self.answer, self.due = None, False
         transition = self.simulation.step(action)
         self.transition_publisher.publish(conversions.transition_to_msg(transition, self.task))
-        reached = transition.next_observation
-        line = self.statistics.step(
-            transition, self.task.metrics(reached), planner_cost(self.task, reached)
-        )
+        next_observation = transition.next_observation
+        metrics = self.task.metrics(next_observation)
+        line = self.statistics.step(transition, metrics, planner_cost(self.task, next_observation))
         if line is not None:
             print(line, flush=True)
             self.reported = time.monotonic()
@@ -153,7 +152,7 @@ class BridgeNode(ManagedNode):
         self.last_sent = time.monotonic()
 
     def _watch(self) -> None:
-        """Repeat an unanswered state, begin when all listeners are there, end in time."""
+        """Repeat an unanswered state, begin when all subscribers are there, end in time."""
         now = time.monotonic()
         if self.parameters.duration and now - self.started >= self.parameters.duration:
             self.finished = True
@@ -170,7 +169,7 @@ class BridgeNode(ManagedNode):
                 self._warn_waiting('waiting')
 
     def _begin(self) -> None:
-        """Step for the first time once everybody who must not miss a transition listens."""
+        """Step for the first time once those who must not miss a transition have subscribed."""
         publisher = self.transition_publisher
         self.begun = publisher.get_subscription_count() >= self.parameters.transition_listeners
         if not self.begun and self._is_late_start():

@@ -66,7 +66,7 @@ class LearnerNode(ManagedNode):
         self.worker.start(self._make_agent)
 
     def activate(self) -> None:
-        """Listen."""
+        """Subscribe."""
         self.subscribe(Float64MultiArray, 'transition', self._on_transition, qos.TRANSITION)
         self.every(1.0, self._diagnose)
 

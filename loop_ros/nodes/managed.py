@@ -3,8 +3,8 @@
 """How every node of this package lives: brings itself up, spins, and goes down cleanly.
 
 rclpy's own signal handlers invalidate the context at once, so that a node could neither save nor
-publish its last words. Here a signal only raises a flag (entry.py); the executor returns, the node
-is shut down through its lifecycle, and only then the context ends.
+publish its last command. Here a signal only raises a flag (entry.py); the executor returns, the
+node is shut down through its lifecycle, and only then the context ends.
 """
 
 from __future__ import annotations

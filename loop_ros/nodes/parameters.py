@@ -133,7 +133,7 @@ def convert(value: Any, wanted: type) -> Any:
 
 
 class PlannerParameters:
-    """Every planner setting as a parameter of the node; `on_change` hears of valid changes only."""
+    """Every planner setting as a parameter of the node; `on_change` gets valid changes only."""
 
     def __init__(
         self, node: Node, defaults: PlannerSettings, on_change: Callable[[PlannerSettings], None]

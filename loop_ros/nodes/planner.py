@@ -15,10 +15,10 @@ from std_srvs.srv import Trigger
 
 from loop_ros.agent import Agent
 from loop_ros.control.explanation import explain
-from loop_ros.control.gate import Gate, State
+from loop_ros.control.gate import Gate
 from loop_ros.control.plan_worker import PlanWorker
 from loop_ros.control.shadow import Shadow
-from loop_ros.control.supervisor import Command, Supervisor
+from loop_ros.control.supervisor import Supervisor
 from loop_ros.control.trial import WeightsTrial
 from loop_ros.nodes import conversions, qos
 from loop_ros.nodes.agents import AgentParameters
@@ -45,8 +45,10 @@ class PlannerNode(ManagedNode):
         self.task = self.parameters.task
         self.realtime, speed = declare_clock(self)
         self.period = self.task.control_period / (speed or 1.0)  # s of wall time
-        self.odom_frame = declare(self, 'odom_frame', conversions.ODOM_FRAME, 'frame of the pose')
-        self.base_frame = declare(self, 'base_frame', conversions.BASE_FRAME, 'frame of the twist')
+        self.frames = (
+            declare(self, 'odom_frame', conversions.ODOM_FRAME, 'frame of the pose'),
+            declare(self, 'base_frame', conversions.BASE_FRAME, 'frame of the twist'),
+        )
         training = declare(self, 'training', False, 'explore, as the settings say')
         is_shadow = declare(
             self,
@@ -57,11 +59,13 @@ class PlannerNode(ManagedNode):
         )
         limits = declare_limits(self, self.task, self.period, training or is_shadow)
         trial = self._declare_trial()
-        self.publisher = PlanPublisher(self, self.task, self.odom_frame, is_shadow)
-        self.shadow = Shadow(self.task, self.publisher.publish_difference) if is_shadow else None
         supervisor = Supervisor(limits, self.realtime)
-        self.gate = Gate(supervisor, self._publish, trial.num_steps, is_shadow)
-        self.supervision = Supervision(self, self.task, self.gate, is_shadow)
+        self.publisher = PlanPublisher(self, self.task, supervisor, self.frames[0], is_shadow)
+        self.shadow = Shadow(self.task, self.publisher.publish_difference) if is_shadow else None
+        publish = self.publisher.publish_command
+        self.gate = Gate(supervisor, publish, trial.num_steps, is_shadow)
+        if not is_shadow:  # which commands nothing
+            self.supervision = Supervision(self, self.gate)
         self.worker = PlanWorker(self.gate, trial, self.warn, training, self.shadow)
         self.inbox = WeightsInbox(self, self.worker.load_weights, self.worker.refuse_weights)
         self.create_service(Trigger, '~/explain', self._on_explain)
@@ -93,7 +97,6 @@ class PlannerNode(ManagedNode):
         """Make the agent in its thread, then the topics."""
         self.dropped = 0
         self.publisher.advertise()
-        self.supervision.advertise()
         self.worker.start(self._make_agent)
         settings, version = self.planner_parameters.settings, self.worker.version
         weights = f'weights version {version}'
@@ -153,9 +156,7 @@ class PlannerNode(ManagedNode):
     def _on_state(self, message: Odometry | JointState) -> None:
         try:
             if self.task.odometry:
-                observation = conversions.odometry_from_msg(
-                    message, self.task, self.odom_frame, self.base_frame
-                )
+                observation = conversions.odometry_from_msg(message, self.task, *self.frames)
             else:
                 observation = conversions.state_from_msg(message, self.task)
         except ValueError as error:
@@ -195,11 +196,6 @@ class PlannerNode(ManagedNode):
         except ValueError as error:
             self.warn('other', f'a command of the other controller is left out: {error}')
 
-    def _publish(self, state: State, command: Command) -> None:
-        """Called by the planner thread and by the executor's, in turns."""
-        self.publisher.publish_command(state, command)
-        self.supervision.publish_level(command.level, command.reason)
-
     def _on_explain(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         command = self.gate.last
         response.success, response.message = command is not None, 'no command so far'
@@ -209,11 +205,11 @@ class PlannerNode(ManagedNode):
         return response
 
     def _diagnose(self) -> None:
-        level, text = self.supervision.status()
+        level, text = self.publisher.status()
         values = {
             **self.gate.statistics.report(),
-            'level': self.supervision.level,
-            'reason': self.supervision.reason,
+            'level': self.publisher.level,
+            'reason': self.publisher.reason,
             'dropped states': self.dropped,
             'weights version': self.worker.version,
             'd0': self.planner_parameters.settings.d0,

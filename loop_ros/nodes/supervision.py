@@ -1,18 +1,16 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The supervisor in ROS: its parameters, ~/stop and ~/reset, and the topic of its level."""
+"""The supervisor in ROS: its parameters, ~/stop and ~/reset."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticStatus
 from std_srvs.srv import Trigger
 
 from loop_ros.control.gate import Gate
-from loop_ros.control.supervisor import HOLD, NAMES, PLAN, STOP, Limits
-from loop_ros.nodes import qos, views
+from loop_ros.control.supervisor import Limits
 from loop_ros.nodes.managed import ManagedNode
 from loop_ros.nodes.parameters import declare, declare_each
 from loop_ros.sim.task import Task
@@ -45,43 +43,15 @@ PARAMETERS: dict[str, tuple[str, float, float, str]] = {
 
 
 class Supervision:
-    """~/stop and ~/reset of a gate, and the level of its commands as a topic."""
+    """~/stop and ~/reset of a gate.
 
-    def __init__(self, node: ManagedNode, task: Task, gate: Gate, is_shadow: bool) -> None:
-        """A shadow, which commands nothing, offers no stop."""
-        self._topic = 'shadow/supervisor' if is_shadow else 'planner/supervisor'
-        self._node, self._task, self._gate = node, task, gate
-        self.level, self.reason = STOP, 'no command so far'
-        if is_shadow:
-            return
-        # Here for as long as the node lives: a stop is taken in every state of its life.
+    They are there for as long as the node lives: a stop is taken in every state of its life.
+    """
+
+    def __init__(self, node: ManagedNode, gate: Gate) -> None:
+        self._node, self._gate = node, gate
         node.create_service(Trigger, '~/stop', self._on_stop)
         node.create_service(Trigger, '~/reset', self._on_reset)
-
-    def advertise(self) -> None:
-        """Make the publisher, until the node is cleaned up."""
-        self._publisher = self._node.advertise(DiagnosticStatus, self._topic, qos.STATUS)
-        self._publish()
-
-    def publish_level(self, level: int, reason: str) -> None:
-        """The level of the command that goes out; published where it is another than before."""
-        if (level, reason) != (self.level, self.reason):
-            self.level, self.reason = level, reason
-            self._publish()
-
-    def status(self) -> tuple[bytes, str]:
-        """Severity and text for diagnostics."""
-        severe = {PLAN: views.OK, HOLD: views.ERROR, STOP: views.ERROR}
-        text = self.reason if self.level == PLAN else f'{NAMES[self.level]}: {self.reason}'
-        return severe.get(self.level, views.WARN), text
-
-    def _publish(self) -> None:
-        severity, text = self.status()
-        latched = str(self._gate.supervisor.latched).lower()
-        values = {'level': self.level, 'reason': self.reason, 'latched': latched}
-        name = f'{self._node.get_fully_qualified_name()}: supervisor'
-        status = views.status_to_msg(name, self._task.name, severity, text, values)
-        self._publisher.publish(status)
 
     def _on_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._gate.stop(OPERATOR_STOP, self._node.now())

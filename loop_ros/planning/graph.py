@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from loop_ros.models.fused_ensemble import FusedEnsemble
-from loop_ros.planning.planner import Planner, Solution, shifted
+from loop_ros.planning.planner import Planner, Solution
 from loop_ros.planning.rollout import Rollout
 from loop_ros.settings import PlannerSettings
 
@@ -56,15 +56,10 @@ class LiveSettings:
 class StaticPlan:
     """A plan on tensors that stay where they are: eager, and one graph launch once captured."""
 
-    def __init__(
-        self, planner: Planner, state: Tensor, start: Tensor, settings: PlannerSettings
-    ) -> None:
-        """`start` [H, A] is where the search begins; a plan leaves there where the next one does.
-
-        `state` [S] serves as an example.
-        """
+    def __init__(self, planner: Planner, state: Tensor, settings: PlannerSettings) -> None:
+        """`state` [S] serves as an example."""
         self._planner = planner
-        self._state, self._start = torch.zeros_like(state), start
+        self._state = torch.zeros_like(state)
         self._settings = LiveSettings(settings, state.device)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._solution: Solution | None = None
@@ -93,10 +88,8 @@ class StaticPlan:
         self._graph = self._solution = None
 
     def _run(self) -> Solution:
-        settings = cast(PlannerSettings, self._settings)
-        solution = self._planner.solve(self._state, self._start, settings)
-        self._start.copy_(shifted(solution.sequence))
-        return solution
+        # Not the planner's own way of planning, which is this one.
+        return Planner.plan(self._planner, self._state, cast(PlannerSettings, self._settings))
 
 
 class Backend(NamedTuple):
@@ -178,8 +171,8 @@ class GraphedPlanner(Planner):
         for rollout in (self.rollout, self._eager_rollout):
             rollout.refresh(settings)
             returns = rollout(state, sequences, noise, settings).returns
-            states = rollout.evaluate(state, sequences[0], noise, settings).states
-            results.append((returns, states))
+            path = rollout.evaluate(state, sequences[:1], noise, settings).path
+            results.append((returns, path.mean(dim=(1, 2))))
         for ours, theirs in zip(*results, strict=True):
             if not _close(ours, theirs):
                 raise ValueError('its scores are not those of eager planning')
@@ -215,10 +208,10 @@ class GraphedPlanner(Planner):
         """The plan of these settings, captured at its first use."""
         if len(self._plans) == CAPTURED or len(self._start) != settings.horizon:
             self._plans.clear()
-        start = self.start(settings.horizon)
+        self.start(settings.horizon)  # whose memory the plans are captured on
         key = dataclasses.replace(settings, **ELSEWHERE, **ANY)
         if key not in self._plans:
-            static = self._plans[key] = StaticPlan(self, state, start, settings)
+            static = self._plans[key] = StaticPlan(self, state, settings)
             try:
                 self._capture(static, state, settings)
             except Exception as error:

@@ -61,26 +61,14 @@ class Planner:
 
     @torch.inference_mode()
     def plan(self, state: Tensor, settings: PlannerSettings) -> Solution:
-        """The best action sequence from `state` [S], sought around the shifted last one."""
-        start = self.start(settings.horizon)
-        solution = self.solve(state, start, settings)
-        start.copy_(shifted(solution.sequence))
-        return solution
-
-    def start(self, horizon: int) -> Tensor:
-        """Where the next search begins [H, A]; zeros where the last plan was of another length."""
-        if len(self._start) != horizon:
-            self._start = torch.zeros(horizon, self.action_dim, device=self.device)
-        return self._start
-
-    def solve(self, state: Tensor, mean: Tensor, settings: PlannerSettings) -> Solution:
-        """The best action sequence from `state` [S], sought around `mean` [H, A] (Alg. 3 and 4).
+        """The best action sequence from `state` [S], sought around the last one (Alg. 3 and 4).
 
         With a time budget the iterations end while there is still time to evaluate the result; the
         first one always runs. Without one nothing waits for the device.
         """
-        start = time.perf_counter()
+        begin = time.perf_counter()
         self.rollout.refresh(settings)
+        mean = start = self.start(settings.horizon)
         variance = (torch.zeros_like(mean) + settings.initial_std).square()
         noise = self._particle_noise(settings)
         proposed = self._proposals(state, mean, settings)
@@ -91,10 +79,10 @@ class Planner:
             scores = self.rollout(state, candidates, noise, settings)
             weights = weighting.weigh(scores, settings)
             mean, variance = _update(mean, variance, candidates, weights, settings)
-            if settings.time_budget and not self._fits_another(start, iterations, settings):
+            if settings.time_budget and not self._fits_another(begin, iterations, settings):
                 break
         end = time.perf_counter()
-        final, disagreement, states = self.rollout.evaluate(state, mean, noise, settings)
+        final, spread, path = self.rollout.evaluate(state, mean.unsqueeze(0), noise, settings)
         self._evaluation_s = time.perf_counter() - end
         other = _runner_up(mean[0], candidates, scores, settings)
         metrics = {
@@ -102,12 +90,20 @@ class Planner:
             'worst_cost': final.costs[0],
             'safe_fraction': (scores.costs <= settings.d0).float().mean(),
             'actor_share': weights[: len(proposals)].sum(),
-            'disagreement': disagreement,
+            'disagreement': spread[0],
             'runner_up_return': scores.returns.index_select(0, other)[0],
             'runner_up_cost': scores.costs.index_select(0, other)[0],
         }
         runner_up = candidates[:, 0].index_select(0, other)[0]
+        states = torch.cat((state.unsqueeze(0), path.mean(dim=(1, 2))))
+        start.copy_(shifted(mean))
         return Solution(mean, states, runner_up, metrics, iterations)
+
+    def start(self, horizon: int) -> Tensor:
+        """Where the next search begins [H, A]; zeros where the last plan was of another length."""
+        if len(self._start) != horizon:
+            self._start = torch.zeros(horizon, self.action_dim, device=self.device)
+        return self._start
 
     @torch.inference_mode()
     def values(self, states: Tensor, settings: PlannerSettings) -> Tensor:
@@ -136,17 +132,17 @@ class Planner:
         with self.unchanged():
             return self.rollout(state, sequences, self._particle_noise(settings), settings)
 
-    def _fits_another(self, start: float, iterations: int, settings: PlannerSettings) -> bool:
+    def _fits_another(self, begin: float, iterations: int, settings: PlannerSettings) -> bool:
         """Whether one more iteration like the ones so far, and the evaluation, are in time."""
         if self.device.type == 'cuda':
             torch.cuda.synchronize(self.device)
-        elapsed = time.perf_counter() - start
+        elapsed = time.perf_counter() - begin
         return elapsed * (1 + 1 / iterations) + self._evaluation_s <= settings.time_budget
 
     def _proposals(self, state: Tensor, last: Tensor, settings: PlannerSettings) -> Tensor:
         """The actor's share of the candidates, [I, beta N, H, A]; I is 1 without resampling.
 
-        It depends on the state and the shifted last plan [H, A] alone, so that all iterations'
+        It depends only on the state and the shifted last plan [H, A], so that all iterations'
         shares are drawn in one pass.
         """
         num = round(settings.actor_fraction * settings.num_samples)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from loop_ros.devices import rollout_dtype
 from loop_ros.models.parts import Parts
-from loop_ros.models.planning_ensemble import PlanningEnsemble, Trajectory
+from loop_ros.models.planning_ensemble import PlanningEnsemble
 from loop_ros.settings import PlannerSettings
 from loop_ros.sim.task import Task
 from loop_ros.types import Scores
@@ -28,11 +28,11 @@ ROWS_PER_THREAD = 128  # rows of states that are worth a thread; fewer wait for 
 
 
 class Evaluation(NamedTuple):
-    """What the models say of one sequence."""
+    """What the models say of N action sequences, and where these lead."""
 
-    scores: Scores  # of N = 1
-    disagreement: Tensor  # [], standard deviation of the return over the models
-    states: Tensor  # [H+1, S], mean over models and particles
+    scores: Scores  # of the sequences
+    spread: Tensor  # [N], standard deviation of the return over the models
+    path: Tensor  # [H, K, B, S], next states; the particles of a sequence in a block
 
 
 class Rollout:
@@ -69,21 +69,40 @@ class Rollout:
         cores = settings.rollout_threads or len(os.sched_getaffinity(0))
         shares = min(cores, rows // ROWS_PER_THREAD) if state.device.type == 'cpu' else 1
         if shares < 2:
-            return self._score(state, sequences, noise, settings)
+            return self.evaluate(state, sequences, noise, settings).scores
         starts = state.tensor_split(shares) if state.ndim == 2 else [state] * shares
         same = itertools.repeat(noise), itertools.repeat(settings)
-        found = _threads(shares).map(self._score, starts, sequences.tensor_split(shares), *same)
-        return Scores(*(torch.cat(part) for part in zip(*found, strict=True)))
+        found = _threads(shares).map(self.evaluate, starts, sequences.tensor_split(shares), *same)
+        return Scores(*map(torch.cat, zip(*(each.scores for each in found), strict=True)))
 
+    @torch.inference_mode()  # a mode of each thread's own
     def evaluate(
-        self, state: Tensor, sequence: Tensor, noise: Tensor | None, settings: PlannerSettings
+        self, state: Tensor, sequences: Tensor, noise: Tensor | None, settings: PlannerSettings
     ) -> Evaluation:
-        """Score one sequence [H, A] from state [S], and say where it leads."""
-        actions = sequence.unsqueeze(1)
-        trajectory = self._model(settings).roll(state, actions, noise)
-        scores, spread = self._evaluate(state, trajectory, actions, settings)
-        states = torch.cat((state.unsqueeze(0), trajectory.states.mean(dim=(1, 2))))
-        return Evaluation(scores, spread[0], states)
+        """Scores of sequences [N, H, A] and what they are made of, in this thread."""
+        if state.ndim == 2 and noise is not None:  # the particles of a sequence in a block
+            state = state.repeat_interleave(settings.num_particles, dim=0)
+        actions = sequences.transpose(0, 1)
+        path, rewards, predicted_costs = self._model(settings).roll(state, actions, noise)
+        discounts = _discounts(settings.discount, len(path) + 1, path.device, path.dtype)
+        alive = _until(self.task.termination, path)  # nothing is gained after the end of an episode
+        rewards = rewards * alive[:-1]
+        if settings.terminal_value == 'q':
+            returns = self._with_q(state, path, rewards, alive, actions, settings)
+        elif settings.terminal_value == 'none':
+            returns = torch.tensordot(discounts[:-1], rewards, dims=1)
+        else:
+            returns = self._with_value(path, rewards, alive, actions, settings)
+        step_costs = self.step_cost(path, predicted_costs, settings)
+        costs = torch.tensordot(discounts[:-1], step_costs, dims=1)
+        by_model = path.shape[1], len(sequences), -1  # models, N, particles
+        model_returns = returns.view(by_model).mean(dim=2)
+        spread = model_returns.std(dim=0, correction=0)
+        total = model_returns.mean(dim=0) - settings.pessimism * spread
+        worst = costs.view(by_model).amax(dim=(0, 2))
+        finite = total.isfinite() & path[-1].isfinite().view(by_model).all(dim=2).all(dim=0)
+        scores = torch.where(finite, total, -torch.inf), torch.where(finite, worst, torch.inf)
+        return Evaluation(Scores(*scores, ~finite), spread, path)
 
     def actor_sequences(
         self,
@@ -143,43 +162,6 @@ class Rollout:
             dtype = rollout_dtype(name, self.device)
             self._copies[name] = self._copy(self.parts.ensemble, dtype)
         return self._copies[name]
-
-    @torch.inference_mode()  # a mode of each thread's own
-    def _score(
-        self, state: Tensor, sequences: Tensor, noise: Tensor | None, settings: PlannerSettings
-    ) -> Scores:
-        if state.ndim == 2 and noise is not None:  # the particles of a sequence in a block
-            state = state.repeat_interleave(settings.num_particles, dim=0)
-        actions = sequences.transpose(0, 1)
-        trajectory = self._model(settings).roll(state, actions, noise)
-        return self._evaluate(state, trajectory, actions, settings)[0]
-
-    def _evaluate(
-        self, state: Tensor, trajectory: Trajectory, actions: Tensor, settings: PlannerSettings
-    ) -> tuple[Scores, Tensor]:
-        """Scores of a trajectory under actions [H, N, A], and the returns' std over models [N]."""
-        path, rewards, predicted_costs = trajectory
-        horizon, models, _, _ = path.shape
-        discounts = _discounts(settings.discount, horizon + 1, path.device, path.dtype)
-        alive = _until(self.task.termination, path)  # nothing is gained after the end of an episode
-        rewards = rewards * alive[:-1]
-        if settings.terminal_value == 'q':
-            returns = self._with_q(state, path, rewards, alive, actions, settings)
-        elif settings.terminal_value == 'none':
-            returns = torch.tensordot(discounts[:-1], rewards, dims=1)
-        else:
-            returns = self._with_value(path, rewards, alive, actions, settings)
-        costs = self.step_cost(path, predicted_costs, settings)
-        costs = torch.tensordot(discounts[:-1], costs, dims=1)
-        # [models, N, particles] from here on.
-        shape = models, actions.shape[1], -1
-        by_model = returns.view(shape).mean(dim=2)
-        spread = by_model.std(dim=0, correction=0)
-        total = by_model.mean(dim=0) - settings.pessimism * spread
-        worst = costs.view(shape).amax(dim=(0, 2))
-        finite = total.isfinite() & path[-1].isfinite().view(shape).all(dim=2).all(dim=0)
-        scores = torch.where(finite, total, -torch.inf), torch.where(finite, worst, torch.inf)
-        return Scores(*scores, ~finite), spread
 
     def _with_q(
         self,

@@ -48,7 +48,7 @@ def make(kind: Any = Planner, device: str = 'cpu') -> Any:
 
 
 def static_plan(planner: Planner, settings: PlannerSettings = SETTINGS) -> StaticPlan:
-    return StaticPlan(planner, STATES[0], torch.zeros(settings.horizon, ACTION), settings)
+    return StaticPlan(planner, STATES[0], settings)
 
 
 def assert_same(ours: Any, theirs: Any) -> None:
@@ -154,8 +154,7 @@ def test_a_plan_never_waits_for_the_device(
     planner = make(device='meta')
     planner._normal = lambda *shape: torch.randn(shape, device='meta')  # it has no generators
     with torch.inference_mode():
-        start = torch.zeros(settings.horizon, ACTION, device='meta')
-        static = StaticPlan(planner, torch.zeros(STATE, device='meta'), start, settings)
+        static = StaticPlan(planner, torch.zeros(STATE, device='meta'), settings)
         static._run()  # what is made once is made outside a capture
         monkeypatch.delattr(torch, 'tensor')  # would copy numbers unseen
         with NoHost() as guard:
@@ -276,7 +275,7 @@ def test_a_graph_that_plans_otherwise_is_not_used(monkeypatch: pytest.MonkeyPatc
     """A capture that leaves the candidates' random numbers behind, say."""
 
     def capture(self: StaticPlan) -> None:
-        self._start.add_(0.5)
+        self._planner._start.add_(0.5)
 
     monkeypatch.setattr(StaticPlan, 'capture', capture)
     planner = make(GraphedPlanner)
@@ -286,10 +285,10 @@ def test_a_graph_that_plans_otherwise_is_not_used(monkeypatch: pytest.MonkeyPatc
 
 
 def test_too_little_memory_names_the_settings_that_help(monkeypatch: pytest.MonkeyPatch) -> None:
-    def solve(*arguments: Any) -> Solution:
+    def plan(*arguments: Any) -> Solution:
         raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 80.00 GiB.')
 
-    monkeypatch.setattr(GraphedPlanner, 'solve', solve)
+    monkeypatch.setattr(Planner, 'plan', plan)
     with (
         pytest.warns(UserWarning, match='is not used: CUDA out of memory'),
         pytest.raises(RuntimeError, match='12 sequences .* lower planner.num_samples'),

@@ -33,15 +33,10 @@ class RecordingRollout(Rollout):
         self.noises: list[Tensor | None] = []
         self.asked = 0
 
-    def __call__(self, state: Tensor, sequences: Tensor, noise: Any, settings: Any) -> Scores:
+    def evaluate(self, state: Tensor, sequences: Tensor, noise: Any, settings: Any) -> Evaluation:
         self.candidates.append(sequences.clone())
         self.noises.append(noise)
-        return super().__call__(state, sequences, noise, settings)
-
-    def evaluate(self, state: Tensor, sequence: Tensor, noise: Any, settings: Any) -> Evaluation:
-        self.candidates.append(sequence.clone().unsqueeze(0))
-        self.noises.append(noise)
-        return super().evaluate(state, sequence, noise, settings)
+        return super().evaluate(state, sequences, noise, settings)
 
     def actor_sequences(
         self,
@@ -278,13 +273,9 @@ class SlowRollout(RecordingRollout):
 
     now = 0.0
 
-    def __call__(self, *arguments: Any) -> Scores:
-        SlowRollout.now += 0.010
-        return super().__call__(*arguments)
-
-    def evaluate(self, *arguments: Any) -> Evaluation:
-        SlowRollout.now += 0.008
-        return super().evaluate(*arguments)
+    def evaluate(self, state: Tensor, sequences: Tensor, noise: Any, settings: Any) -> Evaluation:
+        SlowRollout.now += 0.008 if len(sequences) == 1 else 0.010
+        return super().evaluate(state, sequences, noise, settings)
 
 
 @pytest.fixture
@@ -303,7 +294,11 @@ def test_a_time_budget_ends_the_iterations_with_the_best_so_far(
 ) -> None:
     def plan(budget: float, iterations: int = 8) -> Solution:
         settings = PlannerSettings(
-            num_iterations=iterations, time_budget=budget, horizon=3, actor_fraction=0.0
+            num_iterations=iterations,
+            time_budget=budget,
+            horizon=3,
+            actor_fraction=0.0,
+            rollout_threads=1,
         )
         return slow_planner().plan(torch.tensor([START]), settings)
 
@@ -314,7 +309,7 @@ def test_a_time_budget_ends_the_iterations_with_the_best_so_far(
 def test_the_budget_keeps_time_for_the_evaluation(slow_planner: Callable[[], Planner]) -> None:
     """Once a plan has shown how long it takes."""
     planner = slow_planner()
-    settings = PlannerSettings(num_iterations=8, time_budget=0.035, horizon=3)
+    settings = PlannerSettings(num_iterations=8, time_budget=0.035, horizon=3, rollout_threads=1)
     planner.plan(torch.tensor([START]), settings)
     before = SlowRollout.now
     assert planner.plan(torch.tensor([START]), settings).iterations == 2

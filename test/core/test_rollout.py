@@ -25,10 +25,9 @@ from known_world import (
 from loop_ros.models.ensemble import Ensemble
 from loop_ros.models.networks import Actor, TwinCritic
 from loop_ros.models.parts import Parts
-from loop_ros.planning.rollout import Rollout
+from loop_ros.planning.rollout import Evaluation, Rollout
 from loop_ros.settings import EnsembleSettings, PlannerSettings
 from loop_ros.sim.drift_car import TASK
-from loop_ros.types import Scores
 
 
 def identity(state: torch.Tensor) -> torch.Tensor:
@@ -241,13 +240,13 @@ def test_shares_of_threads_score_as_one(networks: Rollout) -> None:
     noise = torch.randn(4, 3, 2, networks.parts.ensemble.noisy_dim, generator=generator)
     state = torch.tensor([0.2, -0.1, 0.5])
     used: set[int] = set()
-    score = networks._score
+    score = networks.evaluate
 
-    def watched(*arguments: Any, **named: Any) -> Scores:
+    def watched(*arguments: Any, **named: Any) -> Evaluation:
         used.add(threading.get_ident())
         return score(*arguments, **named)
 
-    networks._score = watched  # type: ignore[method-assign]
+    networks.evaluate = watched  # type: ignore[method-assign]
     scores = []
     with torch.inference_mode():
         for number in (1, 3):
@@ -320,15 +319,15 @@ def test_evaluated_states_are_the_mean_of_models_and_particles() -> None:
     noise = torch.zeros(2, 2, 2, 2)
     noise[0, :, 1, 0] = 10.0  # the second particle is kicked in the first step
     settings = PlannerSettings(num_particles=2)
-    scores, disagreement, states = rollout.evaluate(
-        torch.tensor([1.0]), torch.tensor([[0.5], [-1.0]]), noise, settings
+    scores, spread, path = rollout.evaluate(
+        torch.tensor([1.0]), torch.tensor([[[0.5], [-1.0]]]), noise, settings
     )
     # Models and particles reach (1.5, 11.5, 2.5, 12.5), then (0.5, 10.5, -0.5, 9.5).
-    assert states[:, 0].tolist() == pytest.approx([1.0, 7.0, 5.0])
+    assert path.mean(dim=(1, 2))[:, 0].tolist() == pytest.approx([7.0, 5.0])
     again = rollout(torch.tensor([1.0]), torch.tensor([[[0.5], [-1.0]]]), noise, settings)
     torch.testing.assert_close(scores, again)
     # Before their last action the models are at 6.5 and 7.5 on average, where Q1 = 10 s + a.
-    assert disagreement.item() == pytest.approx(0.5 * 0.99 * 10.0 * (7.5 - 6.5))
+    assert spread.item() == pytest.approx(0.5 * 0.99 * 10.0 * (7.5 - 6.5))
 
 
 def test_critic_first_is_the_first_of_both() -> None:
