@@ -117,7 +117,7 @@ def _counts(group: list[Sample]) -> str:
 
 
 def _column(group: list[Sample], name: str) -> Array:
-    """NaN where there is nothing."""
+    """The mean of values; NaN where there are none."""
     return np.array([float(each[name] or 'nan') for each in group])
 
 

@@ -13,8 +13,8 @@ from rich.console import Console
 Item = TypeVar('Item')
 
 
-def bars() -> progress.Progress:
-    """The bars of a long run; every task has `metrics`, a text at its end."""
+def bars(quiet: bool = False) -> progress.Progress:
+    """The bars of a long run; every task has `metrics`, a text at its end. `quiet`: none."""
     return progress.Progress(
         progress.TextColumn('{task.description}'),
         progress.BarColumn(),
@@ -23,6 +23,7 @@ def bars() -> progress.Progress:
         progress.TimeRemainingColumn(),
         progress.TextColumn('{task.fields[metrics]}'),
         console=Console(stderr=True),
+        disable=quiet,
     )
 
 

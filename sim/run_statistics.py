@@ -11,7 +11,7 @@ from loop_ros.types import Transition
 
 
 def mean(values: Sequence[float]) -> float:
-    """NaN where there is nothing."""
+    """The mean of values; NaN where there are none."""
     return sum(values) / len(values) if values else math.nan
 
 

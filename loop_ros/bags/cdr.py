@@ -11,13 +11,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from rosbags.typesys import Stores, get_typestore
 
-from loop_ros.types import Array
+if TYPE_CHECKING:  # it brings torch along, which takes seconds
+    from loop_ros.types import Array
 
 ARRAY = 'std_msgs/msg/Float64MultiArray'
 JOINTS = 'sensor_msgs/msg/JointState'

@@ -37,11 +37,11 @@ class Contents:
 
     @property
     def messages(self) -> int:
-        """How many there are."""
+        """The number of messages of all topics."""
         return self.topics.total()
 
     def add(self, topic: Topic, time: int) -> None:
-        """Count a message."""
+        """Count a message received at `time` ns."""
         self.topics[topic] += 1
         self.start = time if self.start is None else min(self.start, time)
         self.end = max(self.end, time)

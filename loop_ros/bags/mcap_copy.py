@@ -92,7 +92,7 @@ def _unpacked(chunk: Chunk) -> Chunk:
 
 
 def _compression(source: Path) -> CompressionType:
-    """That of the first chunk."""
+    """The compression of a file's first chunk."""
     with source.open('rb') as file, contextlib.suppress(Exception):  # none is left
         for record in StreamReader(file, emit_chunks=True).records:
             if isinstance(record, Chunk):

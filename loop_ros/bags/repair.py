@@ -34,7 +34,7 @@ class Repaired:
         return sum(self.files.values(), Contents())
 
     def describe(self) -> str:
-        """A few lines for people."""
+        """What was kept and lost, in a few lines of text."""
         kept = self.contents
         what = f'{number(kept.messages, "message")} in {number(len(self.files), "file")}'
         lines = [f'kept {what}, {(kept.end - (kept.start or 0)) / 1e9:.1f} s']

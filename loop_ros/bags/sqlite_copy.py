@@ -59,7 +59,7 @@ class _Reader:
         self._database, self._damage = database, damage
 
     def rows(self, query: str) -> Iterator[sqlite3.Row]:
-        """What a query gives."""
+        """Rows that a query gives."""
         try:
             yield from self._database.execute(query)
         except sqlite3.DatabaseError as error:

@@ -132,6 +132,6 @@ def _bags_at(path: Path) -> Iterator[Bag]:
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """So that file 10 comes after file 9."""
+    """A key to sort by, with which file 10 comes after file 9."""
     parts = re.split(r'(\d+)', path.name)
     return [(int(part) if part.isdigit() else -1, part) for part in parts]

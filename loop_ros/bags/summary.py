@@ -33,7 +33,7 @@ class Summary:
     notes: list[str] = field(default_factory=list)  # files that were damaged, topics chosen
 
     def describe(self) -> str:
-        """A few lines for people."""
+        """What was found, in a few lines of text."""
         lines = [
             f'{number(self.transitions, "transition")} in {number(self.episodes, "episode")} '
             f'from {number(self.bags, "bag")} ({number(self.files, "file")})'
@@ -52,7 +52,7 @@ class Summary:
 
 
 def number(count: int, noun: str) -> str:
-    """As '1 bag' or '2,000 bags'."""
+    """A count with its noun, as '1 bag' or '2,000 bags'."""
     return f'{count:,} {noun}{"" if count == 1 else "s"}'
 
 

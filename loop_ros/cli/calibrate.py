@@ -238,5 +238,5 @@ def show(result: Row) -> None:
 
 
 def percent(value: float | None) -> str:
-    """A share for people."""
+    """A share as text, in percent; '-' for None."""
     return '-' if value is None else f'{100 * value:.1f}'

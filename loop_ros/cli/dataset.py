@@ -33,7 +33,7 @@ SOURCES = {'random': 0, 'medium': 1, 'medium-replay': 1, 'medium-expert': 2}
 
 
 def run(options: argparse.Namespace) -> int:
-    """What the command does."""
+    """Run the command; returns its exit code."""
     from loop_ros.bags.writer import BagWriter  # brings the writers of bag formats with it
 
     task = registry.task(options.task)
@@ -74,9 +74,9 @@ def transitions(
     if kind == 'medium-replay':
         return itertools.islice(replayed(sources[0], task), steps)
     if kind == 'import':
-        from loop_ros.offline.hdf5 import imported
+        from loop_ros.offline import hdf5
 
-        return itertools.islice(_numbered(imported(file, task) for file in sources), steps)
+        return itertools.islice(_numbered(hdf5.read(file, task) for file in sources), steps)
     parts, each = [], -(-(steps or STEPS) // len(sources))
     for number, source in enumerate(sources):
         path = checkpoint.resolve(str(source), task.name)

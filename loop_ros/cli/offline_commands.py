@@ -15,7 +15,7 @@ KINDS = ('random', 'medium', 'medium-replay', 'medium-expert', 'import')
 
 
 def add(commands: Any) -> None:
-    """The three commands."""
+    """Add the commands `train-offline`, `dataset` and `replay`."""
     _add_train_offline(commands)
     _add_dataset(commands)
     _add_replay(commands)

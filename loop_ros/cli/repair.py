@@ -10,7 +10,7 @@ from typing import Any
 
 
 def add(commands: Any) -> None:
-    """The command."""
+    """Add the command `repair`."""
     parser = commands.add_parser(
         'repair',
         help='make a whole bag of one that was cut off',

@@ -28,7 +28,7 @@ from loop_ros.sim import registry
 
 
 def run(options: argparse.Namespace) -> int:
-    """What the command does."""
+    """Run the command; returns its exit code."""
     with libraries('replay'):
         from loop_ros.cli.report import replay_page
     if options.out.is_dir():
@@ -103,7 +103,7 @@ def replayed(
 
 
 def command_line(options: argparse.Namespace) -> str:
-    """What to type for this page."""
+    """The command line that makes this page."""
     typed = ['loop-ros', 'replay', *map(str, options.bags), '--checkpoint', options.checkpoint]
     for name in ('task', 'd0', 'profile'):
         if getattr(options, name) is not None:

@@ -42,7 +42,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Replay:
-    """All that was replayed, and by what."""
+    """Replayed episodes, the agent that planned them again, and where they come from."""
 
     agent: Agent
     checkpoint: str
@@ -65,7 +65,7 @@ class Replay:
         }
 
     def rows(self) -> list[tuple[str, str]]:
-        """The same for people."""
+        """The metrics as names and texts, for a table."""
         found = self.metrics()
         differ = f'{found["different"]:,} of {found["plans"]:,}'
         rows = [

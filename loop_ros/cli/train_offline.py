@@ -120,8 +120,7 @@ class Training:
         return OfflineTraining(agent, data, self.seed)
 
     def _train(self, training: OfflineTraining) -> None:
-        with bars() as progress:
-            progress.disable = processes.rank() > 0
+        with bars(quiet=processes.rank() > 0) as progress:
             if not training.agent.ready:
                 bar = progress.add_task('model', total=None, metrics='')
 
@@ -190,7 +189,7 @@ class Training:
 
 
 def run(options: argparse.Namespace) -> int:
-    """What the command does."""
+    """Run the command; returns its exit code."""
     from loop_ros.cli.experiment import default_profile
 
     torch.set_num_threads(options.num_threads)

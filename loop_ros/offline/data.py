@@ -20,7 +20,7 @@ from loop_ros.types import Batch, Rows
 
 @dataclass(frozen=True)
 class OfflineData:
-    """Transitions in the order of their episodes, on the CPU."""
+    """N transitions of E whole episodes, in order, as the networks see them; on the CPU."""
 
     batch: Batch  # [N]
     episode: Tensor  # [N], 0, 0, ..., 1, 1, ...
@@ -28,9 +28,10 @@ class OfflineData:
 
     @classmethod
     def from_rows(cls, parts: Iterable[Rows], task: Task) -> Self:
-        """From chunks of rows, as `BagReader.batches` gives; ValueError where there are none.
+        """Encode chunks of rows, as `BagReader.batches` gives them, for a task.
 
-        An episode ends where its number changes and where a step is missing.
+        An episode ends where its number changes and where a step is missing. ValueError where
+        there is no transition.
         """
         batches, numbers, steps, ended = [], [], [], []
         for rows in parts:
@@ -99,7 +100,7 @@ class OfflineData:
         return total
 
     def digest(self) -> str:
-        """By which to know the same data again."""
+        """A hash of all numbers, which is the same for the same data."""
         found = hashlib.sha256(self.episode.numpy().tobytes())
         for part in self.batch:
             found.update(part.contiguous().numpy().tobytes())

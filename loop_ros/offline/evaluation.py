@@ -34,7 +34,7 @@ Tried = Callable[[], object]
 
 @dataclass(frozen=True)
 class Effort:
-    """How much an evaluation looks at."""
+    """How many samples an evaluation takes; more take longer."""
 
     states: int = 1000  # transitions that fitted Q evaluation learns from; a plan each
     starts: int = 100  # held-out start states

@@ -15,8 +15,8 @@ from loop_ros.sim.task import Task
 from loop_ros.types import Array, Transition
 
 
-def imported(path: Path, task: Task) -> Iterator[Transition]:
-    """The transitions of a file; ValueError where it is not of the task's observations and actions.
+def read(path: Path, task: Task) -> Iterator[Transition]:
+    """Yield the transitions of a D4RL or Minari file; ValueError where they are not the task's.
 
     Costs are the task's own of the next states, 0 where it has none. A D4RL file without
     `next_observations` says nothing of the state that an episode's last step led to: where that
