@@ -20,13 +20,12 @@ from torch import Tensor
 
 from loop_ros import checkpoint
 from loop_ros.agent import Agent
-from loop_ros.learning.replay_buffer import ReplayBuffer
 from loop_ros.progress import track
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
 from loop_ros.sim.simulation import step
 from loop_ros.sim.task import Task
-from loop_ros.types import Array, Transition
+from loop_ros.types import Array, Batch, Transition
 
 STEPS = 100_000
 SOURCES = {'random': 0, 'medium': 1, 'medium-replay': 1, 'medium-expert': 2}
@@ -123,9 +122,7 @@ def replayed(run_folder: Path, task: Task) -> Iterator[Transition]:
         raise ValueError(f'{run_folder}: no replay buffer in it; give the --out of an experiment')
     if metadata.get('task') != task.name:
         raise ValueError(f'{run_folder}: of task {metadata.get("task")!r}, not {task.name!r}')
-    buffer = ReplayBuffer(len(rows), task.state_dim, len(task.action_labels))
-    buffer.restore({'rows': rows})
-    batch = buffer.all()
+    batch = Batch.from_table(rows, task.state_dim, len(task.action_labels))
     observation, next_observation = (
         _observations(task, s) for s in (batch.state, batch.next_state)
     )

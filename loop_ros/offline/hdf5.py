@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from loop_ros.sim.task import Task
-from loop_ros.types import Array, Transition
+from loop_ros.types import Array, Rows, Transition
 
 
 def read(path: Path, task: Task) -> Iterator[Transition]:
@@ -89,23 +89,25 @@ def _of_minari(file: Any, path: str, task: Task) -> Iterator[Columns]:
 
 def _numbered(episodes: Iterator[Columns], task: Task) -> Iterator[Transition]:
     for number, (observation, action, following, reward, terminated) in enumerate(episodes):
+        step = np.arange(len(action))
+        following = following.astype(np.float64)
         cost = np.zeros(len(action))
         if task.cost is not None:
-            cost = task.cost(task.encode(torch.from_numpy(following.astype(np.float64)))).numpy()
-        for step in range(len(action)):
-            ended = bool(terminated[step])
-            yield Transition(
-                step * task.control_period,
-                number,
-                step,
-                observation[step].astype(np.float64),
-                action[step].astype(np.float64),
-                float(reward[step]),
-                float(cost[step]),
-                following[step].astype(np.float64),
-                ended,
-                step == len(action) - 1 and not ended,
-            )
+            cost = task.cost(task.encode(torch.from_numpy(following))).numpy()
+        ended = terminated.astype(bool)
+        rows = Rows(
+            stamp=step * task.control_period,
+            episode=np.full(len(action), number),
+            step=step,
+            observation=observation.astype(np.float64),
+            action=action.astype(np.float64),
+            reward=reward,
+            cost=cost,
+            next_observation=following,
+            terminated=ended,
+            truncated=(step == len(action) - 1) & ~ended,
+        )
+        yield from rows.transitions()
 
 
 def _check(where: str, task: Task, observation: Array, action: Array) -> None:
