@@ -21,7 +21,7 @@ from rich.table import Table
 
 from loop_ros import checkpoint
 from loop_ros.agent import Agent
-from loop_ros.cli import evaluate, plots
+from loop_ros.cli import plots, run_log
 from loop_ros.progress import bars
 from loop_ros.runner import Episode, cost_ahead, run_episode
 from loop_ros.settings import PlannerSettings
@@ -207,7 +207,7 @@ class Calibration:
     def _add(self, row: Row) -> None:
         rows = self.result['conditions']
         rows.append(row)
-        evaluate.save(self.result, self.out / 'calibration.json')
+        run_log.write_json(self.out / 'calibration.json', self.result)
         text = io.StringIO()
         names = [name for name in row if name != 'reliability']
         writer = csv.DictWriter(text, names, extrasaction='ignore', lineterminator='\n')

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from rich.table import Table
 
 from loop_ros import checkpoint
 from loop_ros.agent import Agent
+from loop_ros.cli import run_log
 from loop_ros.progress import track
 from loop_ros.runner import Episode, run_episode
 from loop_ros.settings import Settings
@@ -70,7 +71,10 @@ def summarize(agent: Agent, driven: list[Episode]) -> dict[str, Any]:
         'min_return': float(returns.min()),
         'mean_cost': float(np.mean([row['cost'] for row in rows])),
         'max_cost': float(np.max([row['cost'] for row in rows])),
-        'worst_predicted_cost': max(plan.worst_cost for e in driven for plan in e.plans),
+        'worst_predicted_cost': max(
+            (plan.worst_cost for e in driven for plan in e.plans if plan.predicted),
+            default=math.nan,
+        ),
         'safe_fraction': float(np.mean([row['safe_fraction'] for row in rows])),
         **{name: float(np.mean([row[name] for row in rows])) for name in names},
         'actor_divergence': float(np.mean([row['actor_divergence'] for row in rows])),
@@ -79,12 +83,6 @@ def summarize(agent: Agent, driven: list[Episode]) -> dict[str, Any]:
         'plan_hz': float(1.0 / plan_s.mean()),
         'plan_p99_ms': float(1e3 * np.quantile(plan_s, 0.99)),
     }
-
-
-def save(result: dict[str, Any], path: Path) -> None:
-    """Write the metrics as JSON, in place of what was there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint.replace_file(path, (json.dumps(result, indent=2) + '\n').encode())
 
 
 def sweep(agent: Agent, thresholds: list[float], episodes: int, seed: int, out: Path) -> None:
@@ -99,7 +97,7 @@ def sweep(agent: Agent, thresholds: list[float], episodes: int, seed: int, out: 
         results.append(summarize(agent, driven))
         lines.append(driven)
     show(results)
-    (out / 'sweep.json').write_text(json.dumps(results, indent=2) + '\n', encoding='utf-8')
+    run_log.write_json(out / 'sweep.json', results)
     plots.sweep(results, lines if agent.task.odometry else [], out / 'sweep.png')
 
 

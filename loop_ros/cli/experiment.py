@@ -143,8 +143,7 @@ class Experiment:
             'machine': f'{platform.machine()}, {os.cpu_count()} cores, {self.device}',
             'settings': agent.settings.to_dict(),
         }
-        path = self.out / 'result.json'
-        path.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+        run_log.write_json(self.out / 'result.json', content)
 
     def arguments(self, seed: int, out: Path) -> list[str]:
         """The arguments of loop-ros for this run with a seed."""

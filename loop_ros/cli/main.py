@@ -180,7 +180,7 @@ def _baseline(options: argparse.Namespace) -> Any:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from loop_ros.cli import evaluate
+    from loop_ros.cli import evaluate, run_log
 
     if options.out is not None and options.out.is_dir():
         raise ValueError(f'--out {options.out}: is a folder; name a file in it')
@@ -189,9 +189,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     result = evaluate.evaluate(agent, options.episodes, options.seed)
     evaluate.show([result])
     if options.out is not None:
-        evaluate.save(result, options.out)
+        run_log.write_json(options.out, result)
     if options.json:
-        print(json.dumps(result))
+        print(json.dumps(run_log.to_json(result)))
     return 0
 
 

@@ -182,8 +182,7 @@ class Training:
             'machine': f'{platform.machine()}, {os.cpu_count()} cores, {self.device}',
             'settings': {name: settings[name] for name in SECTIONS if name in settings},
         }
-        text = json.dumps(content, indent=2) + '\n'
-        (self.out / 'result.json').write_text(text, encoding='utf-8')
+        run_log.write_json(self.out / 'result.json', content)
 
 
 def _messages(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:

@@ -1,14 +1,18 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a run writes as it proceeds: CSV tables, TensorBoard, and which code it was."""
+"""What a run writes as it proceeds: CSV tables, JSON, TensorBoard, and which code it was."""
 
 from __future__ import annotations
 
 import csv
+import json
+import math
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from loop_ros import checkpoint
 
 Row = dict[str, float]
 
@@ -30,6 +34,22 @@ class Table:
                 writer.writeheader()
             writer.writerow({name: f'{value:.6g}' for name, value in row.items()})
         self.rows.append(row)
+
+
+def to_json(content: Any) -> Any:
+    """What JSON can hold of numbers in dicts and lists: None in place of one that is not finite."""
+    if isinstance(content, dict):
+        return {name: to_json(value) for name, value in content.items()}
+    if isinstance(content, list):
+        return [to_json(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a file at once, in place of what was there; its folder is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(to_json(content), indent=2) + '\n'
+    checkpoint.replace_file(path, text.encode())
 
 
 def tensorboard(folder: Path) -> Callable[[str, Row], None]:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import time
 from dataclasses import dataclass
@@ -109,7 +108,7 @@ class Training:
             'torch': torch.__version__,
             'settings': training.agent.settings.to_dict(),
         }
-        _write(self.out / 'offline.json', result)
+        run_log.write_json(self.out / 'offline.json', result)
 
     def _training(self, data: OfflineData) -> OfflineTraining:
         if (self.out / checkpoint.METADATA_FILE).is_file():
@@ -170,7 +169,7 @@ class Training:
                 self.seed,
                 tried=lambda: progress.advance(bar),
             )
-        _write(self.out / 'off_policy.json', found)
+        run_log.write_json(self.out / 'off_policy.json', found)
         for name in ('candidates', 'model_error'):
             table = run_log.Table(self.out / f'off_policy_{name}.csv', [])
             for row in found[name]:
@@ -252,7 +251,3 @@ def _say(text: str) -> None:
     if processes.rank() > 0:
         return
     Console(stderr=True).print(text, highlight=False, markup=False)
-
-
-def _write(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
