@@ -151,8 +151,10 @@ class Reference:
             actions.append(torch.tanh(mean + std * noise[:, t]))
             if t < settings.horizon - 1:
                 shape = self.num_models, -1, -1
-                reached, _, _ = self.predict(states.expand(shape), actions[-1].expand(shape), None)
-                states = reached[each % self.num_models, each]
+                following, _, _ = self.predict(
+                    states.expand(shape), actions[-1].expand(shape), None
+                )
+                states = following[each % self.num_models, each]
         return torch.stack(actions, dim=1)
 
     def weights(self, scores: Scores) -> Tensor:

@@ -9,14 +9,18 @@ N action sequences, K models, P particles, B batch.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,40 @@ class Transition:
         )
 
 
+class Rows(NamedTuple):
+    """B transitions as columns, with the names and units of `Transition`."""
+
+    stamp: Array  # [B], s
+    episode: Integers  # [B]
+    step: Integers  # [B]
+    observation: Array  # [B, O]
+    action: Array  # [B, A]
+    reward: Array  # [B]
+    cost: Array  # [B]
+    next_observation: Array  # [B, O]
+    terminated: Flags  # [B]
+    truncated: Flags  # [B]
+
+    @property
+    def size(self) -> int:
+        """The number of transitions."""
+        return len(self.stamp)
+
+    @classmethod
+    def of(cls, transitions: Iterable[Transition]) -> Self:
+        """The columns of at least one transition."""
+        rows = ([getattr(t, name) for name in cls._fields] for t in transitions)
+        return cls(*map(np.array, zip(*rows, strict=True)))
+
+    def transitions(self) -> Iterator[Transition]:
+        """The same one by one."""
+        columns = (part.tolist() if part.ndim == 1 else part for part in self)
+        for row in zip(*columns, strict=True):
+            yield Transition(*row)
+
+
 class Batch(NamedTuple):
-    """Transitions as the networks see them: encoded states, actions in [-1, 1]."""
+    """B transitions as the networks see them: encoded states, actions in [-1, 1]."""
 
     state: Tensor  # [B, S]
     action: Tensor  # [B, A]
@@ -53,6 +89,25 @@ class Batch(NamedTuple):
     cost: Tensor  # [B]
     next_state: Tensor  # [B, S]
     terminated: Tensor  # [B], 0 or 1
+
+    def table(self) -> Tensor:
+        """All of it as one tensor [B, 2S+A+3], fields in their order."""
+        return torch.cat([part.reshape(len(self.reward), -1) for part in self], dim=1)
+
+    @classmethod
+    def from_table(cls, table: Tensor, state_dim: int, action_dim: int) -> Self:
+        """The inverse of `table`; views of it."""
+        parts = table.split((state_dim, action_dim, 1, 1, state_dim, 1), dim=1)
+        state, action, reward, cost, next_state, terminated = parts
+        return cls(state, action, reward[:, 0], cost[:, 0], next_state, terminated[:, 0])
+
+    def take(self, index: Tensor) -> Self:
+        """The transitions of an index [n], or of a mask [B]."""
+        return type(self)(*(part[index] for part in self))
+
+    def to(self, device: str | torch.device) -> Self:
+        """The same on a device."""
+        return type(self)(*(part.to(device) for part in self))
 
 
 class Scores(NamedTuple):

@@ -9,14 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from loop_ros.agent import Agent
 from loop_ros.control.step_prediction import predict_steps
 from loop_ros.runner import cost_ahead
-from loop_ros.types import Array, Transition
-
-Flags = NDArray[np.bool_]
+from loop_ros.types import Array, Flags, Transition
 
 
 @dataclass
@@ -51,7 +48,7 @@ class Replayed:
     safe_fraction: Array  # [T]
     model_error: Array  # [T], of the mean next state, in standard deviations of the training data
     model_spread: Array  # [T], of the models' next states, likewise
-    diverged: int  # plans whose rollouts left the numbers
+    diverged: int  # plans whose rollouts diverged
 
     @property
     def has_plan(self) -> Flags:
@@ -60,7 +57,7 @@ class Replayed:
 
 
 def predicts(agent: Agent) -> bool:
-    """Whether the agent plans; an actor alone predicts nothing."""
+    """Whether the agent plans; an actor without a planner predicts nothing."""
     return agent.settings.planner.algorithm != 'actor'
 
 
@@ -97,7 +94,7 @@ def replay(
     transitions = recording.transitions
     task, length = agent.task, len(transitions)
     planned = np.full((length, len(task.action_labels)), np.nan)
-    figures = np.full((length, 3), np.nan)
+    predicted = np.full((length, 3), np.nan)
     diverged = 0
     agent.reset()
     for row, transition in enumerate(transitions):
@@ -109,7 +106,7 @@ def replay(
             if plan.diverged:
                 diverged += 1
             elif plan.predicted:
-                figures[row] = plan.predicted_return, plan.worst_cost, plan.safe_fraction
+                predicted[row] = plan.predicted_return, plan.worst_cost, plan.safe_fraction
         on_step()
     recorded = np.array([t.action for t in transitions])
     difference = task.normalize_action(planned) - task.normalize_action(recorded)
@@ -127,9 +124,9 @@ def replay(
         planned=planned,
         distance=np.linalg.norm(difference, axis=1),
         difference=np.abs(difference) / 2.0,
-        predicted_return=figures[:, 0],
-        worst_cost=figures[:, 1],
-        safe_fraction=figures[:, 2],
+        predicted_return=predicted[:, 0],
+        worst_cost=predicted[:, 1],
+        safe_fraction=predicted[:, 2],
         model_error=error,
         model_spread=spread,
         diverged=diverged,

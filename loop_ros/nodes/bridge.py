@@ -21,7 +21,7 @@ from loop_ros.nodes.managed import ManagedNode, StartError
 from loop_ros.sim.camera import open_environment
 from loop_ros.sim.run_statistics import RunStatistics
 from loop_ros.sim.simulation import Simulation, planner_cost
-from loop_ros.sim.task import Array
+from loop_ros.types import Array
 
 REPEAT_PERIOD = 0.2  # s; the state goes out again while a command is awaited
 START_GRACE = 10.0  # s that the other nodes may take to come up before a warning

@@ -30,8 +30,8 @@ from rclpy.timer import Timer
 
 from loop_ros.nodes import qos, views
 from loop_ros.nodes.conversions import time_to_msg
-from loop_ros.nodes.leaving import end_within
 from loop_ros.nodes.parameters import declare
+from loop_ros.process_end import end_within
 
 POLL = 0.1  # s between looks at the stop flag
 LOG_PERIOD = 5.0  # s between repetitions of the same warning

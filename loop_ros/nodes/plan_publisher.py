@@ -18,8 +18,8 @@ from loop_ros.control.gate import State
 from loop_ros.control.supervisor import HOLD, NAMES, PLAN, STOP, Command, Supervisor
 from loop_ros.nodes import conversions, drive, qos, views
 from loop_ros.nodes.managed import ManagedNode
-from loop_ros.sim.task import Array, Task
-from loop_ros.types import Plan
+from loop_ros.sim.task import Task
+from loop_ros.types import Array, Plan
 
 PICTURE_PERIOD = 0.1  # s, between pictures of the plan
 
