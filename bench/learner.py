@@ -27,7 +27,8 @@ from loop_ros.learning.ensemble_trainer import EnsembleTrainer
 from loop_ros.learning.replay_buffer import ReplayBuffer
 from loop_ros.models.ensemble import Ensemble, soft_clamp
 from loop_ros.models.networks import Actor, TwinCritic
-from loop_ros.settings import EnsembleSettings, SacSettings
+from loop_ros.models.parts import Parts
+from loop_ros.settings import EnsembleSettings, OffPolicySettings, Settings
 from loop_ros.types import Batch
 
 TITLE = 'Gradient steps a second'
@@ -41,8 +42,8 @@ def run(options: argparse.Namespace) -> list[Row]:
     """A row for each size; options: device, num_threads, seconds (of a row)."""
     device = prepare(options)
     return [
-        _sac_row(HALF_CHEETAH, SacSettings(), device, options.seconds),
-        _sac_row(DRIFT_CAR, SacSettings(width=128, layer_norm=True), device, options.seconds),
+        _sac_row(HALF_CHEETAH, {}, device, options.seconds),
+        _sac_row(DRIFT_CAR, {'width': 128, 'layer_norm': True}, device, options.seconds),
         _ensemble_row(HALF_CHEETAH, EnsembleSettings(), device, options.seconds),
         _ensemble_row(
             DRIFT_CAR, EnsembleSettings(num_layers=2, width=128), device, options.seconds
@@ -51,8 +52,9 @@ def run(options: argparse.Namespace) -> list[Row]:
 
 
 def _sac_row(
-    sizes: tuple[int, int], settings: SacSettings, device: torch.device, seconds: float
+    sizes: tuple[int, int], changes: dict[str, Any], device: torch.device, seconds: float
 ) -> Row:
+    settings = OffPolicySettings(**changes)
     norm = ', layer norm' if settings.layer_norm else ''
     size = f'2x{settings.width}{norm}, states {sizes[0]}, actions {sizes[1]}'
     try:
@@ -103,14 +105,20 @@ def _row(
     }
 
 
-def sac_steps(sizes: tuple[int, int], settings: SacSettings, device: torch.device) -> Step:
+def sac_steps(sizes: tuple[int, int], settings: OffPolicySettings, device: torch.device) -> Step:
     """`STEPS` updates, each with a batch of its own."""
     torch.manual_seed(0)
     states, actions = sizes
-    actor = Actor(states, actions, settings.width).to(device)
-    critic = TwinCritic(states, actions, settings.width, settings.layer_norm).to(device)
+    whole = Settings(off_policy=settings)
+    parts = Parts(
+        Ensemble(states, actions, whole.ensemble),
+        Actor(states, actions, settings.width),
+        TwinCritic(states, actions, settings.width, settings.layer_norm),
+    )
+    for network in parts:
+        network.to(device)
     generator = torch.Generator(device).manual_seed(0)
-    sac = SAC(actor, critic, actions, settings, generator)
+    sac = SAC(parts, whole, generator)
     buffer = ReplayBuffer(TRANSITIONS, states, actions, str(device))
     buffer.add(_experience(states, actions))
 
@@ -122,7 +130,7 @@ def sac_steps(sizes: tuple[int, int], settings: SacSettings, device: torch.devic
 
 
 def _sb3_steps(
-    module: Any, sizes: tuple[int, int], settings: SacSettings, device: torch.device
+    module: Any, sizes: tuple[int, int], settings: OffPolicySettings, device: torch.device
 ) -> Step:
     """The same number of gradient steps of stable-baselines3's SAC, its networks as wide."""
     gymnasium = importlib.import_module('gymnasium')

@@ -39,7 +39,7 @@ from loop_ros.offline.data import OfflineData
 from loop_ros.offline.presets import ALGORITHMS
 from loop_ros.offline.training import OfflineTraining
 from loop_ros.progress import track
-from loop_ros.settings import SacSettings, Settings
+from loop_ros.settings import OffPolicySettings, Settings
 from loop_ros.sim import registry
 from loop_ros.sim.task import Task
 from loop_ros.types import Array, Batch
@@ -69,7 +69,7 @@ class Peer:
         self, module: Any, task: Task, settings: Settings, batch: Batch, device: str, seed: int
     ) -> None:
         module.seed(seed)
-        self.task, self.module, self.batch_size = task, module, settings.sac.batch_size
+        self.task, self.module, self.batch_size = task, module, settings.off_policy.batch_size
         self._columns = _columns(batch)
         self._generator = np.random.default_rng(seed)
         config = {'crr': _crr, 'plas': _plas}[settings.learning.algorithm](module, settings)
@@ -250,18 +250,18 @@ def _columns(batch: Batch) -> dict[str, Any]:
     }
 
 
-def _shared(module: Any, sac: SacSettings) -> dict[str, Any]:
+def _shared(module: Any, off_policy: OffPolicySettings) -> dict[str, Any]:
     """What both algorithms have in common."""
     encoder = module.models.VectorEncoderFactory
-    widths = [sac.width, sac.width]
+    widths = [off_policy.width, off_policy.width]
     return {
-        'batch_size': sac.batch_size,
-        'gamma': sac.discount,
-        'tau': sac.tau,
+        'batch_size': off_policy.batch_size,
+        'gamma': off_policy.discount,
+        'tau': off_policy.tau,
         'n_critics': 2,
-        'critic_learning_rate': sac.learning_rate,
+        'critic_learning_rate': off_policy.learning_rate,
         'actor_encoder_factory': encoder(widths),
-        'critic_encoder_factory': encoder(widths, use_layer_norm=sac.layer_norm),
+        'critic_encoder_factory': encoder(widths, use_layer_norm=off_policy.layer_norm),
         'compile_graph': True,  # on CUDA; without effect on a CPU
     }
 
@@ -269,8 +269,8 @@ def _shared(module: Any, sac: SacSettings) -> dict[str, Any]:
 def _crr(module: Any, settings: Settings) -> Any:
     crr = settings.crr
     return module.algos.CRRConfig(
-        **_shared(module, settings.sac),
-        actor_learning_rate=settings.sac.learning_rate,
+        **_shared(module, settings.off_policy),
+        actor_learning_rate=settings.off_policy.learning_rate,
         beta=crr.beta,
         n_action_samples=crr.num_samples,
         weight_type=crr.weights,
@@ -282,7 +282,7 @@ def _crr(module: Any, settings: Settings) -> Any:
 def _plas(module: Any, settings: Settings) -> Any:
     plas = settings.plas
     return module.algos.PLASConfig(
-        **_shared(module, settings.sac),
+        **_shared(module, settings.off_policy),
         actor_learning_rate=plas.actor_learning_rate,
         imitator_learning_rate=plas.vae_learning_rate,
         imitator_encoder_factory=module.models.VectorEncoderFactory([plas.vae_width] * 2),

@@ -26,7 +26,7 @@ class Reference:
         self.settings, self.cost = workload.settings.planner, workload.cost
         if self.settings.algorithm not in ('arc', 'safe_arc') or self.settings.truncate_samples:
             raise ValueError('the reference knows arc and safe_arc with plain samples')
-        self.layer_norm = workload.settings.sac.layer_norm
+        self.layer_norm = workload.settings.off_policy.layer_norm
         self.state_dim, self.action_dim = workload.state_dim, workload.action_dim
         self.ensemble, self.actor, self.critic = (
             _layers(network) for network in (networks.ensemble, networks.actor, networks.critic)

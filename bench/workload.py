@@ -51,13 +51,15 @@ class Workload:
 
     def networks(self, device: torch.device, seed: int = 0) -> Parts:
         """Random networks of this size: how long a plan takes does not depend on what they say."""
-        sac = self.settings.sac
+        shared = self.settings.off_policy
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return Parts(
                 Ensemble(self.state_dim, self.action_dim, self.settings.ensemble).to(device),
-                Actor(self.state_dim, self.action_dim, sac.width).to(device),
-                TwinCritic(self.state_dim, self.action_dim, sac.width, sac.layer_norm).to(device),
+                Actor(self.state_dim, self.action_dim, shared.width).to(device),
+                TwinCritic(self.state_dim, self.action_dim, shared.width, shared.layer_norm).to(
+                    device
+                ),
             )
 
     def planner(self, networks: Parts, device: torch.device, seed: int = 0) -> Planner:
@@ -93,7 +95,7 @@ def plan_flop(workload: Workload) -> float:
     Counted is what the algorithm needs, so that work beyond it does not pass for speed: particles
     only where noise is sampled, one model for each of the actor's sequences, one critic for q1.
     """
-    planner, sac = workload.settings.planner, workload.settings.sac
+    planner, width = workload.settings.planner, workload.settings.off_policy.width
     ensemble = workload.settings.ensemble
     state, action = workload.state_dim, workload.action_dim
     hidden = [ensemble.width] * ensemble.num_layers
@@ -101,9 +103,9 @@ def plan_flop(workload: Workload) -> float:
     step = mean
     if planner.propagate_noise:
         step += _row([hidden[-1], state + 1])  # and log-variances
-    act = _row([state, sac.width, sac.width, 2 * action])
+    act = _row([state, width, width, 2 * action])
     critics = 1 if planner.critic == 'q1' else 2
-    value = critics * _row([state + action, sac.width, sac.width, 1])
+    value = critics * _row([state + action, width, width, 1])
     end = {'q': value, 'v': value + act, 'none': 0}[planner.terminal_value]
     particles = planner.num_particles if planner.propagate_noise else 1
     sequence = ensemble.num_models * particles * (planner.horizon * step + end)

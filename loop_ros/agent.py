@@ -34,7 +34,7 @@ from loop_ros.planning.make import make_planner
 from loop_ros.planning.rollout import Rollout
 from loop_ros.settings import PlannerSettings, Settings
 from loop_ros.sim.task import Task
-from loop_ros.types import Array, Plan, Transition
+from loop_ros.types import Array, Batch, Plan, Transition
 
 
 class Weights(NamedTuple):
@@ -166,11 +166,15 @@ class Agent:
         `stop` says yes.
         """
         report = self.learner.update(stop)
-        if 'model_loss' in report or (
-            self.settings.ensemble.train_every == 0
-            and self.num_steps >= self.settings.learning.random_steps
-        ):
-            self.version += 1
+        self.version += self.learner.has_new_weights
+        return report
+
+    def fit_model(
+        self, data: Batch, stop: Callable[[], bool], held_out: Tensor
+    ) -> dict[str, float]:
+        """Train the ensemble on transitions of which `held_out` [B] decide when it is done."""
+        report = self.learner.train_ensemble(data, stop, held_out)
+        self.version += 1
         return report
 
     def weights(self) -> bytes:

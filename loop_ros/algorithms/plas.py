@@ -5,18 +5,23 @@
 from __future__ import annotations
 
 import copy
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from loop_ros.algorithms.off_policy import TrainingState
-from loop_ros.learning import processes
-from loop_ros.learning.adam import Adam
-from loop_ros.learning.backprop import Backprop
-from loop_ros.learning.critic_step import CriticStep, twice
-from loop_ros.models.networks import BatchedMLP, TwinCritic
+from loop_ros import distributed
+from loop_ros.algorithms.off_policy import (
+    TrainingState,
+    critic_loss,
+    make_optimizer,
+    minimize,
+    polyak_update,
+)
+from loop_ros.models.networks import BatchedMLP
 from loop_ros.models.offline_actors import LatentActor
-from loop_ros.settings import PlasSettings, SacSettings
+from loop_ros.models.parts import Parts
+from loop_ros.settings import Settings
 from loop_ros.types import Batch
 
 LOG_STD_BOUNDS = (-4.0, 15.0)  # of the encoder
@@ -25,67 +30,86 @@ LOG_STD_BOUNDS = (-4.0, 15.0)  # of the encoder
 class PLAS:
     """First a conditional variational autoencoder of the actions, then policy and twin critics.
 
-    The decoder is part of the actor; the encoder is needed in training alone. Hidden layers of
-    policy and critics are equally wide here (paper: 400 and 300 units).
+    The decoder is part of the actor; only training needs the encoder. Hidden layers of policy and
+    critics are equally wide here (paper: 400 and 300 units).
     """
 
-    needs_model = False
+    needs_model, learns_returns, capturable = False, False, False
 
-    def __init__(
-        self,
-        actor: LatentActor,
-        critic: TwinCritic,
-        sac: SacSettings,
-        settings: PlasSettings,
-        generator: torch.Generator,
-    ) -> None:
-        """Discount, rates and the critics' step size are those of `sac`."""
-        self.actor, self.critic, self.sac, self.settings = actor, critic, sac, settings
-        self.generator = generator
-        width, latent_dim = settings.vae_width, actor.latent_dim
-        inputs = actor.state_dim + actor.action_dim
+    def __init__(self, parts: Parts, settings: Settings, generator: torch.Generator) -> None:
+        self.actor, self.critic = cast(LatentActor, parts.actor), parts.critic
+        self.settings, self.generator = settings, generator
+        plas, actor = settings.plas, self.actor
+        inputs, width = actor.state_dim + actor.action_dim, plas.vae_width
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(generator.initial_seed())
-            self.encoder = BatchedMLP(1, [inputs, width, width, 2 * latent_dim])
-        self.encoder.to(generator.device).requires_grad_(False)
+            self.encoder = BatchedMLP(1, [inputs, width, width, 2 * actor.latent_dim])
+        self.encoder.to(generator.device)
         self.policy_target = copy.deepcopy(actor.policy).requires_grad_(False)
-        self.critic_target = copy.deepcopy(critic).requires_grad_(False)
+        self.critic_target = copy.deepcopy(self.critic).requires_grad_(False)
         vae = [*self.encoder.parameters(), *actor.decoder.parameters()]
-        self.vae_optimizer = Adam(vae, settings.vae_learning_rate)
-        self.actor_optimizer = Adam(list(actor.policy.parameters()), settings.actor_learning_rate)
-        self.critic_optimizer = Adam(list(critic.parameters()), sac.learning_rate)
+        self.vae_optimizer = make_optimizer(vae, plas.vae_learning_rate)
+        self.actor_optimizer = make_optimizer(actor.policy.parameters(), plas.actor_learning_rate)
+        rate = settings.off_policy.learning_rate
+        self.critic_optimizer = make_optimizer(self.critic.parameters(), rate)
         self._updates = torch.zeros(())  # on the CPU: nothing waits for it
-        self._passes = _Passes(self, sac.batch_size)
 
-    @torch.no_grad()
     def update(self, batch: Batch, target: Tensor | None = None) -> dict[str, Tensor]:
         """One gradient step of the autoencoder, then, when its updates are done, of the others."""
-        if len(batch.reward) != self._passes.rows:
-            self._passes = _Passes(self, len(batch.reward))
-        figures = {
-            name: batch.reward.new_zeros(())
-            for name in ('critic_loss', 'actor_loss', 'vae_loss', 'reconstruction', 'divergence')
-        }
-        if int(self._updates) < self.settings.vae_updates:
-            shape = len(batch.reward), self.actor.latent_dim
-            noise = processes.normal(shape, self.generator)
-            figures |= self._passes.update_vae(batch, noise)
+        names = 'critic_loss', 'actor_loss', 'vae_loss', 'reconstruction', 'divergence'
+        metrics = dict.fromkeys(names, batch.reward.new_zeros(()))
+        if int(self._updates) < self.settings.plas.vae_updates:
+            metrics |= self._update_vae(batch)
         else:
-            wanted = self.target(batch) if target is None else target
-            figures |= self._passes.update_policy(batch, wanted)
-            self._follow()
+            target = self.target(batch) if target is None else target
+            metrics |= self._update_policy(batch, target)
         self._updates += 1
-        return figures
+        return metrics
+
+    def _update_vae(self, batch: Batch) -> dict[str, Tensor]:
+        """Down the mean squared reconstruction error plus the weighted divergence of the code.
+
+        The divergence from the standard normal is a mean over dimensions, as the error is.
+        """
+        shape = len(batch.reward), self.actor.latent_dim
+        noise = distributed.normal(shape, self.generator)
+        inputs = torch.cat((batch.state, batch.action), dim=-1).unsqueeze(0)
+        mean, log_std = self.encoder(inputs)[0].chunk(2, dim=-1)
+        log_std = log_std.clamp(*LOG_STD_BOUNDS)
+        decoded = self.actor.decode(batch.state, mean + log_std.exp() * noise)
+        reconstruction = (decoded - batch.action).square().mean()
+        divergence = -0.5 * (1.0 + 2.0 * log_std - mean.square() - log_std.exp().square()).mean()
+        loss = reconstruction + self.settings.plas.kl_weight * divergence
+        minimize(self.vae_optimizer, loss)
+        return {
+            'vae_loss': loss.detach(),
+            'reconstruction': reconstruction.detach(),
+            'divergence': divergence.detach(),
+        }
+
+    def _update_policy(self, batch: Batch, target: Tensor) -> dict[str, Tensor]:
+        """The critics towards their target [B], then the policy up the first of them."""
+        critics = critic_loss(self.critic, batch.state, batch.action, target)
+        minimize(self.critic_optimizer, critics)
+
+        actor = -self.critic.first(batch.state, self.actor.mean(batch.state)).mean()
+        minimize(self.actor_optimizer, actor)
+
+        tau = self.settings.off_policy.tau
+        polyak_update(self.policy_target, self.actor.policy, tau)
+        polyak_update(self.critic_target, self.critic, tau)
+        return {'critic_loss': critics.detach(), 'actor_loss': actor.detach()}
 
     @torch.no_grad()
     def target(self, batch: Batch) -> Tensor:
         """The target [B]: r + gamma (lambda min Q' + (1 - lambda) max Q') of the slow copies."""
-        slow = LatentActor.LIMIT * torch.tanh(self.policy_target(batch.next_state[None])[0])
-        action = self.actor.decode(batch.next_state, slow)
+        latent = LatentActor.LIMIT * torch.tanh(self.policy_target(batch.next_state[None])[0])
+        action = self.actor.decode(batch.next_state, latent)
         values = self.critic_target(batch.next_state, action)
-        weight = self.settings.min_weight
+        weight = self.settings.plas.min_weight
         value = weight * values.amin(dim=0) + (1.0 - weight) * values.amax(dim=0)
-        return batch.reward + self.sac.discount * (1.0 - batch.terminated) * value
+        discount = self.settings.off_policy.discount * (1.0 - batch.terminated)
+        return batch.reward + discount * value
 
     def training_state(self) -> TrainingState:
         """Optimisers, encoder, slow copies and how far it is."""
@@ -102,76 +126,3 @@ class PLAS:
             },
             {'updates': self._updates},
         )
-
-    def _follow(self) -> None:
-        """The slow copies, towards the present networks."""
-        for slow, network in (
-            (self.policy_target, self.actor.policy),
-            (self.critic_target, self.critic),
-        ):
-            present = [p.detach() for p in network.parameters()]
-            torch._foreach_lerp_(list(slow.parameters()), present, self.sac.tau)
-
-
-class _Passes:
-    """The passes of an update, in fixed memory for a number of rows B."""
-
-    def __init__(self, plas: PLAS, rows: int) -> None:
-        self.plas, self.rows = plas, rows
-        self._encoder = Backprop(plas.encoder, rows)
-        self._decoder = Backprop(plas.actor.decoder, rows)
-        self._policy = Backprop(plas.actor.policy, rows)
-        self._critic_step = CriticStep(plas.critic, plas.critic_optimizer, rows)
-        self._behind_state = slice(
-            plas.actor.state_dim, None
-        )  # columns of the latent code, or the action
-
-    def update_vae(self, batch: Batch, noise: Tensor) -> dict[str, Tensor]:
-        """Down the mean squared reconstruction error plus the weighted divergence of the code.
-
-        The code is z = mean + std `noise` [B, Z]. Divergence is that from the standard normal,
-        a mean over dimensions, as the reconstruction error is.
-        """
-        plas = self.plas
-        inputs = torch.cat((batch.state, batch.action), dim=-1).unsqueeze(0)
-        mean, raw = self._encoder.forward(inputs)[0].chunk(2, dim=-1)
-        log_std = raw.clamp(*LOG_STD_BOUNDS)
-        std = log_std.exp()
-        code = mean + std * noise
-        decoded = self._decode(batch.state, code)
-        error = decoded - batch.action
-        reconstruction = error.square().mean()
-        divergence = -0.5 * (1.0 + 2.0 * log_std - mean.square() - std.square()).mean()
-        of_decoded = (2.0 / error.numel()) * error * (1.0 - decoded.square())
-        decoder = self._decoder.backward(of_decoded.unsqueeze(0))
-        of_code = self._decoder.input_gradient(of_decoded.unsqueeze(0), self._behind_state)[0]
-        share = plas.settings.kl_weight / code.numel()
-        of_log_std = of_code * noise * std + share * (std.square() - 1.0)
-        outputs = torch.cat((of_code + share * mean, of_log_std * (log_std == raw)), dim=-1)
-        encoder = self._encoder.backward(outputs.unsqueeze(0))
-        plas.vae_optimizer.step([*encoder, *decoder])
-        return {
-            'vae_loss': reconstruction + plas.settings.kl_weight * divergence,
-            'reconstruction': reconstruction,
-            'divergence': divergence,
-        }
-
-    def update_policy(self, batch: Batch, target: Tensor) -> dict[str, Tensor]:
-        """The critics towards their target [B], then the policy up the first of them."""
-        stored = torch.cat((batch.state, batch.action), dim=-1)
-        critic_loss = self._critic_step(stored, target)
-        squashed = torch.tanh(self._policy.forward(batch.state.unsqueeze(0))[0])
-        action = self._decode(batch.state, LatentActor.LIMIT * squashed)
-        critic = self._critic_step.network
-        values = critic.forward(twice(torch.cat((batch.state, action), dim=-1)))
-        upwards = torch.zeros_like(values)
-        upwards[0] = -1.0 / self.rows
-        of_action = critic.input_gradient(upwards, self._behind_state)[0]
-        of_decoded = (of_action * (1.0 - action.square())).unsqueeze(0)
-        of_code = self._decoder.input_gradient(of_decoded, self._behind_state)[0]
-        outputs = LatentActor.LIMIT * of_code * (1.0 - squashed.square())
-        self.plas.actor_optimizer.step(self._policy.backward(outputs.unsqueeze(0)))
-        return {'critic_loss': critic_loss, 'actor_loss': -values[0].mean()}
-
-    def _decode(self, state: Tensor, code: Tensor) -> Tensor:
-        return torch.tanh(self._decoder.forward(torch.cat((state, code), dim=-1).unsqueeze(0))[0])

@@ -7,12 +7,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from loop_ros.algorithms.off_policy import TrainingState
-from loop_ros.learning.adam import Adam
-from loop_ros.learning.critic_step import CriticStep
-from loop_ros.models.networks import TwinCritic
+from loop_ros.algorithms.off_policy import TrainingState, critic_loss, make_optimizer, minimize
 from loop_ros.planning.planner import Planner
-from loop_ros.settings import PlannerSettings, SacSettings
+from loop_ros.settings import Settings
 from loop_ros.types import Batch
 
 
@@ -24,26 +21,23 @@ class POLO:
     priors, so it adds no optimism of its own. The actor stays untrained.
     """
 
-    needs_model = True
+    needs_model, learns_returns, capturable = True, False, False
 
-    def __init__(
-        self, critic: TwinCritic, planner: Planner, planning: PlannerSettings, sac: SacSettings
-    ) -> None:
-        """`planner` plans in a rollout whose terminal value is that of `critic`."""
-        self.planner, self.planning = planner, planning
-        self.critic = critic
-        self.critic_optimizer = Adam(list(critic.parameters()), sac.learning_rate)
-        self._critic_step = CriticStep(critic, self.critic_optimizer, sac.batch_size)
+    def __init__(self, planner: Planner, settings: Settings) -> None:
+        """`planner` ends its plans with the value that is taught."""
+        self.planner, self.settings = planner, settings
+        self.critic = planner.rollout.parts.critic
+        rate = settings.off_policy.learning_rate
+        self.critic_optimizer = make_optimizer(self.critic.parameters(), rate)
 
-    @torch.no_grad()
     def update(self, batch: Batch, target: Tensor | None = None) -> dict[str, Tensor]:
         """One gradient step of both critics towards the plans' returns."""
-        if len(batch.reward) != self._critic_step.rows:
-            self._critic_step = CriticStep(self.critic, self.critic_optimizer, len(batch.reward))
         if target is None:
-            target = self.planner.values(batch.state, self.planning)
-        inputs = torch.cat((batch.state, torch.zeros_like(batch.action)), dim=-1)
-        return {'critic_loss': self._critic_step(inputs, target), 'value': target.mean()}
+            target = self.planner.values(batch.state, self.settings.planner).clone()
+        none = torch.zeros_like(batch.action)
+        critics = critic_loss(self.critic, batch.state, none, target)
+        minimize(self.critic_optimizer, critics)
+        return {'critic_loss': critics.detach(), 'value': target.mean()}
 
     def training_state(self) -> TrainingState:
         """The optimiser."""

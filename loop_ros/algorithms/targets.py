@@ -4,42 +4,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from loop_ros.learning.model_rollouts import Imagination
+from loop_ros.algorithms.sac import SAC
 from loop_ros.types import Batch
 
-if TYPE_CHECKING:
-    from loop_ros.algorithms.sac import SAC
+
+class Model(Protocol):
+    """What value expansion asks of model rollouts."""
+
+    def step(self, state: Tensor, action: Tensor) -> Batch:
+        """What the model predicts of each action [B, A] in its state [B, S]."""
+
+    def action_noise(self, count: int) -> Tensor:
+        """Standard normal noise of `count` actions."""
 
 
 @torch.no_grad()
-def sarsa_target(batch: Batch, next_action: Tensor, critic_target: Any, discount: float) -> Tensor:
+def sarsa_target(batch: Batch, next_action: Tensor, sac: SAC) -> Tensor:
     """The target r + gamma Q(s', a') [B]; a' [B, A] was taken next (Eq. 71)."""
-    value = critic_target(batch.next_state, next_action).amin(dim=0)
-    return batch.reward + discount * (1.0 - batch.terminated) * value
+    value = sac.critic_target(batch.next_state, next_action).amin(dim=0)
+    return batch.reward + sac.settings.off_policy.discount * (1.0 - batch.terminated) * value
 
 
 @torch.no_grad()
-def expansion_target(batch: Batch, sac: SAC, imagination: Imagination, horizon: int) -> Tensor:
+def expansion_target(batch: Batch, sac: SAC, model: Model, horizon: int) -> Tensor:
     """H rewards, one of the batch and H-1 of the actor in the ensemble, then Q (MBVE) [B].
 
     With the entropy in the target, each of the actor's actions adds its bonus. Nothing follows the
     end of an episode.
     """
-    discount, action_dim = sac.settings.discount, batch.action.shape[1]
-    bonus = sac.log_entropy_coef.exp() if sac.settings.entropy_in_target else 0.0
+    discount, count = sac.settings.off_policy.discount, len(batch.reward)
+    bonus = sac.log_entropy_coef.exp() if sac.settings.sac.entropy_in_target else 0.0
     total, state = batch.reward, batch.next_state
     weight = discount * (1.0 - batch.terminated)  # of what comes next
     for _ in range(horizon - 1):
-        action, log_prob = sac.actor.sample(state, imagination.normal(len(state), action_dim))
-        step = imagination.step(state, action)
+        action, log_prob = sac.actor.sample(state, model.action_noise(count))
+        step = model.step(state, action)
         total = total + weight * (step.reward - bonus * log_prob)
         weight = discount * (1.0 - step.terminated) * weight
         state = step.next_state
-    action, log_prob = sac.actor.sample(state, imagination.normal(len(state), action_dim))
+    action, log_prob = sac.actor.sample(state, model.action_noise(count))
     value = sac.critic_target(state, action).amin(dim=0)
     return total + weight * (value - bonus * log_prob)

@@ -21,13 +21,13 @@ _CEM = {'planner.algorithm': 'cem', 'planner.actor_fraction': 0.0}
 _NO_VALUE = {
     'planner.terminal_value': 'none',
     'planner.actor_fraction': 0.0,
-    'sac.updates_per_step': 0,
+    'off_policy.updates_per_step': 0,
 }
 # Branches of one step from states of the buffer, and 20 updates a step (MBPO; Table 8).
 _BRANCHES = {
-    'sac.model_fraction': 0.95,
-    'sac.model_rollout_length': 1,
-    'sac.updates_per_step': 20,
+    'model_rollouts.fraction': 0.95,
+    'model_rollouts.length': 1,
+    'off_policy.updates_per_step': 20,
 }
 
 TABLE = {
@@ -60,7 +60,7 @@ TABLE = {
     'sac_ve': Algorithm(
         'SAC only, with model value expansion in its target (MBVE)',
         '6.1',
-        {'planner.algorithm': 'actor', 'sac.expansion_horizon': 3},
+        {'planner.algorithm': 'actor', 'model_rollouts.expansion_horizon': 3},
     ),
     'pets': Algorithm(
         "PETS-restricted: CEM over LOOP's horizon, no value", '6.1', {**_CEM, **_NO_VALUE}
@@ -82,9 +82,9 @@ TABLE = {
             'planner.critic': 'mean',
             'learning.algorithm': 'polo',
             # Each state of a batch costs a plan: few, and not at every step.
-            'sac.batch_size': 16,
-            'sac.update_every': 4,
-            'sac.updates_per_step': 1,
+            'off_policy.batch_size': 16,
+            'off_policy.update_every': 4,
+            'off_policy.updates_per_step': 1,
         },
     ),
     'loop_mopo': Algorithm(
@@ -94,14 +94,18 @@ TABLE = {
             'planner.algorithm': 'arc',
             'planner.horizon': 3,
             **_BRANCHES,
-            'sac.model_penalty': 1.0,
+            'model_rollouts.penalty': 1.0,
             'ensemble.activation': 'relu',
         },
     ),
     'loop_crr': Algorithm(
         'LOOP over critic regularised regression, online',
         'D.7',
-        {'planner.algorithm': 'arc', 'learning.algorithm': 'crr', 'sac.updates_per_step': 20},
+        {
+            'planner.algorithm': 'arc',
+            'learning.algorithm': 'crr',
+            'off_policy.updates_per_step': 20,
+        },
     ),
 }
 ALGORITHMS: dict[str, dict[str, Any]] = {name: entry.settings for name, entry in TABLE.items()}

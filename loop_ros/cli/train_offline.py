@@ -17,11 +17,10 @@ from rich.progress import Progress
 from torch import Tensor
 
 import loop_ros
-from loop_ros import checkpoint
+from loop_ros import checkpoint, distributed
 from loop_ros.agent import Agent
 from loop_ros.cli import run_log
 from loop_ros.cli.arguments import overrides
-from loop_ros.learning import processes
 from loop_ros.offline import evaluation as off_policy_evaluation
 from loop_ros.offline.data import OfflineData
 from loop_ros.offline.presets import ALGORITHMS, preset
@@ -65,9 +64,9 @@ class Training:
         """
         data = read(self.bags, self.task)
         training = self._training(data)
-        if processes.rank() == 0:
+        if distributed.rank() == 0:
             self._open_log(training.updates)
-        number, evaluate = processes.size(), self.evaluate
+        number, evaluate = distributed.size(), self.evaluate
         start = time.monotonic()
         try:
             self._train(training)
@@ -77,8 +76,8 @@ class Training:
             _say('interrupted: what was learned so far is kept')
             evaluate = evaluate and number == 1  # torchrun soon kills who has not ended
         training.save(self.out)
-        first = processes.rank() == 0
-        processes.leave()
+        first = distributed.rank() == 0
+        distributed.shutdown()
         if first:
             self._write_result(training, number, time.monotonic() - start)
         if first and evaluate:
@@ -119,13 +118,13 @@ class Training:
         return OfflineTraining(agent, data, self.seed)
 
     def _train(self, training: OfflineTraining) -> None:
-        with bars(quiet=processes.rank() > 0) as progress:
+        with bars(quiet=distributed.rank() > 0) as progress:
             if not training.agent.ready:
                 bar = progress.add_task('model', total=None, metrics='')
 
                 def epoch() -> bool:
                     progress.advance(bar)
-                    processes.check_interrupt()
+                    distributed.check_interrupt()
                     return False
 
                 model = training.fit_model(epoch)
@@ -141,7 +140,7 @@ class Training:
             while training.updates < self.total:
                 self._log(training.updates + 1, training.update(), progress, bar)
                 if training.updates % CHECK_EVERY == 0:
-                    processes.check_interrupt()
+                    distributed.check_interrupt()
                 if training.updates % SAVE_EVERY == 0:
                     training.save(self.out)
 
@@ -149,8 +148,8 @@ class Training:
         if step % LOG_EVERY and step != self.total:
             return
         means = torch.stack(list(losses.values()))
-        processes.average([means])
-        if processes.rank() > 0:
+        distributed.average([means])
+        if distributed.rank() > 0:
             return
         row = {'step': float(step), **dict(zip(losses, means.tolist(), strict=True))}
         self._table.append(row)
@@ -205,7 +204,7 @@ def run(options: argparse.Namespace) -> int:
             {**ALGORITHMS[options.algorithm], **chosen, **overrides(options)}
         ),
         seed=options.seed,
-        device=processes.join(options.device),
+        device=distributed.init(options.device),
         resume=options.resume,
         evaluate=not options.no_evaluation and options.algorithm != 'mbop',
         apply=options.apply_recommendation,
@@ -248,6 +247,6 @@ def _expectation(of: dict[str, float]) -> str:
 
 
 def _say(text: str) -> None:
-    if processes.rank() > 0:
+    if distributed.rank() > 0:
         return
     Console(stderr=True).print(text, highlight=False, markup=False)

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from loop_ros.learning import processes
-from loop_ros.learning.adam import Adam
-from loop_ros.learning.ensemble_step import EnsembleStep
+from loop_ros import distributed
+from loop_ros.algorithms.off_policy import make_optimizer, minimize
+from loop_ros.cuda_graph import Graphed
 from loop_ros.models.ensemble import Ensemble
 from loop_ros.settings import EnsembleSettings
 from loop_ros.types import Batch
@@ -20,18 +20,18 @@ ROWS = 4096  # of the holdout that go through the models at once
 
 
 class EnsembleTrainer:
-    """Goes on from the present weights at each call; every model keeps its own best weights."""
+    """Resumes from the present weights at each call; every model keeps its own best weights."""
 
     def __init__(
         self, ensemble: Ensemble, settings: EnsembleSettings, generator: torch.Generator
     ) -> None:
         self.ensemble, self.settings, self.generator = ensemble, settings, generator
-        self.optimizer = Adam(
+        self.optimizer = make_optimizer(
             [p for p in ensemble.parameters() if p.requires_grad],
             settings.learning_rate,
             settings.weight_decay,
         )
-        self._steps: dict[int, EnsembleStep] = {}  # by the rows of their batches
+        self._step = Graphed(self._learn, ensemble.device)
 
     def train(
         self,
@@ -45,7 +45,7 @@ class EnsembleTrainer:
         `held_out` [B] marks the holdout; without it, every n-th transition is one.
         """
         self.ensemble.fit_normalizers(data)
-        processes.agree(self.ensemble.buffers())
+        distributed.broadcast(self.ensemble.buffers())
         with torch.no_grad():
             x = self.ensemble.inputs.normalize(torch.cat((data.state, data.action), dim=-1))
             target = self.ensemble.targets.normalize(self.ensemble.raw_targets(data))
@@ -95,23 +95,22 @@ class EnsembleTrainer:
         table = torch.cat((x, target, cost.unsqueeze(-1)), dim=-1)
         keys = torch.rand(models, len(x), generator=self.generator, device=x.device)
         for index in keys.argsort(dim=1).split(size, dim=1):
-            self._step(table, processes.share(index, dim=1))
+            index = distributed.shard(index, dim=1)
+            self._step(table[index])
 
-    @torch.no_grad()
-    def _step(self, table: Tensor, index: Tensor) -> None:
-        """One gradient step on the rows `index` [K, B] of a table of inputs, targets and cost."""
-        rows, size = index.shape[1], self.settings.batch_size
-        if rows not in self._steps:
-            # Full batches are for ever; how many rows are left for the last one changes.
-            self._steps = {kept: step for kept, step in self._steps.items() if kept == size}
-            self._steps[rows] = EnsembleStep(self.ensemble, self.optimizer, rows)
-        self._steps[rows](table, index)
+    def _learn(self, rows: Tensor) -> dict[str, Tensor]:
+        """One gradient step on inputs, targets and cost [K, B, .] of each model."""
+        sizes = len(self.ensemble.inputs.mean), self.ensemble.noisy_dim, 1
+        x, target, cost = rows.split(sizes, dim=-1)
+        losses = self.ensemble.negative_log_likelihood(x, target, cost.squeeze(-1))
+        minimize(self.optimizer, losses.sum() + self.ensemble.bound_penalty())
+        return {}
 
     @torch.no_grad()
     def _holdout_loss(self, data: list[Tensor]) -> Tensor:
         """Negative log-likelihood of each model [K] on the holdout."""
         loss = self._mean(self.ensemble.negative_log_likelihood, data)
-        processes.agree([loss])  # all must stop at the same epoch
+        distributed.broadcast([loss])  # all must stop at the same epoch
         return loss
 
     @torch.no_grad()

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -17,10 +17,11 @@ from loop_ros.algorithms.plas import PLAS
 from loop_ros.algorithms.polo import POLO
 from loop_ros.algorithms.sac import SAC
 from loop_ros.algorithms.targets import expansion_target, sarsa_target
+from loop_ros.cuda_graph import Graphed
+from loop_ros.devices import to_host
 from loop_ros.learning.ensemble_trainer import EnsembleTrainer
-from loop_ros.learning.model_rollouts import Imagination
+from loop_ros.learning.model_rollouts import ModelRollouts
 from loop_ros.learning.replay_buffer import ReplayBuffer
-from loop_ros.models.offline_actors import ClonedActors, LatentActor
 from loop_ros.models.parts import Parts
 from loop_ros.planning.planner import Planner
 from loop_ros.planning.rollout import Rollout
@@ -35,22 +36,33 @@ class Learner:
     def __init__(
         self, parts: Parts, task: Task, settings: Settings, generator: torch.Generator
     ) -> None:
-        self.settings, self.generator = settings, generator
-        ensemble, actor, _ = parts
-        self.action_dim = len(task.action_labels)
-        device = str(next(actor.parameters()).device)
+        self.task, self.settings, self.generator = task, settings, generator
+        ensemble = parts.ensemble
         self.buffer = ReplayBuffer(
-            settings.learning.buffer_size, ensemble.state_dim, self.action_dim, device
+            settings.learning.buffer_size,
+            ensemble.state_dim,
+            len(task.action_labels),
+            str(ensemble.device),
         )
         self.algorithm = _algorithm(parts, task, settings, generator)
-        self.imagination = Imagination(
-            ensemble, actor, task.termination, generator, settings.sac.model_penalty
-        )
+        self._update = self._captured() if self.algorithm.capturable else self.algorithm.update
+        penalty = settings.model_rollouts.penalty
+        self.model_rollouts = ModelRollouts(parts, task, generator, penalty)
         self.ensemble_trainer = EnsembleTrainer(ensemble, settings.ensemble, generator)
-        self._predictable_next_state = task.predictable_next_state
         self.num_steps = 0
         self.num_trainings = 0
+        self.has_new_weights = False  # whether the last update made some to plan with
         self._updated_at = 0  # steps that were seen at the last update
+
+    def _captured(self) -> Callable[[Batch, Tensor | None], dict[str, Tensor]]:
+        """The algorithm's update as one CUDA graph where there is a GPU."""
+
+        def update(*tensors: Tensor | None) -> dict[str, Tensor]:
+            *batch, target = tensors
+            return self.algorithm.update(Batch(*cast(list[Tensor], batch)), target)
+
+        graphed = Graphed(update, self.generator.device, self.generator)
+        return lambda batch, target: graphed(*batch, target)
 
     def add(self, batch: Batch) -> None:
         """Store transitions (Alg. 1, line 5)."""
@@ -60,25 +72,44 @@ class Learner:
     def update(self, stop: Callable[[], bool]) -> dict[str, float]:
         """What is due after the newest step: updates, and every K_m steps the ensemble's training.
 
-        One that fell due in steps without an update is made up for, once. `stop` is asked between
-        epochs: a yes ends the training with the best weights so far.
+        A training missed while no update ran is run once. `stop` is asked between epochs: a yes
+        ends the training with the best weights so far.
         """
         losses: dict[str, Tensor] = {}
         if self._updates_due():
-            for _ in range(self.settings.sac.updates_per_step):
-                losses = self.algorithm.update(*self._experience())
-        report = dict(zip(losses, _numbers(losses), strict=True))
+            for _ in range(self.settings.off_policy.updates_per_step):
+                losses = self._update(*self._experience())
+        report: dict[str, float] = to_host(losses) if losses else {}
+        needs_no_model = self.settings.ensemble.train_every == 0
+        started = self.num_steps >= self.settings.learning.random_steps
+        self.has_new_weights = needs_no_model and started
         if self._ensemble_due():
-            report.update(self.ensemble_trainer.train(self.learnable(self.buffer.all()), stop))
-            self.num_trainings += 1
+            report |= self.train_ensemble(self.buffer.all(), stop)
         self._updated_at = self.num_steps
         return report
 
+    def train_ensemble(
+        self, data: Batch, stop: Callable[[], bool], held_out: Tensor | None = None
+    ) -> dict[str, float]:
+        """Train on transitions as `EnsembleTrainer.train` does, and count the training."""
+        report = self.ensemble_trainer.train(self.learnable(data), stop, held_out)
+        self.num_trainings += 1
+        self.has_new_weights = True
+        return report
+
+    def learnable(self, data: Batch) -> Batch:
+        """Transitions without what the environment resamples, which no model can learn."""
+        if self.task.predictable_next_state is None:
+            return data
+        next_state = self.task.predictable_next_state(data.state, data.next_state)
+        return data._replace(next_state=next_state)
+
     def _updates_due(self) -> bool:
-        enough = len(self.buffer) >= self.settings.sac.batch_size
+        settings = self.settings.off_policy
+        enough = len(self.buffer) >= settings.batch_size
         if self.algorithm.needs_model and self.num_trainings == 0:
             return False
-        return enough and self.num_steps % self.settings.sac.update_every == 0
+        return enough and self.num_steps % settings.update_every == 0
 
     def _ensemble_due(self) -> bool:
         first, every = self.settings.learning.random_steps, self.settings.ensemble.train_every
@@ -86,51 +117,46 @@ class Learner:
             return False
         return (self.num_steps - first) // every > (self._updated_at - first) // every
 
-    def learnable(self, data: Batch) -> Batch:
-        """Transitions without what the environment draws anew, which no model can learn."""
-        if self._predictable_next_state is None:
-            return data
-        return data._replace(next_state=self._predictable_next_state(data.state, data.next_state))
-
     def _experience(self) -> tuple[Batch, Tensor | None]:
         """A batch, and the critics' target [B] where it is not the algorithm's own."""
-        settings, algorithm = self.settings.sac, self.algorithm
-        if settings.bootstrap == 'buffer' and isinstance(algorithm, SAC):
-            batch, action = self.buffer.sample_pairs(settings.batch_size, self.generator)
-            return batch, sarsa_target(batch, action, algorithm.critic_target, settings.discount)
-        batch = self._with_branches(self.buffer.sample(settings.batch_size, self.generator))
-        horizon = settings.expansion_horizon
-        if horizon > 1 and self.num_trainings > 0 and isinstance(algorithm, SAC):
-            return batch, expansion_target(batch, algorithm, self.imagination, horizon)
+        settings, algorithm = self.settings, self.algorithm
+        size = settings.off_policy.batch_size
+        if not isinstance(algorithm, SAC):  # `Settings` allows other targets for no other
+            return self._with_branches(self.buffer.sample(size, self.generator)), None
+        if settings.sac.bootstrap == 'buffer':
+            batch, action = self.buffer.sample_pairs(size, self.generator)
+            return batch, sarsa_target(batch, action, algorithm)
+        batch = self._with_branches(self.buffer.sample(size, self.generator))
+        horizon = settings.model_rollouts.expansion_horizon
+        if horizon > 1 and self.num_trainings > 0:
+            return batch, expansion_target(batch, algorithm, self.model_rollouts, horizon)
         return batch, None
 
     def _with_branches(self, batch: Batch) -> Batch:
         """The batch with its first part branched from the ensemble (MBPO), once that is trained."""
-        settings = self.settings.sac
-        count = round(settings.model_fraction * len(batch.reward))
+        settings = self.settings.model_rollouts
+        count = round(settings.fraction * len(batch.reward))
         if count == 0 or self.num_trainings == 0:
             return batch
-        imagined = self.imagination.branch(
-            batch.state, self.action_dim, count, settings.model_rollout_length
-        )
+        branched = self.model_rollouts.branch(batch.state, count, settings.length)
         return Batch(
-            *(torch.cat((new, old[count:])) for new, old in zip(imagined, batch, strict=True))
+            *(torch.cat((new, old[count:])) for new, old in zip(branched, batch, strict=True))
         )
 
     def tensors(self) -> dict[str, Tensor]:
-        """Buffer, random state and what the algorithm and the ensemble go on from."""
+        """Buffer, random state and what the algorithm and the ensemble resume from."""
         return {
             'buffer.rows': self.buffer.tensors()['rows'],
             'generator': self.generator.get_state(),
-            **self._training_state().tensors(),
+            **self.ensemble_state().tensors(),
             **self.algorithm.training_state().tensors(),
         }
 
     def restore(self, tensors: dict[str, Tensor], counters: dict[str, Any]) -> None:
-        """Go on where `tensors()` was taken; ValueError where something does not fit."""
+        """Resume where `tensors()` was taken; ValueError where something does not fit."""
         try:
             self.buffer.restore({'rows': tensors['buffer.rows']})
-            for part in (self.algorithm.training_state(), self._training_state()):
+            for part in (self.algorithm.training_state(), self.ensemble_state()):
                 part.restore(tensors)
             self.generator.set_state(tensors['generator'].to('cpu'))
             self.num_steps = self._updated_at = int(counters['num_steps'])
@@ -144,26 +170,17 @@ class Learner:
         """Steps seen and ensemble trainings done, for a checkpoint's metadata."""
         return {'num_steps': self.num_steps, 'num_trainings': self.num_trainings}
 
-    def _training_state(self) -> TrainingState:
+    def ensemble_state(self) -> TrainingState:
+        """The ensemble's optimiser, for a checkpoint."""
         return TrainingState({'ensemble_optimizer': self.ensemble_trainer.optimizer})
 
 
 def _algorithm(
     parts: Parts, task: Task, settings: Settings, generator: torch.Generator
 ) -> OffPolicy:
-    _, actor, critic = parts
-    if isinstance(actor, LatentActor):
-        return PLAS(actor, critic, settings.sac, settings.plas, generator)
-    if isinstance(actor, ClonedActors):
-        return MBOP(actor, critic, settings.sac)
-    if settings.learning.algorithm == 'crr':
-        return CRR(actor, critic, settings.sac, settings.crr, generator)
-    if settings.learning.algorithm == 'polo':
-        planner = Planner(Rollout(parts, task), generator)
-        return POLO(critic, planner, settings.planner, settings.sac)
-    return SAC(actor, critic, len(task.action_labels), settings.sac, generator)
-
-
-def _numbers(losses: dict[str, Tensor]) -> list[float]:
-    """In one copy from the device."""
-    return torch.stack(list(losses.values())).tolist() if losses else []
+    name = settings.learning.algorithm
+    if name == 'polo':
+        return POLO(Planner(Rollout(parts, task), generator), settings)
+    kinds: dict[str, Callable[[Parts, Settings, torch.Generator], OffPolicy]]
+    kinds = {'sac': SAC, 'crr': CRR, 'plas': PLAS, 'mbop': MBOP}
+    return kinds[name](parts, settings, generator)

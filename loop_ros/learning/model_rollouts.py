@@ -1,45 +1,38 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Transitions that the ensemble makes up under the actor: MBPO's branches, MOPO's penalty."""
+"""Model rollouts: transitions of the actor in the ensemble (MBPO), with MOPO's penalty."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from loop_ros.models.parts import Parts
+from loop_ros.sim.task import Task
 from loop_ros.types import Batch
 
 
-class Imagination:
-    """Steps of the actor in a model drawn anew for each state and step, noise included."""
+class ModelRollouts:
+    """Steps of the actor in a model drawn for each state and step, noise included."""
 
     def __init__(
-        self,
-        ensemble: Any,
-        actor: Any,
-        termination: Callable[[Tensor], Tensor] | None,
-        generator: torch.Generator,
-        penalty: float = 0.0,
+        self, parts: Parts, task: Task, generator: torch.Generator, penalty: float = 0.0
     ) -> None:
         """`penalty` is MOPO's lambda."""
-        self.ensemble, self.actor, self.termination = ensemble, actor, termination
+        self.ensemble, self.actor, self.task = parts.ensemble, parts.actor, task
         self.generator, self.penalty = generator, penalty
 
     @torch.no_grad()
-    def branch(self, states: Tensor, action_dim: int, count: int, length: int) -> Batch:
+    def branch(self, states: Tensor, count: int, length: int) -> Batch:
         """`count` transitions of branches of `length` steps from states [B, S].
 
-        A branch that reaches the end of an episode goes on from another one of the states.
+        A branch that reaches the end of an episode resumes from another one of the states.
         """
         branches = -(-count // length)
         each = torch.arange(branches, device=states.device)
         state, steps = states[each % len(states)], []
         for step in range(1, length + 1):
-            action = self.actor.act(state, self.normal(branches, action_dim))
-            steps.append(self.step(state, action))
+            steps.append(self.step(state, self.actor.act(state, self.action_noise(branches))))
             fresh = states[(step * branches + each) % len(states)]
             ended = steps[-1].terminated.bool().unsqueeze(-1)
             state = torch.where(ended, fresh, steps[-1].next_state)
@@ -47,25 +40,28 @@ class Imagination:
 
     @torch.no_grad()
     def step(self, state: Tensor, action: Tensor) -> Batch:
-        """What one random model makes of each action [B, A] in its state [B, S]."""
+        """What one random model predicts of each action [B, A] in its state [B, S]."""
         count, models = len(state), self.ensemble.num_models
-        noise = self.normal(1, count, self.ensemble.noisy_dim).expand(models, -1, -1)
+        noise = self._normal(1, count, self.ensemble.noisy_dim).expand(models, -1, -1)
         predicted = self.ensemble.predict(
             state.expand(models, -1, -1), action.expand(models, -1, -1), noise
         )
         pick = torch.randint(models, (count,), generator=self.generator, device=state.device)
         each = torch.arange(count, device=state.device)
-        reward, reached = predicted.reward[pick, each], predicted.next_state[pick, each]
+        reward, next_state = predicted.reward[pick, each], predicted.next_state[pick, each]
         if self.penalty:
             reward = reward - self.penalty * uncertainty(predicted.std)
-        if self.termination is None:
+        if self.task.termination is None:
             terminated = torch.zeros_like(reward)
         else:
-            terminated = self.termination(reached).to(reached.dtype)
-        return Batch(state, action, reward, predicted.cost[pick, each], reached, terminated)
+            terminated = self.task.termination(next_state).to(next_state.dtype)
+        return Batch(state, action, reward, predicted.cost[pick, each], next_state, terminated)
 
-    def normal(self, *shape: int) -> Tensor:
-        """Standard normal noise."""
+    def action_noise(self, count: int) -> Tensor:
+        """Standard normal noise of `count` actions."""
+        return self._normal(count, len(self.task.action_labels))
+
+    def _normal(self, *shape: int) -> Tensor:
         return torch.randn(shape, generator=self.generator, device=self.generator.device)
 
 

@@ -57,33 +57,42 @@ class Actor(nn.Module):
     """tanh-Gaussian policy over actions in [-1, 1] (SAC)."""
 
     LOG_STD_BOUNDS = (-10.0, 2.0)
+    EDGE = 0.999
 
     def __init__(self, state_dim: int, action_dim: int, width: int) -> None:
         super().__init__()
+        self.action_dim = action_dim
         self.network = BatchedMLP(1, [state_dim, width, width, 2 * action_dim])
 
-    def _gaussian(self, state: Tensor) -> tuple[Tensor, Tensor]:
+    def gaussian(self, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-std [..., A] of the action before tanh, in states [..., S]."""
         flat = self.network(state.reshape(1, -1, state.shape[-1]))
         mean, log_std = flat.reshape(*state.shape[:-1], -1).chunk(2, dim=-1)
         return mean, log_std.clamp(*self.LOG_STD_BOUNDS)
 
     def mean(self, state: Tensor) -> Tensor:
         """The deterministic action, [..., S] -> [..., A]."""
-        return torch.tanh(self._gaussian(state)[0])
+        return torch.tanh(self.gaussian(state)[0])
 
     def act(self, state: Tensor, noise: Tensor) -> Tensor:
         """The action for standard normal `noise` [..., A]; zeros give `mean`."""
-        mean, log_std = self._gaussian(state)
+        mean, log_std = self.gaussian(state)
         return torch.tanh(mean + log_std.exp() * noise)
 
     def sample(self, state: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Action [..., A] for standard normal `noise` and its log-probability [...]."""
-        mean, log_std = self._gaussian(state)
+        mean, log_std = self.gaussian(state)
         raw = mean + log_std.exp() * noise
-        log_normal = -0.5 * noise**2 - log_std - 0.5 * math.log(2 * math.pi)
-        # log(1 - tanh(u)^2) without cancellation
-        log_slope = 2.0 * (math.log(2.0) - raw - functional.softplus(-2.0 * raw))
-        return torch.tanh(raw), (log_normal - log_slope).sum(-1)
+        return torch.tanh(raw), _log_density(raw, noise, log_std)
+
+    @classmethod
+    def log_prob(cls, mean: Tensor, log_std: Tensor, action: Tensor) -> Tensor:
+        """Log-probability [...] of actions [..., A] under a `gaussian`.
+
+        Actions beyond EDGE count as it: the policy itself never says 1.
+        """
+        raw = torch.atanh(action.clamp(-cls.EDGE, cls.EDGE))
+        return _log_density(raw, (raw - mean) * torch.exp(-log_std), log_std)
 
 
 class TwinCritic(nn.Module):
@@ -100,6 +109,14 @@ class TwinCritic(nn.Module):
         return self.network(x.expand(2, *x.shape)).squeeze(-1)
 
     def first(self, state: Tensor, action: Tensor) -> Tensor:
-        """Q-values [B] of the first critic alone, at half the work."""
+        """Q-values [B] of the first critic only, at half the work."""
         x = torch.cat((state, action), dim=-1)
         return self.network(x.unsqueeze(0), num=1).squeeze(-1)[0]
+
+
+def _log_density(raw: Tensor, noise: Tensor, log_std: Tensor) -> Tensor:
+    """Log-density [...] of tanh(raw), where raw [..., A] is `noise` deviations from the mean."""
+    log_normal = -0.5 * noise**2 - log_std - 0.5 * math.log(2 * math.pi)
+    # log(1 - tanh(u)^2) without cancellation
+    log_slope = 2.0 * (math.log(2.0) - raw - functional.softplus(-2.0 * raw))
+    return (log_normal - log_slope).sum(-1)

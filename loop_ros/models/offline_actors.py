@@ -88,7 +88,7 @@ def make_actor(
     state_dim: int, action_dim: int, settings: Settings
 ) -> Actor | LatentActor | ClonedActors:
     """The actor that the settings' algorithm trains."""
-    width = settings.sac.width
+    width = settings.off_policy.width
     if settings.learning.algorithm == 'plas':
         latent_dim = settings.plas.latent_factor * action_dim
         return LatentActor(state_dim, action_dim, latent_dim, width, settings.plas.vae_width)

@@ -26,11 +26,11 @@ class Parts(NamedTuple):
     @classmethod
     def make(cls, task: Task, settings: Settings) -> Self:
         """New networks, by torch's own random numbers."""
-        states, actions, sac = task.state_dim, len(task.action_labels), settings.sac
+        states, actions, shared = task.state_dim, len(task.action_labels), settings.off_policy
         return cls(
             Ensemble(states, actions, settings.ensemble),
             make_actor(states, actions, settings),
-            TwinCritic(states, actions, sac.width, sac.layer_norm),
+            TwinCritic(states, actions, shared.width, shared.layer_norm),
         )
 
     @classmethod

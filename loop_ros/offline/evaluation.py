@@ -163,7 +163,7 @@ class _Fitted:
         generator = torch.Generator().manual_seed(seed)
         index = torch.randperm(len(data), generator=generator)[: effort.states]
         batch = data.batch.take(index)
-        discount = agent.settings.sac.discount
+        discount = agent.settings.off_policy.discount
         self._fitted = FittedQ(batch, discount, effort.members, effort.features, seed)
         self._states = torch.cat((batch.next_state, starts)).to(agent.device)
         self._starts, self._num = starts, len(batch.reward)

@@ -28,14 +28,14 @@ MBOP: dict[str, Any] = {
     'planner.proposal_std': 0.2,
     'planner.plan_mixing': 0.2,
     'planner.discount': 1.0,
-    'sac.discount': 1.0,
+    'off_policy.discount': 1.0,
 }
 # A model is trained once, to convergence (Alg. 2, line 2).
 _MODEL = {'ensemble.max_epochs': 1000, 'ensemble.max_updates': 0}
 ALGORITHMS: dict[str, dict[str, Any]] = {
     'crr': {**ARC, **_MODEL, 'learning.algorithm': 'crr'},
-    'plas': {**ARC, **_MODEL, 'learning.algorithm': 'plas', 'sac.learning_rate': 1e-3},
-    'mbop': {**MBOP, **_MODEL, 'learning.algorithm': 'mbop', 'sac.learning_rate': 1e-3},
+    'plas': {**ARC, **_MODEL, 'learning.algorithm': 'plas', 'off_policy.learning_rate': 1e-3},
+    'mbop': {**MBOP, **_MODEL, 'learning.algorithm': 'mbop', 'off_policy.learning_rate': 1e-3},
 }
 
 

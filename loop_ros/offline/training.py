@@ -11,10 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from loop_ros import checkpoint
+from loop_ros import checkpoint, distributed
 from loop_ros.agent import Agent
-from loop_ros.algorithms.mbop import MBOP
-from loop_ros.learning import processes
 from loop_ros.offline.data import OfflineData
 from loop_ros.settings import Settings
 from loop_ros.sim.task import Task
@@ -36,45 +34,41 @@ class OfflineTraining:
         self._batch = data.batch.to(agent.device)
         self._table, self._sizes = self._experience()
         _check_divisible(agent.settings)
-        processes.check_same(data.digest(), 'data')
-        self._agree()
+        distributed.check_same(data.digest(), 'data')
+        self._broadcast()
 
     def fit_model(self, stop: Callable[[], bool] = lambda: False) -> dict[str, float]:
         """Line 2: the ensemble until its error on held-out episodes falls no more, then fixed.
 
         `stop` is asked after each epoch.
         """
-        learner = self.agent.learner
-        data, held_out = learner.learnable(self._batch), self.held_out.to(self.agent.device)
-        self.model = learner.ensemble_trainer.train(data, stop, held_out)
-        learner.num_trainings += 1
-        self.agent.version += 1
+        self.model = self.agent.fit_model(self._batch, stop, self.held_out.to(self.agent.device))
         return self.model
 
     def update(self) -> dict[str, Tensor]:
-        """Line 3, one gradient step of the offline algorithm; its figures by name."""
+        """Line 3, one gradient step of the offline algorithm; its metrics by name."""
         learner = self.agent.learner
         index = torch.randint(
             len(self._table),
-            (self.agent.settings.sac.batch_size,),
+            (self.agent.settings.off_policy.batch_size,),
             generator=learner.generator,
             device=self.agent.device,
         )
-        index = processes.share(index)
+        index = distributed.shard(index)
         state, action, reached, *rest = self._table.index_select(0, index).split(self._sizes, 1)
         reward, cost, terminated, target = (part[:, 0] for part in rest)
         batch = Batch(state, action, reward, cost, reached, terminated)
         self.updates += 1
-        asked = isinstance(learner.algorithm, MBOP)
-        return learner.algorithm.update(batch, target if asked else None)
+        algorithm = learner.algorithm
+        return algorithm.update(batch, target if algorithm.learns_returns else None)
 
     def save(self, path: Path) -> None:
-        """An ordinary checkpoint that also can be gone on from; the data stay where they are.
+        """An ordinary checkpoint that can also be resumed from; the data stay where they are.
 
         Of several processes the first writes it; all must come here.
         """
-        self._agree()
-        if processes.rank() > 0:
+        self._broadcast()
+        if distributed.rank() > 0:
             return
         notes = {
             'updates': self.updates,
@@ -90,7 +84,7 @@ class OfflineTraining:
     def resume(
         cls, path: Path, task: Task, data: OfflineData, settings: Settings, device: str = 'cpu'
     ) -> OfflineTraining:
-        """Go on where `save` was; ValueError where that was on other data or otherwise trained."""
+        """Resume where `save` was; ValueError where that was on other data or otherwise trained."""
         _, metadata = checkpoint.read(path)
         notes = metadata.get('offline')
         if notes is None:
@@ -110,9 +104,9 @@ class OfflineTraining:
         training.updates, training.model = notes['updates'], notes['model']
         return training
 
-    def _agree(self) -> None:
-        """All processes go on from the numbers of the first."""
-        if processes.size() == 1:
+    def _broadcast(self) -> None:
+        """All processes resume from the numbers of the first."""
+        if distributed.size() == 1:
             return
         agent, learner = self.agent, self.agent.learner
         parts: list[dict[str, Tensor]] = [
@@ -120,9 +114,9 @@ class OfflineTraining:
             agent.actor.state_dict(),
             agent.critic.state_dict(),
             learner.algorithm.training_state().tensors(),
-            learner.ensemble_trainer.optimizer.tensors(),
+            learner.ensemble_state().tensors(),
         ]
-        processes.agree(tensor for part in parts for tensor in part.values())
+        distributed.broadcast(tensor for part in parts for tensor in part.values())
 
     def _experience(self) -> tuple[Tensor, list[int]]:
         """What updates draw from, on the device: a row for each transition that is not held out.
@@ -133,7 +127,7 @@ class OfflineTraining:
         target = torch.zeros(len(self.data))
         if settings.learning.algorithm == 'mbop':
             horizon = settings.mbop.value_horizon
-            target = self.data.truncated_returns(horizon, settings.sac.discount)
+            target = self.data.truncated_returns(horizon, settings.off_policy.discount)
             if not bool(((~self.held_out) & target.isfinite()).any()):
                 raise ValueError(
                     f'no episode has the {horizon} steps that the value sums up: lower '
@@ -147,12 +141,12 @@ class OfflineTraining:
 
 def _check_divisible(settings: Settings) -> None:
     for section, size in (
-        ('sac', settings.sac.batch_size),
+        ('off_policy', settings.off_policy.batch_size),
         ('ensemble', settings.ensemble.batch_size),
     ):
-        if size % processes.size():
+        if size % distributed.size():
             raise ValueError(
-                f'{section}.batch_size is {size}: {processes.size()} processes need a multiple '
+                f'{section}.batch_size is {size}: {distributed.size()} processes need a multiple '
                 'of their number'
             )
 

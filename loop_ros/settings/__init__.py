@@ -11,6 +11,8 @@ from loop_ros.settings.learning import (
     EnsembleSettings,
     LearningSettings,
     MbopSettings,
+    ModelRolloutSettings,
+    OffPolicySettings,
     PlasSettings,
     SacSettings,
 )
@@ -22,6 +24,8 @@ __all__ = [
     'EnsembleSettings',
     'LearningSettings',
     'MbopSettings',
+    'ModelRolloutSettings',
+    'OffPolicySettings',
     'PlannerSettings',
     'PlasSettings',
     'SacSettings',

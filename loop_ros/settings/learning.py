@@ -35,27 +35,50 @@ class EnsembleSettings(Validated):
 
 
 @dataclass(frozen=True)
-class SacSettings(Validated):
-    """Soft actor-critic (C.2); its networks, rates and batches are also CRR's and POLO's."""
+class OffPolicySettings(Validated):
+    """What SAC, CRR, PLAS, MBOP and POLO share: networks, rates and batches (C.2)."""
 
     width: int = setting(256, 'units of each of the two hidden layers', 1, 10_000)
+    layer_norm: bool = setting(False, 'normalise the hidden layers of the critics')
     learning_rate: float = setting(3e-4, 'Adam step size', 0, 1)
     discount: float = setting(0.99, 'gamma', 0, 1)
-    tau: float = setting(0.005, 'Polyak rate of the target critics', 0, 1)
+    tau: float = setting(0.005, 'Polyak rate of the slow copies of networks', 0, 1)
     batch_size: int = setting(256, 'transitions per update', 1, 1_000_000)
     updates_per_step: int = setting(1, 'updates per environment step that has any', 0, 1000)
     update_every: int = setting(1, 'environment steps from one with updates to the next', 1, 10_000)
-    layer_norm: bool = setting(False, 'normalise the hidden layers of the critics')
+
+
+@dataclass(frozen=True)
+class SacSettings(Validated):
+    """Soft actor-critic (Haarnoja et al. 2018)."""
+
     target_entropy: float = setting(-1.0, 'entropy aimed at, per action dimension', -20, 20)
     initial_entropy_coef: float = setting(1.0, 'temperature alpha at the start', 0, 1000)
     entropy_in_target: bool = setting(
-        True, 'count the entropy bonus in Q (soft value) or not (value of the rewards alone)'
+        True, 'count the entropy bonus in Q (soft value) or not (value of the rewards only)'
     )
     bootstrap: str = setting(
         'actor',
         "whose next action the critics' target values: the actor's, or the one that was taken next "
         '(SARSA, Eq. 71)',
         choices=('actor', 'buffer'),
+    )
+
+
+@dataclass(frozen=True)
+class ModelRolloutSettings(Validated):
+    """What the critics learn from rollouts of the actor in the ensemble."""
+
+    fraction: float = setting(
+        0.0, 'share of each batch branched from the ensemble instead of the buffer (MBPO)', 0, 1
+    )
+    length: int = setting(1, 'steps of the actor in each branch', 1, 1000, 'steps')
+    penalty: float = setting(
+        0.0,
+        'lambda: taken off the rewards of branches for each unit of the largest predicted standard '
+        'deviation (MOPO)',
+        0,
+        1e6,
     )
     expansion_horizon: int = setting(
         1,
@@ -64,17 +87,6 @@ class SacSettings(Validated):
         1,
         100,
         'steps',
-    )
-    model_fraction: float = setting(
-        0.0, 'share of each batch branched from the ensemble instead of the buffer (MBPO)', 0, 1
-    )
-    model_rollout_length: int = setting(1, 'steps of the actor in each branch', 1, 1000, 'steps')
-    model_penalty: float = setting(
-        0.0,
-        'lambda: taken off the rewards of branches for each unit of the largest predicted standard '
-        'deviation (MOPO)',
-        0,
-        1e6,
     )
 
 
@@ -94,7 +106,7 @@ class CrrSettings(Validated):
 
 @dataclass(frozen=True)
 class PlasSettings(Validated):
-    """Policy in the latent action space (Zhou et al. 2020); critics learn at SAC's rate."""
+    """Policy in the latent action space (Zhou et al. 2020)."""
 
     vae_width: int = setting(750, 'units of each of the two hidden layers of the VAE', 1, 10_000)
     latent_factor: int = setting(2, 'latent dimensions for each of the action', 1, 100)

@@ -15,9 +15,12 @@ from loop_ros.settings.learning import (
     EnsembleSettings,
     LearningSettings,
     MbopSettings,
+    ModelRolloutSettings,
+    OffPolicySettings,
     PlasSettings,
     SacSettings,
 )
+from loop_ros.settings.migration import migrated, new_name
 from loop_ros.settings.planner import PlannerSettings
 
 
@@ -27,6 +30,8 @@ class Settings:
 
     planner: PlannerSettings = field(default_factory=PlannerSettings)
     ensemble: EnsembleSettings = field(default_factory=EnsembleSettings)
+    off_policy: OffPolicySettings = field(default_factory=OffPolicySettings)
+    model_rollouts: ModelRolloutSettings = field(default_factory=ModelRolloutSettings)
     sac: SacSettings = field(default_factory=SacSettings)
     crr: CrrSettings = field(default_factory=CrrSettings)
     plas: PlasSettings = field(default_factory=PlasSettings)
@@ -35,16 +40,17 @@ class Settings:
 
     def __post_init__(self) -> None:
         """ValueError where settings that are fine alone cannot be had together."""
-        sac, algorithm = self.sac, self.learning.algorithm
-        if algorithm != 'sac' and (sac.bootstrap == 'buffer' or sac.expansion_horizon > 1):
+        algorithm, from_buffer = self.learning.algorithm, self.sac.bootstrap == 'buffer'
+        expands = self.model_rollouts.expansion_horizon > 1
+        if algorithm != 'sac' and (from_buffer or expands):
             raise ValueError(
                 f'learning.algorithm {algorithm} has a target of its own: set sac.bootstrap to '
-                'actor and sac.expansion_horizon to 1'
+                'actor and model_rollouts.expansion_horizon to 1'
             )
-        if sac.bootstrap == 'buffer' and (sac.model_fraction > 0 or sac.expansion_horizon > 1):
+        if from_buffer and (self.model_rollouts.fraction > 0 or expands):
             raise ValueError(
-                'sac.bootstrap buffer knows the next action of stored transitions alone: set '
-                'sac.model_fraction to 0 and sac.expansion_horizon to 1'
+                'sac.bootstrap buffer knows only the next action of stored transitions: set '
+                'model_rollouts.fraction to 0 and model_rollouts.expansion_horizon to 1'
             )
         if algorithm == 'polo' and self.planner.algorithm == 'actor':
             raise ValueError('learning.algorithm polo has no actor: set planner.algorithm to cem')
@@ -56,7 +62,7 @@ class Settings:
         built: dict[str, Any] = {}
         if not isinstance(values, dict):
             raise ValueError(f'{source}: not a mapping of sections')
-        for name, entries in values.items():
+        for name, entries in migrated(values, source).items():
             if name not in sections:
                 raise ValueError(f"{source}: unknown section '{name}'; use {', '.join(sections)}")
             if not isinstance(entries or {}, dict):
@@ -92,7 +98,16 @@ class Settings:
         """A copy with the networks of `saved` and the algorithm that trained them."""
         learning = dataclasses.replace(self.learning, algorithm=saved.learning.algorithm)
         networks = {
-            name: getattr(saved, name) for name in ('ensemble', 'sac', 'crr', 'plas', 'mbop')
+            name: getattr(saved, name)
+            for name in (
+                'ensemble',
+                'off_policy',
+                'model_rollouts',
+                'sac',
+                'crr',
+                'plas',
+                'mbop',
+            )  # fmt: skip
         }
         return dataclasses.replace(self, **networks, learning=learning)
 
@@ -104,6 +119,6 @@ class Settings:
         """A copy with {'planner.d0': 0.5, ...} applied and checked."""
         values = self.to_dict()
         for name, value in overrides.items():
-            section, _, entry = name.partition('.')
+            section, _, entry = new_name(name, 'an override').partition('.')
             values.setdefault(section, {})[entry] = value
         return self.from_dict(values)

@@ -45,7 +45,7 @@ SMALL: dict[str, Any] = {
     'ensemble.num_models': 3,
     'ensemble.num_layers': 2,
     'ensemble.width': 16,
-    'sac.width': 16,
+    'off_policy.width': 16,
 }
 
 
@@ -70,7 +70,7 @@ def unsettle(workload: Workload) -> Any:
     'changes',
     [
         {},
-        {'planner__terminal_value': 'v', 'planner__critic': 'min', 'sac__layer_norm': True},
+        {'planner__terminal_value': 'v', 'planner__critic': 'min', 'off_policy__layer_norm': True},
         {'planner__terminal_value': 'none', 'planner__pessimism': 0.7},
         {'planner__critic': 'mean', 'planner__propagate_noise': False},
         {'planner__cost_source': 'learned', 'planner__discount': 0.9},
@@ -125,7 +125,8 @@ def test_the_work_of_a_plan_by_hand() -> None:
         Settings().replace({
             'planner.horizon': 2, 'planner.num_samples': 4, 'planner.num_particles': 3,
             'planner.num_iterations': 5, 'planner.actor_fraction': 0.5,
-            'ensemble.num_models': 2, 'ensemble.num_layers': 1, 'ensemble.width': 2, 'sac.width': 2,
+            'ensemble.num_models': 2, 'ensemble.num_layers': 1, 'ensemble.width': 2,
+            'off_policy.width': 2,
         }),
     )  # fmt: skip
     mean = 2 * (2 * 2 + 2 * 3)  # 2 inputs -> 2 -> delta-state, reward, cost

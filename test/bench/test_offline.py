@@ -98,7 +98,13 @@ def test_returns_are_those_of_episodes_without_planning() -> None:
 
 @pytest.mark.parametrize('algorithm', ['crr', 'plas'])
 def test_d3rlpy_has_the_same_settings(algorithm: str) -> None:
-    found = peer(algorithm, sac__width=12, sac__tau=0.02, sac__discount=0.9, crr__beta=3.0)
+    found = peer(
+        algorithm,
+        off_policy__width=12,
+        off_policy__tau=0.02,
+        off_policy__discount=0.9,
+        crr__beta=3.0,
+    )
     config, modules = found.algorithm.config, found.algorithm.impl.modules
     assert (config.gamma, config.tau, config.batch_size) == (0.9, 0.02, 8)
     assert len(modules.q_funcs) == 2

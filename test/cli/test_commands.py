@@ -149,7 +149,7 @@ def test_every_algorithm_is_made_of_valid_settings(algorithm: str) -> None:
     assert safe is algorithm.startswith('safe')
     if 'pets' in algorithm:
         assert settings.planner.terminal_value == 'none'
-        assert settings.planner.actor_fraction == settings.sac.updates_per_step == 0
+        assert settings.planner.actor_fraction == settings.off_policy.updates_per_step == 0
 
 
 @pytest.mark.parametrize(

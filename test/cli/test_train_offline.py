@@ -14,7 +14,7 @@ from loop_ros.bags.writer import BagWriter
 from loop_ros.cli.main import main
 
 SETTINGS = (
-    'plas.vae_width=8', 'plas.vae_updates=7', 'sac.width=8', 'ensemble.width=8',
+    'plas.vae_width=8', 'plas.vae_updates=7', 'off_policy.width=8', 'ensemble.width=8',
     'ensemble.max_epochs=1',
 )  # fmt: skip
 

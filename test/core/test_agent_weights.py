@@ -164,7 +164,7 @@ def test_a_saved_agent_plans_as_before(agent: Agent, tmp_path: Path) -> None:
 @pytest.mark.parametrize('already', [45, 60])
 def test_a_resumed_agent_learns_exactly_as_if_never_stopped(already: int, tmp_path: Path) -> None:
     """Buffer, optimisers, targets, temperature, counters and random state all come back."""
-    agent = Agent(tiny.TASK, tiny.settings(sac__model_fraction=0.25))
+    agent = Agent(tiny.TASK, tiny.settings(model_rollouts__fraction=0.25))
     tiny.learn(agent, EXPERIENCE[:already])
     agent.save(tmp_path, buffer=True)
     resumed = Agent.load(tmp_path, tiny.TASK)
@@ -200,7 +200,7 @@ def test_an_agent_that_only_plans_makes_no_learner(agent: Agent, tmp_path: Path)
 
 def test_loading_takes_new_settings_but_keeps_the_networks(agent: Agent, tmp_path: Path) -> None:
     agent.save(tmp_path, buffer=True)
-    changed = tiny.settings(planner__d0=0.9, ensemble__width=64, sac__width=32)
+    changed = tiny.settings(planner__d0=0.9, ensemble__width=64, off_policy__width=32)
     loaded = Agent.load(tmp_path, tiny.TASK, settings=changed)
     assert loaded.settings.planner.d0 == 0.9
     assert loaded.settings.ensemble == agent.settings.ensemble

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,9 @@ def test_whole_numbers_are_welcome_for_either_kind() -> None:
 def test_numbers_that_yaml_reads_as_text_are_numbers(text: str, tmp_path: Path) -> None:
     """YAML 1.1 wants a dot in 3e-4; people, and this project's own profiles, do not."""
     profile = tmp_path / 'mine.yaml'
-    profile.write_text(f'sac:\n  learning_rate: {text}\n')
-    assert isinstance(yaml.safe_load(profile.read_text())['sac']['learning_rate'], str)
-    assert Settings.load(str(profile)).sac.learning_rate == float(text)
+    profile.write_text(f'off_policy:\n  learning_rate: {text}\n')
+    assert isinstance(yaml.safe_load(profile.read_text())['off_policy']['learning_rate'], str)
+    assert Settings.load(str(profile)).off_policy.learning_rate == float(text)
 
 
 def test_settings_cannot_be_changed_behind_the_check() -> None:
@@ -98,7 +99,7 @@ def test_settings_cannot_be_changed_behind_the_check() -> None:
 def test_the_papers_numbers() -> None:
     """Tables 2 and 3, appendix C.2 and C.4 (safe tasks: H = 8 and 8 iterations)."""
     paper = Settings.load('paper')
-    planner, ensemble, sac = paper.planner, paper.ensemble, paper.sac
+    planner, ensemble, off_policy = paper.planner, paper.ensemble, paper.off_policy
     # Table 3
     assert planner.num_samples == 100
     assert planner.num_particles == 4
@@ -120,10 +121,10 @@ def test_the_papers_numbers() -> None:
     assert (ensemble.num_layers, ensemble.width) == (4, 200)
     assert ensemble.learning_rate == 0.001
     # C.2
-    assert sac.width == 256
-    assert sac.learning_rate == 3e-4
-    assert sac.batch_size == 256
-    assert sac.updates_per_step == 1  # Alg. 1
+    assert off_policy.width == 256
+    assert off_policy.learning_rate == 3e-4
+    assert off_policy.batch_size == 256
+    assert off_policy.updates_per_step == 1  # Alg. 1
     assert paper.learning.buffer_size == 1_000_000
 
 
@@ -157,7 +158,7 @@ def test_the_tasks_threshold_holds_where_the_profile_names_none(tmp_path: Path) 
     [
         (
             'planer:\n  d0: 1\n',
-            "unknown section 'planer'; use planner, ensemble, sac, crr, plas, mbop, learning",
+            "unknown section 'planer'; use planner, ensemble, off_policy, model_rollouts, sac, crr, plas, mbop, learning",
         ),
         ('planner:\n  d_0: 1\n', r"unknown setting 'planner\.d_0'"),
         ('planner:\n  d0: -1\n', r'planner\.d0: -1\.0 is outside \[0, 1000000\.0\]'),
@@ -195,11 +196,13 @@ def test_a_profile_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_replace_changes_a_copy() -> None:
     settings = Settings()
-    changed = settings.replace({'planner.d0': 0.5, 'sac.width': 32})
-    assert (changed.planner.d0, changed.sac.width) == (0.5, 32)
+    changed = settings.replace({'planner.d0': 0.5, 'off_policy.width': 32})
+    assert (changed.planner.d0, changed.off_policy.width) == (0.5, 32)
     assert settings == Settings()
     assert changed.replace({}) == changed
-    back = changed.replace({'planner.d0': settings.planner.d0, 'sac.width': settings.sac.width})
+    back = changed.replace(
+        {'planner.d0': settings.planner.d0, 'off_policy.width': settings.off_policy.width}
+    )
     assert back == settings
 
 
@@ -207,3 +210,26 @@ def test_replace_changes_a_copy() -> None:
 def test_replace_refuses_unknown_names(name: str) -> None:
     with pytest.raises(ValueError, match='unknown'):
         Settings().replace({name: 1})
+
+
+def test_settings_of_earlier_releases_are_migrated_with_a_message(tmp_path: Path) -> None:
+    path = tmp_path / 'mine.yaml'
+    path.write_text('sac:\n  width: 32\n  model_fraction: 0.5\n  target_entropy: -0.5\n')
+    with pytest.warns(FutureWarning) as told:
+        found = Settings.load(str(path))
+    assert (found.off_policy.width, found.model_rollouts.fraction) == (32, 0.5)
+    assert found.sac.target_entropy == -0.5
+    assert [str(warning.message) for warning in told] == [
+        f'{path}: sac.width is off_policy.width now',
+        f'{path}: sac.model_fraction is model_rollouts.fraction now',
+    ]
+    with pytest.warns(FutureWarning, match='sac.tau is off_policy.tau now'):
+        assert Settings().replace({'sac.tau': 0.5}).off_policy.tau == 0.5
+    for broken in ('sac:\n', 'sac: 3\n', 'sac:\n  width: wide\n'):
+        path.write_text(broken)
+        if broken == 'sac:\n':
+            assert Settings.load(str(path)) == Settings()
+            continue
+        with pytest.raises(ValueError, match='sac|off_policy'), warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            Settings.load(str(path))

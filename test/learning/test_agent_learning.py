@@ -119,8 +119,8 @@ def test_a_first_training_on_next_to_nothing_is_no_disaster() -> None:
 
 def test_imagined_transitions_join_the_batches() -> None:
     """MBPO's share: the critics learn from the model's predictions too, and differ for it."""
-    plain = tiny.trained(sac__model_fraction=0.0)
-    imagined = tiny.trained(sac__model_fraction=0.5)
+    plain = tiny.trained(model_rollouts__fraction=0.0)
+    imagined = tiny.trained(model_rollouts__fraction=0.5)
     assert not same(tensors(plain), tensors(imagined))
     assert all(torch.isfinite(value).all() for value in tensors(imagined).values())
     batch = imagined.learner._experience()[0]

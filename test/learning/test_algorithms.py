@@ -30,8 +30,8 @@ WITHOUT_UPDATES = {'pets', 'safepets'}
 def changes(algorithm: str) -> dict[str, Any]:
     """What makes it tiny; two updates a step stand for twenty."""
     own = ALGORITHMS[algorithm]
-    updates = min(2, own.get('sac.updates_per_step', 1))
-    return {**tiny.OVERRIDES, **own, 'sac.updates_per_step': updates}
+    updates = min(2, own.get('off_policy.updates_per_step', 1))
+    return {**tiny.OVERRIDES, **own, 'off_policy.updates_per_step': updates}
 
 
 def settings(algorithm: str, **more: Any) -> Settings:
@@ -141,9 +141,18 @@ def test_polo_waits_for_a_model_and_for_its_turn() -> None:
 def test_settings_that_cannot_be_had_together() -> None:
     for together, message in (
         ({'learning.algorithm': 'crr', 'sac.bootstrap': 'buffer'}, 'target of its own'),
-        ({'learning.algorithm': 'polo', 'sac.expansion_horizon': 2}, 'target of its own'),
-        ({'sac.bootstrap': 'buffer', 'sac.model_fraction': 0.5}, 'set sac.model_fraction to 0'),
-        ({'sac.bootstrap': 'buffer', 'sac.expansion_horizon': 2}, 'expansion_horizon to 1'),
+        (
+            {'learning.algorithm': 'polo', 'model_rollouts.expansion_horizon': 2},
+            'target of its own',
+        ),
+        (
+            {'sac.bootstrap': 'buffer', 'model_rollouts.fraction': 0.5},
+            'set model_rollouts.fraction to 0',
+        ),
+        (
+            {'sac.bootstrap': 'buffer', 'model_rollouts.expansion_horizon': 2},
+            'expansion_horizon to 1',
+        ),
         ({'learning.algorithm': 'polo', 'planner.algorithm': 'actor'}, 'has no actor'),
     ):
         with pytest.raises(ValueError, match=message):

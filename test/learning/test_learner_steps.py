@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Updates of SAC and of the ensemble are those of their losses by autograd and torch.optim."""
+"""Updates of SAC and of the ensemble, their training state, and their capture as CUDA graphs."""
 
 from __future__ import annotations
 
@@ -9,22 +9,48 @@ import copy
 import numpy as np
 import pytest
 import torch
-from random_batch import ACTIONS, STATES, random_batch
+from random_batch import ACTIONS, STATES, random_batch, random_parts, sac_settings
 from torch import Tensor
-from torch.nn import functional
 
 from loop_ros import checkpoint
 from loop_ros.agent import Agent
+from loop_ros.algorithms.off_policy import TrainingState, make_optimizer, minimize
 from loop_ros.algorithms.sac import SAC
-from loop_ros.learning.cuda_graph import Graphed
+from loop_ros.cuda_graph import Graphed
 from loop_ros.learning.ensemble_trainer import EnsembleTrainer
 from loop_ros.models.ensemble import Ensemble
-from loop_ros.models.networks import Actor, TwinCritic
-from loop_ros.settings import EnsembleSettings, SacSettings
+from loop_ros.settings import EnsembleSettings
 from loop_ros.sim import registry
 from loop_ros.types import Batch
 
 ROWS = 24
+# Layer norm, entropy in the target: what commit 7ffeb69 says after the updates of the test below.
+BEFORE: dict[tuple[bool, bool], dict[str, float]] = {
+    (False, False): {
+        'critic_loss': 1.61725, 'actor_loss': -0.558246, 'entropy': 0.833366,
+        'entropy_coef': 0.996002,
+        'value': -0.238198, 'target_value': -0.248391, 'action': 0.140324,
+        'next_entropy_coef': 0.995008,
+    },
+    (False, True): {
+        'critic_loss': 4.50305, 'actor_loss': -0.578407, 'entropy': 0.833358,
+        'entropy_coef': 0.996002,
+        'value': -0.214752, 'target_value': -0.248095, 'action': 0.140322,
+        'next_entropy_coef': 0.995008,
+    },
+    (True, False): {
+        'critic_loss': 1.81193, 'actor_loss': -0.305262, 'entropy': 0.832902,
+        'entropy_coef': 0.996002,
+        'value': -0.449619, 'target_value': -0.472173, 'action': 0.140527,
+        'next_entropy_coef': 0.995008,
+    },
+    (True, True): {
+        'critic_loss': 4.43258, 'actor_loss': -0.402009, 'entropy': 0.832955,
+        'entropy_coef': 0.996002,
+        'value': -0.331625, 'target_value': -0.470572, 'action': 0.140493,
+        'next_entropy_coef': 0.995008,
+    },
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -32,89 +58,27 @@ def _seeded() -> None:
     torch.manual_seed(0)
 
 
-class PlainSAC:
-    """The same updates written down as losses, by autograd and torch.optim."""
-
-    def __init__(self, sac: SAC) -> None:
-        self.settings, self.generator = sac.settings, copy.deepcopy(sac.generator.get_state())
-        self.actor, self.critic = copy.deepcopy(sac.actor), copy.deepcopy(sac.critic)
-        self.critic_target = copy.deepcopy(sac.critic_target)
-        self.log_entropy_coef = sac.log_entropy_coef.clone().requires_grad_()
-        self.target_entropy = sac.target_entropy
-        rate = self.settings.learning_rate
-        self.actor_optimizer = torch.optim.Adam(self.actor.parameters(), lr=rate)
-        self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=rate)
-        self.entropy_optimizer = torch.optim.Adam([self.log_entropy_coef], lr=rate)
-
-    def update(self, batch: Batch) -> dict[str, Tensor]:
-        settings, size = self.settings, len(batch.reward)
-        generator = torch.Generator()
-        generator.set_state(self.generator)
-        noise, next_noise = torch.randn(2 * size, ACTIONS, generator=generator).chunk(2)
-        self.generator = generator.get_state()
-        entropy_coef = self.log_entropy_coef.detach().exp()
-        with torch.no_grad():
-            action, log_prob = self.actor.sample(batch.next_state, next_noise)
-            value = self.critic_target(batch.next_state, action).amin(dim=0)
-            if settings.entropy_in_target:
-                value = value - entropy_coef * log_prob
-            target = batch.reward + settings.discount * (1.0 - batch.terminated) * value
-        values = self.critic(batch.state, batch.action)
-        critic_loss = functional.mse_loss(values[0], target) + functional.mse_loss(
-            values[1], target
-        )
-        self.step(self.critic_optimizer, critic_loss)
-        action, log_prob = self.actor.sample(batch.state, noise)
-        value = self.critic(batch.state, action).amin(dim=0)
-        actor_loss = (entropy_coef * log_prob - value).mean()
-        self.step(self.actor_optimizer, actor_loss)
-        log_prob = log_prob.detach()
-        self.step(
-            self.entropy_optimizer,
-            -(self.log_entropy_coef * (log_prob + self.target_entropy)).mean(),
-        )
-        with torch.no_grad():
-            for slow, p in zip(
-                self.critic_target.parameters(), self.critic.parameters(), strict=True
-            ):
-                slow.mul_(1.0 - settings.tau).add_(settings.tau * p)
-        return {
-            'critic_loss': critic_loss.detach(),
-            'actor_loss': actor_loss.detach(),
-            'entropy': -log_prob.mean(),
-            'entropy_coef': entropy_coef,
-        }
-
-    @staticmethod
-    def step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    def tensors(self) -> list[Tensor]:
-        networks = (self.actor, self.critic, self.critic_target)
-        found = [p.detach() for network in networks for p in network.parameters()]
-        return [*found, self.log_entropy_coef.detach()]
-
-
 @pytest.mark.parametrize('layer_norm', [False, True])
 @pytest.mark.parametrize('entropy_in_target', [False, True])
-def test_sac_updates_are_those_of_its_losses(layer_norm: bool, entropy_in_target: bool) -> None:
-    settings = SacSettings(
+def test_sac_updates_are_those_of_release_0_1(layer_norm: bool, entropy_in_target: bool) -> None:
+    """Its gradients were derived by hand; five updates of batches of two sizes."""
+    settings = sac_settings(
         width=16, layer_norm=layer_norm, entropy_in_target=entropy_in_target, learning_rate=1e-3
     )
-    actor, critic = Actor(STATES, ACTIONS, 16), TwinCritic(STATES, ACTIONS, 16, layer_norm)
-    sac = SAC(actor, critic, ACTIONS, settings, torch.Generator().manual_seed(0))
-    plain = PlainSAC(sac)
-    for number, size in enumerate((ROWS, ROWS, 16, ROWS, ROWS)):  # each size has its own memory
-        batch = random_batch(size, number)
-        ours, theirs = sac.update(batch), plain.update(batch)
-        assert list(ours) == list(theirs)
-        for name, value in theirs.items():
-            torch.testing.assert_close(ours[name], value, rtol=1e-4, atol=1e-5, msg=name)
-    parts = (*sac.actor.parameters(), *sac.critic.parameters(), *sac.critic_target.parameters())
-    for p, q in zip((*parts, sac.log_entropy_coef), plain.tensors(), strict=True):
-        torch.testing.assert_close(p.detach(), q, rtol=1e-3, atol=2e-5)
+    sac = SAC(random_parts(settings), settings, torch.Generator().manual_seed(0))
+    for number, size in enumerate((ROWS, ROWS, 16, ROWS, ROWS)):
+        found = sac.update(random_batch(size, number))
+    expected = BEFORE[layer_norm, entropy_in_target]
+    state = random_batch().state
+    found |= {
+        'value': sac.critic(state, sac.actor.mean(state)).mean(),
+        'target_value': sac.critic_target(state, sac.actor.mean(state)).mean(),
+        'action': sac.actor.mean(state).mean(),
+        'next_entropy_coef': sac.log_entropy_coef.exp(),
+    }
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name].item() == pytest.approx(value, rel=1e-3, abs=1e-5), name
 
 
 @pytest.mark.parametrize('learn', [True, False])
@@ -150,7 +114,7 @@ def test_ensemble_epochs_are_those_of_its_loss(learn: bool) -> None:
 
 
 def test_the_shipped_training_state_is_taken_over() -> None:
-    """It was written by torch.optim; what it says of the moments is what goes on."""
+    """It was written by torch.optim; what it says of the moments is resumed from."""
     folder = checkpoint.resolve('shipped', 'drift_car')
     assert folder is not None
     agent = Agent.load(folder, registry.task('drift_car'))
@@ -163,39 +127,78 @@ def test_the_shipped_training_state_is_taken_over() -> None:
     steps = now['critic_optimizer.0.step'].clone()
     report = agent.learner.update(stop=lambda: True)
     assert np.isfinite(list(report.values())).all()
-    updates = agent.settings.sac.updates_per_step
+    updates = agent.settings.off_policy.updates_per_step
     assert learner.tensors()['critic_optimizer.0.step'] == steps + updates
+
+
+def test_optimisers_resume_or_refuse() -> None:
+    def make() -> tuple[torch.nn.Parameter, torch.optim.Optimizer, TrainingState]:
+        p = torch.nn.Parameter(torch.ones(3))
+        optimizer = make_optimizer([p], 1e-2)
+        return p, optimizer, TrainingState({'o': optimizer})
+
+    (p, one, state), (q, two, resumed) = make(), make()
+    minimize(one, (2 * p).sum())
+    with torch.no_grad():
+        q.copy_(p)
+    resumed.restore({name: value.clone() for name, value in state.tensors().items()})
+    for parameter, optimizer in ((p, one), (q, two)):
+        minimize(optimizer, (parameter * torch.tensor([1.0, -2.0, 0.0])).sum())
+    assert torch.equal(p, q)
+    resumed.restore({})  # what torch.optim keeps before the first step
+    assert all(not bool(value.any()) for value in resumed.tensors().values())
+    with pytest.raises(ValueError, match=r'0\.exp_avg is \(4,\), expected \(3,\)'):
+        resumed.restore(state.tensors() | {'o.0.exp_avg': torch.zeros(4)})
+    with pytest.raises(KeyError):
+        resumed.restore({'o.0.step': torch.zeros(())})
+
+
+@pytest.mark.parametrize('learn', [True, False])
+def test_a_step_moves_what_its_optimiser_holds_and_nothing_else(learn: bool) -> None:
+    p, q = torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(2))
+    minimize(make_optimizer([p], 0.1, weight_decay=0.01 if learn else 0.0), (p * q).sum())
+    # Adam's first step is the learning rate; the decay takes 0.1 * 0.01 of the parameter.
+    torch.testing.assert_close(p.detach(), torch.full((2,), 0.899 if learn else 0.9))
+    assert torch.equal(q, torch.ones(2)) and p.grad is q.grad is None
 
 
 def test_a_step_that_cannot_be_captured_runs_eagerly() -> None:
     """Once a call, before and after the attempt, with one warning."""
     if torch.cuda.is_available():
         pytest.skip('captures succeed here')
-    calls: list[int] = []
-    step = Graphed(lambda: calls.append(0), torch.device('cuda'))
+    calls: list[tuple[float, ...]] = []
+
+    def step(x: Tensor, left_out: None) -> dict[str, Tensor]:
+        calls.append((*x.tolist(),))
+        return {'sum': x.sum()}
+
+    graphed = Graphed(step, torch.device('cuda'))
     with pytest.warns(UserWarning, match='without a CUDA graph') as warned:
-        for expected in range(1, 7):
-            step()
-            assert len(calls) == expected
+        for number in range(6):
+            size = 3 if number == 2 else 2  # another shape runs beside the captured one
+            assert graphed(torch.full((size,), float(number)), None)['sum'] == size * number
+    assert calls == [(float(n),) * (3 if n == 2 else 2) for n in range(6)]
     assert len(warned) == 1
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
 def test_graphs_compute_what_eager_steps_do() -> None:
-    def learned(device: str, count: int) -> list[Tensor]:
-        torch.manual_seed(0)
-        actor, critic = Actor(STATES, ACTIONS, 16), TwinCritic(STATES, ACTIONS, 16, True)
-        generator = torch.Generator(device).manual_seed(0)
-        settings = SacSettings(width=16, layer_norm=True)
-        sac = SAC(actor.to(device), critic.to(device), ACTIONS, settings, generator)
-        batch = Batch(*(part.to(device) for part in random_batch(ROWS)))
-        for _ in range(count):
-            if eager:
-                sac._work = None  # fresh memory has no graph yet
-            sac.update(batch)
-        return [p.detach().cpu() for p in (*actor.parameters(), *critic.parameters())]
+    settings = sac_settings(width=16, layer_norm=True)
 
-    eager = True
-    expected = learned('cuda', 10)
-    eager = False
-    torch.testing.assert_close(learned('cuda', 10), expected, rtol=1e-4, atol=1e-5)
+    def learned(captured: bool) -> list[Tensor]:
+        torch.manual_seed(0)
+        parts = random_parts(settings)
+        for network in parts:
+            network.to('cuda')
+        generator = torch.Generator('cuda').manual_seed(0)
+        sac, batch = SAC(parts, settings, generator), random_batch(ROWS).to('cuda')
+
+        def update(*tensors: Tensor) -> dict[str, Tensor]:
+            return sac.update(Batch(*tensors))
+
+        step = Graphed(update, torch.device('cuda'), generator) if captured else update
+        for _ in range(10):
+            step(*batch)
+        return [p.detach().cpu() for p in (*sac.actor.parameters(), *sac.critic.parameters())]
+
+    torch.testing.assert_close(learned(True), learned(False), rtol=1e-4, atol=1e-5)

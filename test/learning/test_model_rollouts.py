@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import tiny
 import torch
-from known_world import LinearActor, LinearEnsemble, plain_reward
+from known_world import LinearEnsemble, linear_world, plain_reward
 from torch import Tensor
 
-from loop_ros.learning.model_rollouts import Imagination, uncertainty
+from loop_ros.learning.model_rollouts import ModelRollouts, uncertainty
 from loop_ros.models import fused_ensemble
 from loop_ros.models.ensemble import Ensemble, Prediction
 from loop_ros.models.planning_ensemble import PlanningEnsemble
@@ -22,14 +22,14 @@ from loop_ros.types import Batch
 STARTS = torch.tensor([[1.0], [2.0], [3.0], [4.0], [5.0]])
 
 
-def imagination(ensemble: Any, end: Any = None, penalty: float = 0.0) -> Imagination:
+def rollouts(ensemble: Any, end: Any = None, penalty: float = 0.0) -> ModelRollouts:
     generator = torch.Generator().manual_seed(0)
-    return Imagination(ensemble, LinearActor(), end, generator, penalty)
+    return ModelRollouts(*linear_world(ensemble, end=end), generator, penalty)
 
 
 def branched(count: int, length: int, end: Any = None) -> Batch:
     """In the world s' = s + a, r = s + 2 a; every transition is checked to be of it."""
-    batch = imagination(LinearEnsemble([1.0], plain_reward), end).branch(STARTS, 1, count, length)
+    batch = rollouts(LinearEnsemble([1.0], plain_reward), end).branch(STARTS, count, length)
     assert len(batch.reward) == count
     torch.testing.assert_close(batch.next_state, batch.state + batch.action)
     torch.testing.assert_close(batch.reward, (batch.state + 2.0 * batch.action)[:, 0])
@@ -43,7 +43,7 @@ def test_a_branch_of_one_step_starts_from_each_state(count: int, starts: list[fl
     assert batch.action.unique().numel() > 2  # the actor's noise
 
 
-def test_longer_branches_go_on_where_they_are() -> None:
+def test_longer_branches_continue_where_they_are() -> None:
     """Seven transitions of branches of three steps: three branches, one of them cut short."""
     batch = branched(7, 3)
     first, second, third = batch.state.split((3, 3, 1))
@@ -54,7 +54,7 @@ def test_longer_branches_go_on_where_they_are() -> None:
 
 
 def test_a_branch_that_ends_is_followed_by_another_one() -> None:
-    """Beyond 1.95 it ends: at once for two of three branches, which go on from states 4 and 1."""
+    """Beyond 1.95 it ends: at once for two of three branches, which resume from states 4 and 1."""
     batch = branched(6, 2, end=lambda state: state[..., 0] > 1.95)
     assert batch.terminated.tolist() == (batch.next_state[:, 0] > 1.95).float().tolist()
     second = [4.0, 5.0, 1.0]
@@ -78,8 +78,8 @@ def test_mopos_penalty_by_hand() -> None:
     state, action = torch.tensor([[1.0], [8.0]]), torch.tensor([[0.5], [0.0]])
     ensemble = Unsure([1.0, 1.0], plain_reward)
     assert uncertainty(ensemble.predict(state.expand(2, -1, -1), action).std).tolist() == [5, 8]
-    assert imagination(ensemble).step(state, action).reward.tolist() == [2, 8]
-    assert imagination(ensemble, penalty=0.5).step(state, action).reward.tolist() == [-0.5, 4]
+    assert rollouts(ensemble).step(state, action).reward.tolist() == [2, 8]
+    assert rollouts(ensemble, penalty=0.5).step(state, action).reward.tolist() == [-0.5, 4]
 
 
 @pytest.mark.parametrize('activation', ['silu', 'relu'])
@@ -111,7 +111,7 @@ def test_activations_make_different_models() -> None:
 
 
 def test_the_fused_rollout_refuses_another_activation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that the choice between ways of planning falls back on the others."""
+    """So that the choice between backends falls back on the others."""
     monkeypatch.setattr(fused_ensemble, 'triton', object())
     ensemble = Ensemble(2, 1, EnsembleSettings(num_models=2, activation='relu'))
     with pytest.raises(RuntimeError, match='no activation but silu'):
@@ -119,11 +119,11 @@ def test_the_fused_rollout_refuses_another_activation(monkeypatch: pytest.Monkey
 
 
 def test_an_agents_branches_are_its_models() -> None:
-    """With lambda, rewards of the imagined half fall and those of the buffer stay."""
+    """With lambda, rewards of the half from the model fall and those of the buffer stay."""
     plain, careful = (
-        tiny.trained(sac__model_fraction=0.5, sac__model_rollout_length=2) for _ in range(2)
+        tiny.trained(model_rollouts__fraction=0.5, model_rollouts__length=2) for _ in range(2)
     )
-    careful.learner.imagination.penalty = 100.0
+    careful.learner.model_rollouts.penalty = 100.0
     (one, _), (two, _) = plain.learner._experience(), careful.learner._experience()
     assert torch.equal(one.state, two.state)
     assert (two.reward[:4] < one.reward[:4]).all()

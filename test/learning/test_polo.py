@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 import tiny
 import torch
 from known_world import LinearActor, LinearCritic, LinearEnsemble, make_rollout, plain_reward
+from random_batch import sac_settings
 
 from loop_ros.agent import Agent
 from loop_ros.algorithms.polo import POLO
@@ -17,7 +19,7 @@ from loop_ros.cli.algorithms import ALGORITHMS
 from loop_ros.models.networks import TwinCritic
 from loop_ros.planning import weighting
 from loop_ros.planning.planner import Planner
-from loop_ros.settings import PlannerSettings, SacSettings
+from loop_ros.settings import PlannerSettings
 from loop_ros.sim import registry
 from loop_ros.types import Batch, Scores
 
@@ -131,8 +133,9 @@ def test_rules_weigh_each_row_of_scores_alone(rule: str) -> None:
 
 
 def polo(critic: TwinCritic, own: Planner, **changes: Any) -> POLO:
-    rates = SacSettings(width=16, batch_size=3, learning_rate=1e-2)
-    return POLO(critic, own, settings(**changes), rates)
+    own.rollout.parts = own.rollout.parts._replace(critic=critic)
+    rates = sac_settings(width=16, batch_size=3, learning_rate=1e-2)
+    return POLO(own, dataclasses.replace(rates, planner=settings(**changes)))
 
 
 BATCH = Batch(

@@ -12,25 +12,22 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from random_batch import ACTIONS, STATES, random_batch
+from random_batch import ACTIONS, STATES, random_batch, random_parts, sac_settings
 from torch import Tensor
 from torch.distributions import Independent, Normal, TanhTransform, TransformedDistribution
 
 from loop_ros.algorithms.sac import SAC
 from loop_ros.learning.replay_buffer import ReplayBuffer
-from loop_ros.models.networks import Actor, TwinCritic
-from loop_ros.settings import SacSettings
+from loop_ros.models.networks import Actor
 from loop_ros.types import Batch
 
 SEED = 4
 
 
 def make(**changes: Any) -> SAC:
-    settings = SacSettings(**{'width': 16, 'batch_size': 8, **changes})
     torch.manual_seed(0)
-    actor = Actor(STATES, ACTIONS, settings.width)
-    critic = TwinCritic(STATES, ACTIONS, settings.width, settings.layer_norm)
-    return SAC(actor, critic, ACTIONS, settings, torch.Generator().manual_seed(SEED))
+    settings = sac_settings(width=16, batch_size=8, **changes)
+    return SAC(random_parts(settings), settings, torch.Generator().manual_seed(SEED))
 
 
 def tanh_gaussian(mean: Tensor, std: Tensor) -> TransformedDistribution:
@@ -86,9 +83,9 @@ def test_bellman_target_by_hand(entropy_in_target: bool) -> None:
     constant(sac.critic, [[-70.0], [-80.0]])  # type: ignore[list-item]
     constant(sac.actor, [[0.5, 0.5, -1.0, -1.0]])  # type: ignore[list-item]
     batch, entropy_coef = random_batch(), torch.tensor(0.2)
-    target = sac.target(batch, entropy_coef)
-    generator = torch.Generator().manual_seed(SEED)
-    noise = torch.randn(16, ACTIONS, generator=generator)[8:].double()  # after those of the states
+    noise = torch.randn(8, ACTIONS, generator=torch.Generator().manual_seed(SEED))
+    target = sac.target(batch, noise, entropy_coef)
+    noise = noise.double()
     std = math.exp(-1.0) * torch.ones(ACTIONS, dtype=torch.float64)
     mean = 0.5 * torch.ones(ACTIONS, dtype=torch.float64)
     log_prob = tanh_gaussian(mean, std).log_prob(torch.tanh(mean + std * noise))
@@ -127,9 +124,9 @@ def test_the_critic_step_is_the_gradient_of_both_squared_errors() -> None:
     sac = make(learning_rate=1e-3)
     twin = copy.deepcopy(sac.critic)
     batch = random_batch()
-    generator_state = sac.generator.get_state()
-    target = sac.target(batch, torch.tensor(1.0))
-    sac.generator.set_state(generator_state)
+    generator = torch.Generator().manual_seed(SEED)
+    noise = torch.randn(2, 8, ACTIONS, generator=generator)[1]  # after that of the states
+    target = sac.target(batch, noise, torch.tensor(1.0))
     ((twin(batch.state, batch.action) - target) ** 2).mean(dim=1).sum().backward()
     sac.update(batch)
     for ours, theirs in zip(sac.critic.parameters(), twin.parameters(), strict=True):
@@ -151,7 +148,7 @@ def test_the_actor_climbs_the_lower_critic() -> None:
         last.weight[0, :2, 0] = torch.tensor([1.0, -1.0])  # relu(a) - relu(-a) = a
         last.weight[1, :2, 0] = torch.tensor([-1.0, 1.0])
         last.bias[1] = -10.0
-    sac.critic_optimizer.step = lambda gradients: None  # type: ignore[method-assign]
+    sac.critic_optimizer.step = lambda: None  # type: ignore[method-assign, assignment]
     batch = random_batch()
     values = sac.critic(batch.state, batch.action)
     torch.testing.assert_close(values, torch.stack((batch.action[:, 0], -batch.action[:, 0] - 10)))
@@ -163,7 +160,7 @@ def test_the_actor_climbs_the_lower_critic() -> None:
 
 def test_the_actors_pass_leaves_the_critics_alone() -> None:
     sac = make()
-    sac.critic_optimizer.step = lambda gradients: None  # type: ignore[method-assign]
+    sac.critic_optimizer.step = lambda: None  # type: ignore[method-assign, assignment]
     before = [p.clone() for p in sac.critic.parameters()]
     actor = [p.clone() for p in sac.actor.parameters()]
     sac.update(random_batch())
@@ -202,11 +199,11 @@ class Pendulum:
         self.observation, _ = self.env.reset(seed=seed)
 
     def step(self, action: np.ndarray) -> tuple[Batch, bool]:
-        reached, reward, _, truncated, _ = self.env.step(2.0 * action)
-        values = (self.observation, action, float(reward) / 10.0, 0.0, reached, 0.0)
+        observation, reward, _, truncated, _ = self.env.step(2.0 * action)
+        values = (self.observation, action, float(reward) / 10.0, 0.0, observation, 0.0)
         rows = [torch.as_tensor(np.atleast_1d(v), dtype=torch.float32)[None] for v in values]
         batch = Batch(*(row if i in (0, 1, 4) else row[0] for i, row in enumerate(rows)))
-        self.observation = self.env.reset()[0] if truncated else reached
+        self.observation = self.env.reset()[0] if truncated else observation
         return batch, truncated
 
 
@@ -232,11 +229,11 @@ def test_sac_solves_pendulum() -> None:
     The worst of the ten starts hangs down and costs -340 even when swung up at once; one start
     that is not swung up costs -1,400 and fails the test by itself.
     """
-    settings = SacSettings(width=64, batch_size=64, learning_rate=2e-3, discount=0.98, tau=0.01)
+    settings = sac_settings(width=64, batch_size=64, learning_rate=2e-3, discount=0.98, tau=0.01)
     torch.manual_seed(0)
-    actor, critic = Actor(3, 1, settings.width), TwinCritic(3, 1, settings.width, False)
     generator = torch.Generator().manual_seed(0)
-    sac = SAC(actor, critic, 1, settings, generator)
+    sac = SAC(random_parts(settings, 3, 1), settings, generator)
+    actor = sac.actor
     buffer = ReplayBuffer(10_000, 3, 1)
     pendulum, rng = Pendulum(seed=0), np.random.default_rng(0)
     untrained = pendulum_return(actor, 3)
@@ -249,6 +246,6 @@ def test_sac_solves_pendulum() -> None:
                 action = actor.act(torch.as_tensor(pendulum.observation), noise).numpy()
         buffer.add(pendulum.step(action)[0])
         if step >= 500:
-            sac.update(buffer.sample(settings.batch_size, generator))
+            sac.update(buffer.sample(settings.off_policy.batch_size, generator))
     assert untrained < -700
     assert pendulum_return(actor, 10) > -250

@@ -9,15 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from known_world import LinearActor, LinearCritic, LinearEnsemble, plain_reward
+from known_world import LinearActor, LinearCritic, LinearEnsemble, linear_world, plain_reward
+from random_batch import random_parts, sac_settings
 from torch import Tensor
 
 from loop_ros.algorithms.sac import SAC
 from loop_ros.algorithms.targets import expansion_target, sarsa_target
-from loop_ros.learning.model_rollouts import Imagination
+from loop_ros.learning.model_rollouts import ModelRollouts
 from loop_ros.learning.replay_buffer import ReplayBuffer
-from loop_ros.models.networks import Actor, TwinCritic
-from loop_ros.settings import SacSettings
 from loop_ros.types import Batch
 
 
@@ -43,7 +42,8 @@ def test_sarsa_target_of_an_episode_of_three_steps() -> None:
     """Q = min(10 s + a, 6 s + a), gamma = 1/2; after the end there is no next action to value."""
     batch = episode([1.0, 2.0, 3.0, 4.0], [0.5, -0.5, 0.25], terminated=True)
     next_action = torch.tensor([[-0.5], [0.25], [99.0]])
-    target = sarsa_target(batch, next_action, LinearCritic(), discount=0.5)
+    sac: Any = SimpleNamespace(critic_target=LinearCritic(), settings=sac_settings(discount=0.5))
+    target = sarsa_target(batch, next_action, sac)
     assert target.tolist() == pytest.approx([1 + (12 - 0.5) / 2, 2 + (18 + 0.25) / 2, 3])
 
 
@@ -99,13 +99,12 @@ def test_sarsa_values_what_was_done_and_sac_what_could_be(bootstrap: str) -> Non
 
     So Q(1) is 1 for SARSA, and 1 + gamma / (1 - gamma) = 5 for the best policy.
     """
-    settings = SacSettings(
+    settings = sac_settings(
         width=32, discount=0.8, learning_rate=3e-3, tau=0.05, initial_entropy_coef=0.01,
         entropy_in_target=False,
     )  # fmt: skip
     torch.manual_seed(0)
-    actor, critic = Actor(1, 1, 32), TwinCritic(1, 1, 32, False)
-    sac = SAC(actor, critic, 1, settings, torch.Generator().manual_seed(0))
+    sac = SAC(random_parts(settings, 1, 1), settings, torch.Generator().manual_seed(0))
     action, zeros = 2.0 * torch.rand(512, 1) - 1.0, torch.zeros(512)
     buffer = ReplayBuffer(512, 1, 1)
     buffer.add(Batch(zeros[:, None], action, action[:, 0], zeros, zeros[:, None], zeros))
@@ -114,9 +113,9 @@ def test_sarsa_values_what_was_done_and_sac_what_could_be(bootstrap: str) -> Non
             sac.update(buffer.sample(64, sac.generator))
         else:
             batch, following = buffer.sample_pairs(64, sac.generator)
-            sac.update(batch, sarsa_target(batch, following, sac.critic_target, 0.8))
+            sac.update(batch, sarsa_target(batch, following, sac))
     with torch.no_grad():
-        value = critic(torch.zeros(1, 1), torch.ones(1, 1)).mean().item()
+        value = sac.critic(torch.zeros(1, 1), torch.ones(1, 1)).mean().item()
     assert value == pytest.approx(1.0 if bootstrap == 'buffer' else 5.0, abs=0.5)
 
 
@@ -125,13 +124,12 @@ def test_a_given_target_is_what_the_critics_learn() -> None:
 
     def learned(given: bool) -> list[Tensor]:
         torch.manual_seed(0)
-        actor, critic = Actor(1, 1, 8), TwinCritic(1, 1, 8, False)
-        settings = SacSettings(width=8, discount=0.0)
-        sac = SAC(actor, critic, 1, settings, torch.Generator().manual_seed(0))
+        settings = sac_settings(width=8, discount=0.0)
+        sac = SAC(random_parts(settings, 1, 1), settings, torch.Generator().manual_seed(0))
         batch = episode([1.0, 2.0, 3.0, 4.0], [0.5, -0.5, 0.25], terminated=True)
-        for use in (given, given, False, given):  # one in between takes other memory
+        for use in (given, given, False, given):
             sac.update(batch, batch.reward if use else None)
-        return [*actor.parameters(), *critic.parameters(), sac.log_entropy_coef]
+        return [*sac.actor.parameters(), *sac.critic.parameters(), sac.log_entropy_coef]
 
     assert all(torch.equal(a, b) for a, b in zip(learned(True), learned(False), strict=True))
 
@@ -152,11 +150,12 @@ def expanded(batch: Batch, horizon: int, entropy: bool = False, end: Any = None)
         actor=Still(),
         critic_target=LinearCritic(),
         log_entropy_coef=torch.tensor(0.2).log(),
-        settings=SacSettings(discount=0.5, entropy_in_target=entropy),
+        settings=sac_settings(discount=0.5, entropy_in_target=entropy),
     )
     ensemble = LinearEnsemble([1.0, 1.0], plain_reward)
-    imagination = Imagination(ensemble, sac.actor, end, torch.Generator().manual_seed(0))
-    return expansion_target(batch, sac, imagination, horizon).tolist()
+    parts, task = linear_world(ensemble, sac.actor, end=end)
+    rollouts = ModelRollouts(parts, task, torch.Generator().manual_seed(0))
+    return expansion_target(batch, sac, rollouts, horizon).tolist()
 
 
 # From s' = 2: a = 0.2, r = 2.4; s = 2.2, a = 0.22, r = 2.64; s = 2.42, a = 0.242, Q = 14.762.

@@ -10,23 +10,20 @@ from typing import Any
 
 import pytest
 import torch
-from random_batch import ACTIONS, STATES, random_batch
+from random_batch import ACTIONS, STATES, random_batch, random_parts, sac_settings
 from torch import Tensor
 from torch.nn import functional
 
 from loop_ros.algorithms.crr import CRR
-from loop_ros.learning.squashed_gaussian import EDGE, Likelihood
 from loop_ros.models.networks import Actor, TwinCritic
-from loop_ros.settings import CrrSettings, SacSettings
 from loop_ros.types import Batch
 
 
 def make(sac: dict[str, Any] | None = None, **changes: Any) -> CRR:
-    settings = SacSettings(**{'width': 16, 'batch_size': 8, **(sac or {})})
+    settings = sac_settings('crr', **{'width': 16, 'batch_size': 8, **(sac or {})})
+    settings = settings.replace({f'crr.{name}': value for name, value in changes.items()})
     torch.manual_seed(0)
-    actor, critic = Actor(STATES, ACTIONS, 16), TwinCritic(STATES, ACTIONS, 16, False)
-    generator = torch.Generator().manual_seed(4)
-    return CRR(actor, critic, settings, CrrSettings(**changes), generator)
+    return CRR(random_parts(settings), settings, torch.Generator().manual_seed(4))
 
 
 def make_linear(critic: TwinCritic, slope: float) -> None:
@@ -59,24 +56,24 @@ def test_weights_by_hand(changes: dict[str, Any], expected: list[float]) -> None
     """A policy that always says 0 and Q = 4 a: the advantage is 4 a."""
     crr = make(**changes)
     make_linear(crr.critic, 4.0)
-    out = torch.tensor([0.0, 0.0, -100.0, -100.0]).expand(4, -1)
-    weights = crr.weights(actions([-0.5, 0.25, 0.75, 1.0]), out)
+    mean, log_std = torch.zeros(4, ACTIONS), torch.full((4, ACTIONS), -10.0)
+    weights = crr.weights(actions([-0.5, 0.25, 0.75, 1.0]), mean, log_std)
     assert weights.tolist() == pytest.approx(expected, rel=1e-3)
 
 
 def test_weights_of_any_advantage_are_finite() -> None:
     crr = make(beta=1e-6)
     make_linear(crr.critic, 1e6)
-    weights = crr.weights(actions([-1.0, 1.0]), torch.zeros(2, 4))
+    weights = crr.weights(actions([-1.0, 1.0]), torch.zeros(2, 2), torch.zeros(2, 2))
     assert weights.tolist() == pytest.approx([0.0, 20.0])
 
 
 def test_the_advantage_is_over_the_mean_of_m_actions() -> None:
-    """Of the policy tanh N(0.2, 0.5), drawn anew."""
+    """Of the policy tanh N(0.2, 0.5), drawn for itself."""
     crr = make(num_samples=3, max_weight=1e6)
     make_linear(crr.critic, 1.0)
-    out = torch.tensor([0.2, 0.2, math.log(0.5), math.log(0.5)]).expand(2, -1)
-    weights = crr.weights(actions([0.5, -0.5]), out)
+    mean, log_std = torch.full((2, ACTIONS), 0.2), torch.full((2, ACTIONS), math.log(0.5))
+    weights = crr.weights(actions([0.5, -0.5]), mean, log_std)
     drawn = torch.randn(3, 2, ACTIONS, generator=torch.Generator().manual_seed(4))
     baseline = torch.tanh(0.2 + 0.5 * drawn[..., 0]).mean(dim=0)
     torch.testing.assert_close(weights, (torch.tensor([0.5, -0.5]) - baseline).exp())
@@ -103,32 +100,18 @@ def test_likelihood_of_the_policys_own_actions() -> None:
     torch.manual_seed(0)
     actor, state = Actor(STATES, ACTIONS, 16), torch.randn(50, STATES)
     with torch.no_grad():
-        out = actor.network(state[None])[0]
         action, log_prob = actor.sample(state, 0.5 * torch.randn(50, ACTIONS))
-        assert action.abs().max() < EDGE
-        torch.testing.assert_close(Likelihood(out, action).log_prob, log_prob, rtol=1e-3, atol=1e-3)
+        assert action.abs().max() < Actor.EDGE
+        found = actor.log_prob(*actor.gaussian(state), action)
+        torch.testing.assert_close(found, log_prob, rtol=1e-3, atol=1e-3)
 
 
 def plain_log_prob(out: Tensor, action: Tensor) -> Tensor:
     """As torch.distributions has it, without the slope of tanh, which depends on no parameter."""
     mean, log_std = out.chunk(2, dim=-1)
-    raw = torch.atanh(action.clamp(-EDGE, EDGE))
+    raw = torch.atanh(action.clamp(-Actor.EDGE, Actor.EDGE))
     normal = torch.distributions.Normal(mean, log_std.clamp(*Actor.LOG_STD_BOUNDS).exp())
     return (normal.log_prob(raw) - torch.log1p(-(torch.tanh(raw) ** 2))).sum(-1)
-
-
-def test_the_likelihoods_gradient() -> None:
-    """Beyond both bounds of log_std (at 9 and -20) and at the ends of the action range too."""
-    torch.manual_seed(0)
-    out, action = torch.randn(24, 2 * ACTIONS), torch.randn(24, ACTIONS).tanh()
-    out[0], out[1, ACTIONS:], action[2], action[3] = 9.0, -20.0, 1.0, -1.0
-    out.requires_grad_()
-    weight = torch.randn(24)
-    (weight * plain_log_prob(out, action)).sum().backward()
-    likelihood = Likelihood(out.detach(), action)
-    torch.testing.assert_close(likelihood.gradient(weight), out.grad)
-    expected = plain_log_prob(out, action).detach()
-    torch.testing.assert_close(likelihood.log_prob, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_updates_are_those_of_the_losses() -> None:
@@ -146,7 +129,9 @@ def test_updates_are_those_of_the_losses() -> None:
         critic_loss = sum(functional.mse_loss(q, target) for q in plain.critic(*batch[:2]))
         step(optimizers[0], critic_loss)
         out = plain.actor.network(batch.state[None])[0]
-        weights = plain.weights(batch, out.detach())
+        weights = plain.weights(
+            batch, *(part.detach() for part in plain.actor.gaussian(batch.state))
+        )
         actor_loss = -(weights * plain_log_prob(out, batch.action)).mean()
         step(optimizers[1], actor_loss)
         with torch.no_grad():

@@ -10,22 +10,19 @@ from typing import Any
 import pytest
 import torch
 from known_world import LinearActor, LinearEnsemble, make_rollout, plain_reward
-from random_batch import ACTIONS, STATES, random_batch
+from random_batch import ACTIONS, STATES, random_batch, random_parts, sac_settings
 from torch.nn import functional
 
 from loop_ros.algorithms.mbop import MBOP
-from loop_ros.models.networks import TwinCritic
-from loop_ros.models.offline_actors import ClonedActors
-from loop_ros.settings import PlannerSettings, SacSettings
+from loop_ros.settings import PlannerSettings
 
 NUM = 2
 
 
 def make() -> MBOP:
     torch.manual_seed(0)
-    actor = ClonedActors(NUM, STATES, ACTIONS, 16)
-    critic = TwinCritic(STATES, ACTIONS, 16, False)
-    return MBOP(actor, critic, SacSettings(width=16, batch_size=8, learning_rate=1e-3))
+    settings = sac_settings('mbop', width=16, batch_size=8, learning_rate=1e-3)
+    return MBOP(random_parts(settings), settings, torch.Generator())
 
 
 def test_updates_are_those_of_the_losses() -> None:

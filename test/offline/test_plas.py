@@ -10,25 +10,21 @@ from typing import Any
 
 import pytest
 import torch
-from random_batch import ACTIONS, STATES, random_batch
+from random_batch import ACTIONS, STATES, random_batch, random_parts, sac_settings
 from torch import Tensor
 from torch.nn import functional
 
 from loop_ros.algorithms.plas import PLAS
-from loop_ros.models.networks import TwinCritic
-from loop_ros.models.offline_actors import LatentActor
-from loop_ros.settings import PlasSettings, SacSettings
 
 LATENT = 4
 
 
 def make(sac: dict[str, Any] | None = None, **changes: Any) -> PLAS:
-    settings = PlasSettings(**{'vae_width': 16, 'vae_updates': 0, **changes})
+    own = {'vae_width': 16, 'vae_updates': 0, **changes}
+    settings = sac_settings('plas', **{'width': 16, 'batch_size': 8, **(sac or {})})
+    settings = settings.replace({f'plas.{name}': value for name, value in own.items()})
     torch.manual_seed(0)
-    actor = LatentActor(STATES, ACTIONS, LATENT, 16, settings.vae_width)
-    critic = TwinCritic(STATES, ACTIONS, 16, False)
-    rates = SacSettings(**{'width': 16, 'batch_size': 8, **(sac or {})})
-    return PLAS(actor, critic, rates, settings, torch.Generator().manual_seed(4))
+    return PLAS(random_parts(settings), settings, torch.Generator().manual_seed(4))
 
 
 def set_constant(network: Any, outputs: list[list[float]]) -> None:
@@ -186,7 +182,7 @@ def test_plas_does_the_best_of_the_data_and_invents_nothing() -> None:
     assert float(worth) == pytest.approx(0.6, abs=0.15)
 
 
-def test_its_state_goes_on_where_it_was() -> None:
+def test_training_resumes_where_it_was() -> None:
     """In the middle of the autoencoder's updates too."""
     one, two = make(vae_updates=3), make(vae_updates=3)
     for number in range(2):

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 TORCHRUN = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2']
 TINY = (
     'ensemble.num_models=2', 'ensemble.width=8', 'ensemble.num_layers=1', 'ensemble.max_epochs=1',
-    'ensemble.batch_size=16', 'sac.width=8', 'sac.batch_size=8',
+    'ensemble.batch_size=16', 'off_policy.width=8', 'off_policy.batch_size=8',
 )  # fmt: skip
 
 
@@ -131,7 +131,7 @@ def test_ctrl_c_keeps_what_two_learned_and_one_goes_on(words: list[str], tmp_pat
 
 
 def test_batches_must_divide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('loop_ros.learning.processes.size', lambda: 3)
+    monkeypatch.setattr('loop_ros.distributed.size', lambda: 3)
     with pytest.raises(ValueError, match=r'sac\.batch_size is 8: 3 processes'):
         offline_process.offline.training('crr')
 
@@ -139,7 +139,7 @@ def test_batches_must_divide(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_process_takes_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (('TORCHELASTIC_RUN_ID', 'x'), ('WORLD_SIZE', '2'), ('LOCAL_RANK', '5')):
         monkeypatch.setenv(name, value)
-    join = offline_process.processes.join
+    join = offline_process.distributed.init
     with pytest.raises(ValueError, match='write cuda'):
         join('cuda:1')
     with pytest.raises(ValueError, match='--nproc-per-node'):
@@ -149,8 +149,8 @@ def test_each_process_takes_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
 def test_alone_nothing_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clusters set WORLD_SIZE for other reasons; torchrun with one process is no group either."""
     monkeypatch.setenv('WORLD_SIZE', '2')
-    assert offline_process.processes.join('cuda:1') == 'cuda:1'
+    assert offline_process.distributed.init('cuda:1') == 'cuda:1'
     monkeypatch.setenv('TORCHELASTIC_RUN_ID', 'x')
     monkeypatch.setenv('WORLD_SIZE', '1')
-    assert offline_process.processes.join('cuda:1') == 'cuda:1'
-    assert offline_process.processes.size() == 1
+    assert offline_process.distributed.init('cuda:1') == 'cuda:1'
+    assert offline_process.distributed.size() == 1

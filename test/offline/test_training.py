@@ -76,7 +76,7 @@ def test_other_data_or_networks_are_refused(tmp_path: Path) -> None:
         OfflineTraining.resume(tmp_path, tiny.TASK, offline.data(200), offline.settings('crr'))
     with pytest.raises(ValueError, match='other networks or another algorithm'):
         OfflineTraining.resume(
-            tmp_path, tiny.TASK, offline.data(), offline.settings('crr', sac__width=9)
+            tmp_path, tiny.TASK, offline.data(), offline.settings('crr', off_policy__width=9)
         )
     with pytest.raises(ValueError, match='other networks or another algorithm'):
         OfflineTraining.resume(tmp_path, tiny.TASK, offline.data(), offline.settings('plas'))

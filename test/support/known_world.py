@@ -101,11 +101,16 @@ def make_rollout(
     ensemble: Any, actor: Any = None, critic: Any = None, cost: Any = None, kind: Any = Rollout
 ) -> Any:
     """A rollout (of class `kind`) over stand-ins for the networks and the task."""
-    parts = Parts(ensemble, actor or LinearActor(), critic or LinearCritic())  # type: ignore[arg-type]
-    task = SimpleNamespace(
-        cost=cost, termination=None, goal_resampled=None, action_labels=('push',)
-    )
-    return kind(parts, task, lambda same, dtype: same)
+    return kind(*linear_world(ensemble, actor, critic, cost), lambda same, dtype: same)
+
+
+def linear_world(
+    ensemble: Any, actor: Any = None, critic: Any = None, cost: Any = None, end: Any = None
+) -> tuple[Parts, Any]:
+    """Stand-ins for the networks, and for what is asked of their task."""
+    parts: Any = ensemble, actor or LinearActor(), critic or LinearCritic()
+    task = SimpleNamespace(cost=cost, termination=end, goal_resampled=None, action_labels=('push',))
+    return Parts(*parts), task
 
 
 def loop_scores(

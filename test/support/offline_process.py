@@ -14,8 +14,8 @@ import tiny
 import torch
 from torch import Tensor
 
+from loop_ros import distributed
 from loop_ros.agent import Agent
-from loop_ros.learning import processes
 from loop_ros.offline.training import OfflineTraining
 
 ALGORITHMS = ('crr', 'plas', 'mbop')
@@ -53,11 +53,11 @@ def refusals(rank: int) -> list[str]:
     """What is said of numbers and texts that are not the same everywhere."""
     found = []
     try:
-        processes.agree([torch.zeros(3), torch.full((2,), float(rank))])
+        distributed.broadcast([torch.zeros(3), torch.full((2,), float(rank))])
     except ValueError as error:
         found.append(str(error))
     try:
-        processes.check_same(f'digest {rank}', 'data')
+        distributed.check_same(f'digest {rank}', 'data')
     except ValueError as error:
         found.append(str(error))
     return found
@@ -66,8 +66,8 @@ def refusals(rank: int) -> list[str]:
 def main(folder: Path) -> None:
     """Learn, and write what came of it; then the second process dies and the first goes on."""
     torch.set_num_threads(1)
-    processes.join('cpu')
-    rank = processes.rank()
+    distributed.init('cpu')
+    rank = distributed.rank()
     found = {algorithm: learned(algorithm) for algorithm in ALGORITHMS}
     torch.save((found, refusals(rank), os.getpid()), folder / f'{rank}.pt')
     if rank == 1:

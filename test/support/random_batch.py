@@ -1,12 +1,19 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Transitions without a meaning, for tests that compare updates with their losses."""
+"""Transitions and networks without a meaning, for tests of updates on them."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from loop_ros.models.ensemble import Ensemble
+from loop_ros.models.networks import TwinCritic
+from loop_ros.models.offline_actors import make_actor
+from loop_ros.models.parts import Parts
+from loop_ros.settings import SacSettings, Settings
 from loop_ros.types import Batch
 
 STATES, ACTIONS = 3, 2  # numbers in a state and in an action
@@ -27,3 +34,19 @@ def random_batch(size: int = 8, seed: int = 0) -> Batch:
         normal(size, STATES),
         (torch.arange(size) % 4 == 0).float(),
     )
+
+
+def sac_settings(algorithm: str = 'sac', **changes: Any) -> Settings:
+    """Settings of SAC, and by the same names those that it shares with the other algorithms."""
+    own = set(SacSettings.__dataclass_fields__)
+    named = {f'{"sac" if name in own else "off_policy"}.{name}': v for name, v in changes.items()}
+    small = {'ensemble.width': 8, 'ensemble.num_models': 2, 'learning.algorithm': algorithm}
+    return Settings().replace({**small, **named})
+
+
+def random_parts(settings: Settings, states: int = STATES, actions: int = ACTIONS) -> Parts:
+    """Untrained networks, by torch's own random numbers."""
+    shared = settings.off_policy
+    actor = make_actor(states, actions, settings)
+    critic = TwinCritic(states, actions, shared.width, shared.layer_norm)
+    return Parts(Ensemble(states, actions, settings.ensemble), actor, critic)

@@ -78,7 +78,7 @@ def _script(path: Path, module: str) -> None:
 
 def make_checkpoint(folder: Path, seed: int = 0) -> Path:
     """An agent with small untrained networks that plans as if they were trained."""
-    small = {'ensemble.num_layers': 1, 'ensemble.width': 16, 'sac.width': 16}
+    small = {'ensemble.num_layers': 1, 'ensemble.width': 16, 'off_policy.width': 16}
     agent = Agent(registry.task('drift_car'), Settings.load('drift_car').replace(small), seed=seed)
     agent.version = 1
     agent.save(folder)

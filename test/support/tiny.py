@@ -33,8 +33,8 @@ OVERRIDES: dict[str, Any] = {
     'ensemble.batch_size': 16,
     'ensemble.train_every': 20,
     'ensemble.max_epochs': 3,
-    'sac.width': 8,
-    'sac.batch_size': 8,
+    'off_policy.width': 8,
+    'off_policy.batch_size': 8,
     'learning.random_steps': 40,
     'learning.buffer_size': 1000,
 }

@@ -21,7 +21,7 @@ from torch import Tensor
 _interrupts = 0  # Ctrl-C that this process was sent
 
 
-def join(device: str) -> str:
+def init(device: str) -> str:
     """Meet the others that torchrun started; returns the device of this process."""
     started = dist.is_available() and dist.is_torchelastic_launched()
     if not started or int(os.environ['WORLD_SIZE']) == 1:
@@ -41,8 +41,8 @@ def join(device: str) -> str:
     return device
 
 
-def leave() -> None:
-    """From here on this process is alone."""
+def shutdown() -> None:
+    """Leave the others."""
     if size() > 1:
         dist.destroy_process_group()
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -50,15 +50,15 @@ def leave() -> None:
 
 def size() -> int:
     """How many they are."""
-    return dist.get_world_size() if _joined() else 1
+    return dist.get_world_size() if _is_initialized() else 1
 
 
 def rank() -> int:
     """Which one this is, from 0 on; 0 is the one that writes and shows."""
-    return dist.get_rank() if _joined() else 0
+    return dist.get_rank() if _is_initialized() else 0
 
 
-def share(batch: Tensor, dim: int = 0) -> Tensor:
+def shard(batch: Tensor, dim: int = 0) -> Tensor:
     """This process's part of a batch along `dim`.
 
     All of it where it cannot be divided evenly, as the last batch of an epoch: the mean of equal
@@ -73,7 +73,7 @@ def normal(shape: Sequence[int], generator: torch.Generator, dim: int = 0) -> Te
     """Standard normal noise for this process's part, drawn for the whole batch along `dim`."""
     whole = list(shape)
     whole[dim] *= size()
-    return share(torch.randn(whole, generator=generator, device=generator.device), dim)
+    return shard(torch.randn(whole, generator=generator, device=generator.device), dim)
 
 
 @torch.no_grad()
@@ -88,7 +88,7 @@ def average(tensors: Sequence[Tensor]) -> None:
 
 
 @torch.no_grad()
-def agree(tensors: Iterable[Tensor]) -> None:
+def broadcast(tensors: Iterable[Tensor]) -> None:
     """Take over the numbers of process 0; ValueError where this one's are not nearly those.
 
     Processors of different kinds may round differently.
@@ -134,7 +134,7 @@ def check_interrupt() -> None:
         raise KeyboardInterrupt
 
 
-def _joined() -> bool:
+def _is_initialized() -> bool:
     return dist.is_available() and dist.is_initialized()  # some builds come without it
 
 
@@ -151,7 +151,7 @@ def _together() -> Iterator[None]:
         reason = str(error).splitlines()[0]
         raise ConnectionError(
             f'process {rank()}: lost the other processes of this training ({reason}); --resume '
-            'goes on from its last save'
+            'resumes from its last save'
         ) from None
 
 
