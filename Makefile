@@ -3,6 +3,7 @@
 #
 #   make run ARGS="duration:=60 d0:=0.5"   drive the drift car (sets everything up first)
 #   make test                              all tests (ARGS go to pytest)
+#   make test ARGS="-m 'not slow'"         the quick ones
 #   make check                             format, lint, types, package metadata
 #   make .venv                             the set-up alone
 #   make omnisafe                          OmniSafe beside it, for ppo_lagrangian and cpo
@@ -13,7 +14,7 @@ SHELL := /bin/bash
 ARGS ?=
 
 help:
-	@sed -n '4,8s/^# *//p' Makefile
+	@sed -n '4,9s/^# *//p' Makefile
 
 .venv:
 	@requirements/install.sh run

@@ -14,13 +14,13 @@ from pathlib import Path
 import hypothesis
 import pytest
 from domains import free_domain
+from source_tree import TREE
 
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile('no deadline', deadline=None)
 hypothesis.settings.load_profile('no deadline')
 
 HERE = Path(__file__).resolve().parent
-TREE = HERE.parent
 # What files of tests import that is not everywhere; they are skipped where it is missing.
 NEEDS = {
     'nodes/*': ('rclpy',),
@@ -77,6 +77,10 @@ def _set_environment() -> None:
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     if not any((Path(prefix) / 'share/ros2launch').exists() for prefix in prefixes):
         os.environ['RMW_IMPLEMENTATION'] = 'rmw_fastrtps_cpp'
+    # Child processes import this tree.
+    paths = [str(TREE), str(TREE / 'standalone'), os.environ.get('PYTHONPATH', '')]
+    os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, paths))
+    os.environ['PYTHONUNBUFFERED'] = '1'
     # Two cores are shared by several processes in the tests that start nodes.
     os.environ.setdefault('OMP_NUM_THREADS', '1')
     if not _is_missing('triton'):
@@ -87,12 +91,6 @@ def _set_environment() -> None:
 
 
 _set_environment()
-
-
-@pytest.fixture
-def tree() -> Path:
-    """Return the root of the source tree."""
-    return TREE
 
 
 @pytest.fixture

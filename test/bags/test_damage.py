@@ -79,6 +79,7 @@ def test_cut_off_anywhere(whole: Path, tmp_path: Path, share: float) -> None:
     assert file.read_bytes() == kept
 
 
+@pytest.mark.slow
 def test_cut_off_at_every_byte(tmp_path: Path) -> None:
     """Of a bag of three transitions in two chunks; more is never less."""
     bag = Recorder(tmp_path / 'whole')

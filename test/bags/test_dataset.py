@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import tiny
@@ -99,7 +100,6 @@ HOPPER = registry.task('Hopper')
 
 def write_d4rl(path: Path, next_observations: bool) -> np.ndarray:
     """Episodes of 3 (terminal), 2 (timeout) and 2 steps (the file's end)."""
-    h5py = pytest.importorskip('h5py')
     rng = np.random.default_rng(0)
     observations = rng.normal(size=(7, 11))
     with h5py.File(path, 'w') as file:
@@ -129,7 +129,6 @@ def test_d4rl(tmp_path: Path, known: bool) -> None:
 
 
 def test_minari(tmp_path: Path) -> None:
-    h5py = pytest.importorskip('h5py')
     with h5py.File(tmp_path / 'main_data.hdf5', 'w') as file:
         for name, length in (('episode_10', 2), ('episode_2', 3)):
             group = file.create_group(name)

@@ -114,6 +114,7 @@ def held(bag: Path) -> Held:
     return found
 
 
+@pytest.mark.slow
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

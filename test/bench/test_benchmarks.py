@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from source_tree import TREE
 
 from loop_ros.bench import planner, report, scaling
 from loop_ros.bench.reference import Reference
@@ -21,7 +22,6 @@ from loop_ros.bench.workload import Workload, hazard_cost, plan_flop, workloads
 from loop_ros.cli.main import main
 from loop_ros.settings import Settings
 
-TREE = Path(__file__).resolve().parents[2]
 CPU = torch.device('cpu')
 BENCHES = (
     'planner',
@@ -248,7 +248,6 @@ def test_a_ratio_below_the_required_one_fails() -> None:
 
 
 def test_the_command_prints_rows(capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip('scipy')
     assert main(['bench', 'drift_car', '--num', '4', '--repeats', '1', '--json']) in (0, 1)
     output = capsys.readouterr().out
     assert output.count('\n') == 1
@@ -301,6 +300,7 @@ def test_what_is_missing_is_named_in_one_line(
     assert error.count('\n') == 1
 
 
+@pytest.mark.slow
 @pytest.mark.ros
 def test_latency_of_the_planner_node(ros_domain: int) -> None:
     from loop_ros.bench import latency
@@ -313,6 +313,7 @@ def test_latency_of_the_planner_node(ros_domain: int) -> None:
     assert 1 <= row['iterations'] <= 3, 'those of the profile, or what the period allows'
 
 
+@pytest.mark.slow
 @pytest.mark.ros
 def test_steps_in_lockstep(ros_domain: int) -> None:
     from loop_ros.bench import bridge

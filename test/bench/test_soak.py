@@ -19,6 +19,7 @@ from stack import Process, environment, make_prefix, until
 from loop_ros.bench.soak import COLUMNS, Returns, descendants, node_pids, sample
 from loop_ros.bench.soak_metrics import Sample, metrics, slope
 
+pytestmark = pytest.mark.slow
 # Each line that it reads makes it take 20 MiB, a thread and three descriptors more.
 GROWING = """
 import sys, threading
@@ -166,7 +167,7 @@ def test_a_soak_that_is_stopped_gives_its_table(prefix: Path, tmp_path: Path) ->
     assert last['learner']['missing'] == '0' and last['bridge']['steps without command'] == '0'
     again = subprocess.run(
         command('soak', '--read', '--json', '--out', str(out)),
-        env=environment(), capture_output=True, text=True, check=True,
+        capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert {row['process']: row for row in json.loads(again.stdout)} == rows
 

@@ -19,7 +19,6 @@ from loop_ros.cli.main import main
 from loop_ros.runner import run_episode
 from loop_ros.sim import disturbed
 
-TREE = Path(__file__).resolve().parents[2]
 PNG = b'\x89PNG\r\n\x1a\n'
 
 
@@ -107,6 +106,7 @@ def test_the_interval_holds_the_truth_though_steps_of_an_episode_are_alike() -> 
     assert held >= 270
 
 
+@pytest.mark.slow
 def test_table_figures_and_picture_are_written(
     saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -131,6 +131,7 @@ def test_table_figures_and_picture_are_written(
     assert (out / 'calibration.png').read_bytes().startswith(PNG)
 
 
+@pytest.mark.slow
 def test_a_condition_is_the_same_alone_as_among_others(saved: Path, tmp_path: Path) -> None:
     """So that a run may be cut into several."""
     both, alone = tmp_path / 'both', tmp_path / 'alone'
@@ -160,6 +161,7 @@ def test_errors_are_told_before_anything_is_driven(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_the_conditions_driven_so_far(saved: Path, tmp_path: Path) -> None:
     out = tmp_path / 'out'
     thresholds = [str(d0) for d0 in range(1000)]

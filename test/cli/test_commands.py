@@ -18,7 +18,6 @@ from loop_ros.cli import experiment as experiment_module
 from loop_ros.cli.algorithms import ALGORITHMS
 from loop_ros.cli.main import main
 
-TREE = Path(__file__).resolve().parents[2]
 PNG = b'\x89PNG\r\n\x1a\n'
 TINY = [f'--set={name}={value}' for name, value in tiny.OVERRIDES.items()]
 
@@ -41,6 +40,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_experiment_writes_its_results(trained: Path) -> None:
     with (trained / 'progress.csv').open() as file:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
@@ -58,6 +58,7 @@ def test_experiment_writes_its_results(trained: Path) -> None:
         assert (trained / picture).stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_the_experiments_checkpoint_can_go_on_learning(trained: Path) -> None:
     agent = Agent.load(trained / 'checkpoint', tiny.TASK)
     assert agent.ready
@@ -72,6 +73,7 @@ def evaluate(
     return dict(json.loads(capsys.readouterr().out.splitlines()[-1]))
 
 
+@pytest.mark.slow
 def test_evaluate_ends_with_one_json_object(
     trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,6 +87,7 @@ def test_evaluate_ends_with_one_json_object(
     assert again['mean_return'] == result['mean_return'] != other['mean_return']
 
 
+@pytest.mark.slow
 def test_evaluate_writes_what_it_says(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,6 +109,7 @@ def test_evaluate_takes_settings_and_another_algorithm(
     assert (result['d0'], result['algorithm']) == (0.5, 'cem')
 
 
+@pytest.mark.slow
 def test_the_experiments_evaluation_can_be_repeated(
     trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,6 +124,7 @@ def test_the_experiments_evaluation_can_be_repeated(
     assert result['algorithm'] == 'actor'
 
 
+@pytest.mark.slow
 def test_sweep_and_compare_write_table_and_picture(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -202,6 +207,7 @@ def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFi
     assert 'usage: loop-ros' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_training_and_keeps_the_results(tmp_path: Path) -> None:
     """In a process of its own: SIGINT after the first rows, results and exit code 0."""
     out = tmp_path / 'out'
@@ -220,6 +226,7 @@ def test_ctrl_c_ends_the_training_and_keeps_the_results(tmp_path: Path) -> None:
     assert (out / 'curve.png').is_file()
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_where_it_was_left(tmp_path: Path) -> None:
     """200 steps, then 200 more: one table without a gap, and a buffer of both."""
     with pytest.MonkeyPatch.context() as patch:
@@ -238,6 +245,7 @@ def test_a_run_is_resumed_where_it_was_left(tmp_path: Path) -> None:
     assert '--resume' in figures(tmp_path)['command']
 
 
+@pytest.mark.slow
 def test_seeds_run_side_by_side_in_folders_of_their_own(tmp_path: Path) -> None:
     overrides = [*TINY, '--set=planner.algorithm=actor']
     assert experiment(tmp_path, '--seeds', '0,3', '--algorithm', 'sac', *overrides, steps=100) == 0
@@ -249,6 +257,7 @@ def test_seeds_run_side_by_side_in_folders_of_their_own(tmp_path: Path) -> None:
     assert returns[0] != returns[1]
 
 
+@pytest.mark.slow
 def test_a_failed_seed_is_named_and_fails_the_whole(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

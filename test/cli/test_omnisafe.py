@@ -222,6 +222,7 @@ def test_what_cannot_run_says_why(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_a_python_without_omnisafe_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(omnisafe.PYTHON_VARIABLE, sys.executable)
     if has_omnisafe():

@@ -101,6 +101,7 @@ def test_an_actor_alone_predicts_nothing(
     assert 'predicted return of the plan' not in text
 
 
+@pytest.mark.slow
 def test_another_d0_changes_what_is_safe(
     checkpoint: Path, random_bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 from html_page import Page, assert_loads_nothing
 from made_up_runs import RETURNS, write_csv, write_run
+from source_tree import TREE
 
 from loop_ros.cli.main import main
 from loop_ros.cli.report import aggregates, published
-
-TREE = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

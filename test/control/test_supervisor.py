@@ -214,6 +214,7 @@ class TestDistrust:
         assert set(driven(supervisor(distrust_steps=0), [self.wrong] * 9)) == {PLAN}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('mass', 'trusted'), [(1.0, True), (1.5, False)])
 def test_the_shipped_model_is_distrusted_on_a_heavier_car(mass: float, trusted: bool) -> None:
     """A real model at its word: 60 steps on the car it was trained on, and on one of mass 1.5 m."""

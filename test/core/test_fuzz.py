@@ -98,6 +98,7 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @many
 @given(data=st.data())
 def test_headers_of_weights(agent: Agent, data: st.DataObject) -> None:

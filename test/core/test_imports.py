@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import graphlib
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -98,6 +97,24 @@ def test_only_nodes_import_ros() -> None:
     assert set().union(*MODULES.values()) >= {'rclpy', 'std_msgs'}, 'they are seen where they are'
 
 
+WITHOUT_ROS = """
+import sys
+sys.modules.update(dict.fromkeys(sys.argv[1].split()))  # None: importing it fails
+import pytest
+sys.exit(pytest.main(['--collect-only', '-qq', '-p', 'no:cacheprovider']))
+"""
+
+
+@pytest.mark.slow
+def test_tests_are_found_where_ros_is_missing() -> None:
+    imported = set().union(*MODULES.values())
+    missing = ' '.join(name for name in imported if needs_ros(name) and '.' not in name)
+    command = [sys.executable, '-c', WITHOUT_ROS, missing]
+    result = subprocess.run(command, cwd=TREE, capture_output=True, text=True, timeout=100)
+    assert result.returncode == 0, result.stdout
+    assert 'nodes/test_bridge.py needs rclpy' in result.stdout
+
+
 HEAVY = """
 import sys
 before = set(sys.modules)
@@ -125,6 +142,6 @@ assert not heavy, heavy
 def test_small_things_start_without_torch(code: str) -> None:
     result = subprocess.run(
         [sys.executable, '-c', HEAVY.replace('{code}', code)],
-        capture_output=True, text=True, timeout=60, env={**os.environ, 'PYTHONPATH': str(TREE)},
+        capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr

@@ -14,8 +14,9 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from source_tree import TREE
 
-TREE = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
 NODES = ('planner_node', 'learner_node', 'bridge_node')
 # Run by the installed package's Python: where things are, and that they work.
 PROBE = """
@@ -52,6 +53,7 @@ def copy(tmp_path: Path) -> Path:
 def run(*command: object, cwd: Path) -> str:
     """Run a command to its end and return its output; the output is shown where it fails."""
     environment = {**os.environ, 'PIP_DISABLE_PIP_VERSION_CHECK': '1'}
+    del environment['PYTHONPATH']  # what is installed is to be found, not this tree
     arguments = [str(part) for part in command]
     result = subprocess.run(
         arguments, cwd=cwd, env=environment, capture_output=True, text=True, timeout=100

@@ -350,6 +350,7 @@ def test_errors_too_large_for_the_examples_say_so() -> None:
 # The page
 
 
+@pytest.mark.slow
 def test_theory_writes_pictures_and_figures(tmp_path: Path) -> None:
     out = tmp_path / 'deep' / 'out'
     assert main(['theory', '--out', str(out), '--problems', '4']) == 0

@@ -50,6 +50,7 @@ def _one_episode_of_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiment_module, 'EVALUATION_STEPS', 100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('algorithm', ALGORITHMS)
 def test_every_algorithm_runs_from_the_command_line(algorithm: str, tmp_path: Path) -> None:
     result = run(tmp_path / 'out', algorithm)
@@ -104,6 +105,7 @@ def test_resumed_it_learns_exactly_as_if_never_stopped(algorithm: str, tmp_path:
     assert same(agent.learner.tensors(), resumed.learner.tensors())
 
 
+@pytest.mark.slow
 def test_crr_is_resumed_from_the_command_line(tmp_path: Path) -> None:
     run(tmp_path, 'loop_crr', steps=200)
     before = Agent.load(tmp_path / 'checkpoint', tiny.TASK).learner.tensors()

@@ -141,6 +141,7 @@ BATCH = Batch(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_critics_learn_the_plans_returns_and_no_action() -> None:
     """Whatever the stored actions and rewards were."""
     torch.manual_seed(0)

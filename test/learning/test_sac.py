@@ -224,6 +224,7 @@ def pendulum_return(actor: Actor, episodes: int) -> float:
     return total / episodes
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)  # 20 s alone on a core, a minute beside others
 def test_sac_solves_pendulum() -> None:
     """Random actions get about -1,200; four seeds got -174 to -177 with these settings.

@@ -23,6 +23,7 @@ from std_srvs.srv import Trigger
 from loop_ros.nodes import conversions, qos
 from loop_ros.sim import registry
 
+pytestmark = pytest.mark.slow
 CAR = registry.task('drift_car')
 PERIOD = 35_000_000
 

@@ -14,7 +14,7 @@ from domains import free_domain
 from faults import CAR, Stack, stored
 from stack import until
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 NODES = ('bridge', 'planner', 'learner')
 
 

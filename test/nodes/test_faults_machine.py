@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from faults import CAR, Stack, as_stored, assert_within, stored, write_profile
-from stack import Process, environment, node_command, until
+from stack import Process, node_command, until
 
 from loop_ros.bags.reader import BagReader
 from loop_ros.types import Transition
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 OUTAGE = 10.0  # s
 ROBOT, COMPUTER = f'robot{os.getpid()}', f'computer{os.getpid()}'  # network namespaces
 # No shared memory, which needs no network, and neighbours on the network are looked for.
@@ -141,7 +141,7 @@ def test_a_partition(ros_domain: int, network: None, tmp_path: Path) -> None:
             nodes[name] = Process(
                 ['ip', 'netns', 'exec', place, *command],
                 tmp_path / f'{name}.log',
-                env=environment() | BY_NETWORK,
+                env=os.environ | BY_NETWORK,
             )
         nodes['bridge'].wait_for('episode=1 ', 90)
         ip(f'-n {ROBOT} link set cable down')

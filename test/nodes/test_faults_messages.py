@@ -22,6 +22,7 @@ from loop_ros.control.learn_worker import LARGEST_BACKLOG, LearnWorker
 from loop_ros.control.supervisor import PLAN, STOP
 from loop_ros.nodes import conversions, qos
 
+pytestmark = pytest.mark.slow
 MEBIBYTE = 1 << 20
 NODES = ('bridge', 'planner', 'learner')
 FLOOD = 20_000  # messages on each topic

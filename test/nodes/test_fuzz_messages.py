@@ -121,6 +121,7 @@ def test_an_answer_to_any_stamp_can_be_sent(stamp: Time) -> None:
     conversions.command_to_msg(np.zeros(2), CAR, nanoseconds)
 
 
+@pytest.mark.slow
 def test_a_planner_outlives_what_it_hears(ros_domain: int, tmp_path: Path) -> None:
     process, robot = start(make_checkpoint(tmp_path / 'c'), tmp_path / 'log')
     try:

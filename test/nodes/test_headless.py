@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from ears import Ears
 from stack import Process, make_checkpoint, node_command, until
@@ -17,6 +18,7 @@ from loop_ros.nodes import conversions, qos
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
 
+pytestmark = pytest.mark.slow
 SEED = 5
 STEPS = 200  # two episodes
 

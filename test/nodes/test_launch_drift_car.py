@@ -21,6 +21,7 @@ from loop_ros.bags.reader import BagReader
 from loop_ros.nodes import conversions, qos
 from loop_ros.sim import registry
 
+pytestmark = pytest.mark.slow
 CAR = registry.task('drift_car')
 ARGUMENTS = (
     'task',

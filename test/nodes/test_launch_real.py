@@ -16,6 +16,7 @@ from launch.event_handlers import OnProcessExit, OnProcessIO
 from launch.launch_description_sources import AnyLaunchDescriptionSource
 from stack import environment, make_checkpoint, make_prefix
 
+pytestmark = pytest.mark.slow
 if pytest.version_tuple >= (8, 4):
     pytest.skip('launch_pytest of Jazzy needs pytest below 8.4', allow_module_level=True)
 

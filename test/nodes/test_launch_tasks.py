@@ -15,7 +15,8 @@ import yaml
 from ears import Ears
 from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import JointState
-from stack import ROS2, TREE, Process, both_ros2, environment, make_prefix, until
+from source_tree import TREE
+from stack import ROS2, Process, both_ros2, environment, make_prefix, until
 from std_msgs.msg import Float64MultiArray
 
 from loop_ros import checkpoint
@@ -24,6 +25,7 @@ from loop_ros.settings import Settings
 from loop_ros.sim import registry
 from ros2_standalone.launch import declared_arguments
 
+pytestmark = pytest.mark.slow
 LAUNCHES = ('drift_car', 'mujoco', 'safety_gym')
 Launch = Callable[..., Process]
 START = 100.0  # s; three processes that import torch and a simulator, on a busy machine

@@ -25,6 +25,7 @@ from loop_ros.sim import registry
 from loop_ros.sim.simulation import Simulation
 from loop_ros.types import Transition
 
+pytestmark = pytest.mark.slow
 CAR = registry.task('drift_car')
 PROFILE = """
 ensemble: {num_layers: 1, width: 16, train_every: 50, max_epochs: 2}

@@ -36,6 +36,7 @@ end_despite_threads(int(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('code', [0, 3])
 def test_a_thread_that_works_on_does_not_abort_the_process(code: int) -> None:
     command = [sys.executable, '-c', BUSY, str(code)]

@@ -22,6 +22,7 @@ from loop_ros.agent import Agent
 from loop_ros.control.supervisor import STOP
 from loop_ros.nodes import conversions, qos
 
+pytestmark = pytest.mark.slow
 lockstep = module_planner(state_timeout=0.3, d0=1)
 
 

@@ -8,10 +8,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from planner_robot import Robot, start
 from stack import Process, node_command, until
 
 from loop_ros.nodes import conversions
+
+pytestmark = pytest.mark.slow
 
 
 def test_realtime_holds_the_period(ros_domain: int, checkpoint: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,9 +13,11 @@ from typing import Any
 
 import pytest
 from ears import Ears
-from stack import Process, environment, node_command, until
+from source_tree import TREE
+from stack import Process, node_command, until
 
-POLICY = Path(__file__).resolve().parents[2] / 'config/security/loop_ros.policy.xml'
+pytestmark = pytest.mark.slow
+POLICY = TREE / 'config/security/loop_ros.policy.xml'
 NODES = ('planner', 'learner', 'bridge')
 KINDS = {'topic': ('publish', 'subscribe'), 'service': ('reply',)}
 NEEDS_OTHER_PACKAGES = set() if importlib.util.find_spec('ackermann_msgs') else {'drive'}
@@ -133,7 +136,7 @@ def test_nodes_come_up_under_the_policy_and_strangers_hear_nothing(
     for node, more in (('bridge', {'duration': 20}), ('planner', {'checkpoint': 'none'})):
         command = node_command(node, '--enclave', f'/loop_ros/{node}', **more)
         log = tmp_path / f'{node}.log'
-        processes.append(Process(command, log, env={**environment(), **secure}))
+        processes.append(Process(command, log, env=os.environ | secure))
     stranger = Ears('stranger')
     try:
         until(lambda: 'Hz' in processes[0].output or processes[0].popen.poll(), 40, 'the bridge')

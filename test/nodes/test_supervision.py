@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from ears import Ears
 from lifecycle_msgs.srv import ChangeState
@@ -22,6 +23,7 @@ from loop_ros.agent import Agent
 from loop_ros.control.supervisor import HOLD, PLAN, SHIFTED, STOP
 from loop_ros.nodes import conversions, qos
 
+pytestmark = pytest.mark.slow
 RATES = np.array([4.0, 0.5])  # m/s^2, rad/s
 
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from ears import Ears
 from nav_msgs.msg import Odometry
@@ -21,6 +22,7 @@ from loop_ros.agent import Agent
 from loop_ros.control import shadow
 from loop_ros.nodes import conversions, qos
 
+pytestmark = pytest.mark.slow
 lockstep = module_planner(trial_steps=20)
 
 

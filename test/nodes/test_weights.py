@@ -16,6 +16,8 @@ from loop_ros.agent import Agent
 from loop_ros.nodes import conversions, qos
 from loop_ros.nodes.weights import UNKNOWN, full_name, objection
 
+pytestmark = pytest.mark.slow
+
 
 class Teacher(Ears):
     """Publishes weights, latched."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,13 +16,14 @@ from typing import Any, NamedTuple
 import offline_process
 import pytest
 import torch
+from source_tree import TREE
 from standalone_cli import is_running, wait_until
 from torch import Tensor
 
 from loop_ros.cli import run_log, train_offline
 from loop_ros.cli.main import main
 
-TREE = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
 TORCHRUN = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2']
 TINY = (
     'ensemble.num_models=2', 'ensemble.width=8', 'ensemble.num_layers=1', 'ensemble.max_epochs=1',
@@ -39,7 +39,6 @@ def two(*words: str | Path) -> Iterator[subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, 'PYTHONPATH': os.pathsep.join((str(TREE), str(TREE / 'test/support')))},
     )
     try:
         yield process

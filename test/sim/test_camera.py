@@ -54,8 +54,9 @@ def picture(value: int) -> np.ndarray:
 def look_from_a_process(task: str, folder: Path, **variables: str) -> dict[str, Any]:
     """In a process of its own: MuJoCo's choice of OpenGL is for the life of a process."""
     command = [sys.executable, '-c', PROBE, task, str(folder)]
-    environment = {**os.environ, 'PYTHONPATH': str(Path(camera.__file__).parents[2]), **variables}
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    result = subprocess.run(
+        command, env=os.environ | variables, capture_output=True, text=True, timeout=100
+    )
     assert result.returncode == 0, result.stderr
     assert 'Traceback' not in result.stderr, result.stderr
     return dict(json.loads(result.stdout.splitlines()[-1]))
@@ -195,6 +196,7 @@ def test_no_screen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(warnings) == 1 and 'frames:=DIR' in warnings[0]
 
 
+@pytest.mark.slow
 def test_a_simulator_off_screen(tmp_path: Path) -> None:
     pytest.importorskip('mujoco')
     found = look_from_a_process('InvertedPendulum', tmp_path)
@@ -208,6 +210,7 @@ def test_a_simulator_off_screen(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found['first'], undrawn)
 
 
+@pytest.mark.slow
 def test_a_machine_without_opengl(tmp_path: Path) -> None:
     pytest.importorskip('mujoco')
     found = look_from_a_process('InvertedPendulum', tmp_path, MUJOCO_GL='crayons')

@@ -103,6 +103,7 @@ def test_a_heavier_car_answers_a_small_slip_more_slowly() -> None:
     assert gained('none', 3.0, 3.1) / slow == pytest.approx(1.2, rel=0.05)
 
 
+@pytest.mark.slow
 @safety_gym
 def test_the_point_robot_coasts_by_its_friction_and_mass() -> None:
     """Speed falls by exp(-damping / mass t), as its joints are damped, from the same start."""

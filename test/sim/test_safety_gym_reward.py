@@ -17,6 +17,7 @@ from loop_ros.sim import registry, safety_gym_tasks
 from loop_ros.sim.task import Task
 from loop_ros.types import Transition
 
+pytestmark = pytest.mark.slow
 GOAL = safety_gym_tasks.GOAL
 
 

@@ -71,6 +71,7 @@ def check_observation(observation: np.ndarray, world: Any) -> None:
         np.testing.assert_allclose(found, expected, atol=1e-12, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('robot', ROBOTS)
 def test_interface(robot: str) -> None:
     task, environment = registry.task(f'{robot}Goal1'), registry.make(f'{robot}Goal1')
@@ -94,6 +95,7 @@ def test_interface(robot: str) -> None:
     assert actuators == {'Point': ['x', 'z'], 'Car': ['left', 'right']}[robot]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('robot', 'expected'), [('Point', (-1.2688, 0)), ('Car', (-1.4833, 120))])
 def test_adapted_simulation_is_the_original(robot: str, expected: tuple[float, int]) -> None:
     """Return and cost of 1,000 random steps are those measured under gymnasium 0.29.1."""
@@ -105,6 +107,7 @@ def test_adapted_simulation_is_the_original(robot: str, expected: tuple[float, i
     assert sum(step[2] for step in steps) == expected[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('robot', 'drive', 'goals_at_least', 'cost_at_least'),
     [('Point', chase, 3, 0), ('Point', trespass, 0, 50), ('Car', wander, 0, 20)],
@@ -140,6 +143,7 @@ def test_an_episode_is_the_simulations_own(
     assert total_cost >= cost_at_least
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('robot', ROBOTS)
 def test_episodes_repeat_with_their_seed(robot: str) -> None:
     def drive(environment: Any, seed: int | None) -> list[np.ndarray]:
@@ -156,6 +160,7 @@ def test_episodes_repeat_with_their_seed(robot: str) -> None:
     np.testing.assert_array_equal(again, drive(two, 4))
 
 
+@pytest.mark.slow
 def test_no_place_for_a_goal_ends_the_episode_without_a_terminal_state() -> None:
     environment = registry.make('PointGoal1')
     observation, _ = environment.reset(seed=5)
@@ -211,6 +216,7 @@ print({'mujoco', 'safety_gymnasium', 'gymnasium_robotics'} & set(sys.modules))
     assert run_python(code).strip() == 'set()'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('missing', ['safety_gymnasium', 'mujoco', 'xmltodict'])
 def test_missing_simulator_is_named_with_its_remedy(missing: str) -> None:
     code = f"""
@@ -231,6 +237,7 @@ except ImportError as error:
     assert 'CarGoal1' in message and 'pip install' in message
 
 
+@pytest.mark.slow
 def test_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hazards are seen, and the picture is of the present episode."""
     monkeypatch.setenv('MUJOCO_GL', 'egl')
@@ -277,6 +284,7 @@ def test_what_is_predictable_keeps_the_goal_where_it_was(seed: int) -> None:
         torch.testing.assert_close(predicted, task.encode(reached), atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_goal_that_was_reached_stays_in_what_is_predictable() -> None:
     """In the simulation: the next state, but in the step that reaches the goal."""
     task, env = registry.task('PointGoal1'), registry.make('PointGoal1')

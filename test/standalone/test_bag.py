@@ -31,6 +31,7 @@ from ros2_standalone.bag_reader import open_bag
 from ros2_standalone.bag_writer import BagWriter
 from ros2_standalone.durable_mcap import DurableMcap
 
+pytestmark = pytest.mark.slow
 STORE = get_typestore(Stores.ROS2_JAZZY)
 STRING = 'std_msgs/msg/String'
 

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from standalone_cli import COMMAND, TREE, environment, read_until, ros2, start, talking
+from source_tree import TREE
+from standalone_cli import COMMAND, read_until, ros2, start, talking
 
+pytestmark = pytest.mark.slow
 # Each list runs in order; the lists run beside each other, for most of the time is discovery.
 SEQUENCES: dict[str, list[list[str]]] = {
     'values': [
@@ -199,9 +201,7 @@ def test_hz(talker: None) -> None:
 
 def test_a_closed_pipe_is_no_error(talker: None) -> None:
     command = f'{" ".join(COMMAND)} topic echo /chatter | head -n 1'
-    result = subprocess.run(
-        ['bash', '-c', command], capture_output=True, text=True, timeout=30, env=environment()
-    )
+    result = subprocess.run(['bash', '-c', command], capture_output=True, text=True, timeout=30)
     assert result.stdout.startswith('data: hello')
     assert result.stderr == ''
 
@@ -230,6 +230,6 @@ def test_what_needs_no_ros_imports_none(arguments: list[str]) -> None:
     )
     result = subprocess.run(
         [sys.executable, '-c', code, *arguments],
-        cwd=TREE, capture_output=True, text=True, timeout=30, env=environment(),
+        cwd=TREE, capture_output=True, text=True, timeout=30,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr

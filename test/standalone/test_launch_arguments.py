@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from source_tree import TREE
 from standalone_cli import make_prefix
 
 from ros2_standalone.__main__ import run
@@ -87,10 +88,10 @@ def test_a_name_found_twice(demo: Path, prefix: Path, capsys: pytest.CaptureFixt
     assert 'was found more than once' in capsys.readouterr().err
 
 
-def test_the_shipped_launch_files_are_in_the_subset(tree: Path) -> None:
+def test_the_shipped_launch_files_are_in_the_subset() -> None:
     from ros2_standalone.launch import declared_arguments
 
-    files = sorted((tree / 'launch').glob('*.launch.yaml'))
+    files = sorted((TREE / 'launch').glob('*.launch.yaml'))
     assert files
     for file in files:
         assert 'd0' in declared_arguments(file)

@@ -19,8 +19,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from standalone_cli import COMMAND, environment, interrupt, is_running, read_until, wait_until
+from standalone_cli import COMMAND, interrupt, is_running, read_until, wait_until
 
+pytestmark = pytest.mark.slow
 REAL = pytest.param(
     [shutil.which('ros2') or 'ros2'],
     id='real',
@@ -61,7 +62,7 @@ def launch(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=environment(PYTHON=sys.executable),
+        env=os.environ | {'PYTHON': sys.executable},
     )
     _started.append(process)
     return process

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from standalone_cli import TREE
+from source_tree import TREE
 
 from ros2_standalone.context import Context
 from ros2_standalone.errors import SubstitutionError

@@ -4,15 +4,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
-
-TREE = Path(__file__).resolve().parents[2]
 
 
 def interrupted(arguments: list[str], ready: Callable[[], bool], timeout: float) -> None:
@@ -20,7 +16,6 @@ def interrupted(arguments: list[str], ready: Callable[[], bool], timeout: float)
     process = subprocess.Popen(
         [sys.executable, *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, 'PYTHONPATH': str(TREE)},
     )  # fmt: skip
     try:
         deadline = time.monotonic() + timeout

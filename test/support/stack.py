@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from source_tree import TREE
 
 from loop_ros.agent import Agent
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
 
-TREE = Path(__file__).resolve().parents[2]
 # The standalone ros2 always, the real one where it is.
 ROS2 = {
     'standalone': [sys.executable, '-m', 'ros2_standalone'],
@@ -42,16 +42,13 @@ both_ros2 = pytest.mark.parametrize(
 )
 
 
-def environment(prefix: Path | None = None) -> dict[str, str]:
-    """Child processes import this tree, and find its package in the ament prefix."""
-    found = dict(os.environ)
-    paths = [str(TREE), str(TREE / 'standalone'), found.get('PYTHONPATH', '')]
-    found['PYTHONPATH'] = os.pathsep.join(path for path in paths if path)
-    found['PYTHONUNBUFFERED'] = '1'
-    if prefix is not None:
-        found['PATH'] = f'{prefix / "bin"}{os.pathsep}{found["PATH"]}'
-        found['AMENT_PREFIX_PATH'] = f'{prefix}{os.pathsep}{found.get("AMENT_PREFIX_PATH", "")}'
-    return found
+def environment(prefix: Path) -> dict[str, str]:
+    """Return an environment in which child processes find the package in the ament prefix."""
+    return {
+        **os.environ,
+        'PATH': f'{prefix}/bin:{os.environ["PATH"]}',
+        'AMENT_PREFIX_PATH': f'{prefix}:{os.environ["AMENT_PREFIX_PATH"]}',
+    }
 
 
 def make_prefix(folder: Path) -> Path:
@@ -109,7 +106,6 @@ class Process:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env=kwargs.pop('env', None) or environment(),
                 **kwargs,
             )
 

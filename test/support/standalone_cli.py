@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from source_tree import TREE
 
 from ros2_standalone.discovery import announce_often
-
-TREE = Path(__file__).resolve().parents[2]
 
 announce_often()  # the nodes of the tests too
 COMMAND = [sys.executable, '-m', 'ros2_standalone']
@@ -36,13 +35,6 @@ def make_prefix(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def environment(**changes: str) -> dict[str, str]:
-    """The environment of a command, with the source tree's ros2_standalone importable."""
-    paths = [str(TREE / 'standalone'), os.environ.get('PYTHONPATH', '')]
-    python_path = os.pathsep.join(path for path in paths if path)
-    return {**os.environ, 'PYTHONPATH': python_path, **changes}
-
-
 def ros2(
     *arguments: str | Path, timeout: float = 30.0, **changes: str
 ) -> subprocess.CompletedProcess[str]:
@@ -52,7 +44,7 @@ def ros2(
         capture_output=True,
         text=True,
         timeout=timeout,
-        env=environment(**changes),
+        env=os.environ | changes,
     )
 
 
@@ -63,7 +55,7 @@ def start(*arguments: str | Path, **changes: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=environment(**changes),
+        env=os.environ | changes,
     )
 
 
@@ -86,7 +78,6 @@ def talking() -> Iterator[None]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env=environment(),
     )
     read_until(process, 'ready')
     try:
