@@ -10,6 +10,7 @@ import numpy as np
 
 from loop_ros.types import Array
 
+Number = Array | float
 FIELDS = ('x', 'y', 'yaw', 'v_x', 'v_y', 'yaw_rate')  # m, rad, m/s, rad/s
 QUATERNION_TOLERANCE = 1e-3  # of the norm of an orientation, which is 1
 
@@ -19,12 +20,11 @@ def quaternion_from_yaw(yaw: float) -> tuple[float, float]:
     return math.sin(yaw / 2), math.cos(yaw / 2)
 
 
-def yaw_from_quaternion(quaternions: Array) -> Array:
-    """Yaw [n] in rad of quaternions [n, 4] (x, y, z, w); NaN where the norm is not 1."""
-    x, y, z, w = quaternions.T
+def yaw_from_quaternion(x: Number, y: Number, z: Number, w: Number) -> Array:
+    """Yaw in rad of one quaternion, or of many as arrays [n] each; NaN where the norm is not 1."""
     with np.errstate(invalid='ignore', over='ignore'):
         flat = 2 * np.arctan2(z, w)  # what `quaternion_from_yaw` gives comes back exactly
-        yaw = np.arctan2(2 * (w * z + x * y), 1 - 2 * (y**2 + z**2))
-        norm = np.sqrt(x**2 + y**2 + z**2 + w**2)
-    yaw = np.where((x == 0) & (y == 0), flat, yaw)
-    return np.where(np.abs(norm - 1) <= QUATERNION_TOLERANCE, yaw, np.nan)
+        yaw = np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
+        norm = np.sqrt(x * x + y * y + z * z + w * w)
+        sound = np.abs(norm - 1) <= QUATERNION_TOLERANCE
+    return np.where(sound, np.where((x == 0) & (y == 0), flat, yaw), np.nan)

@@ -204,5 +204,5 @@ def _interface(group: Group, name: str) -> Array:
 def _odometry(group: Group) -> Array:
     """Numbers [n, 6] in the order of `planar.FIELDS`; NaN where the orientation is none."""
     pose, twist = group.numbers('pose'), group.numbers('twist')
-    yaw = planar.yaw_from_quaternion(pose[:, 3:])
+    yaw = planar.yaw_from_quaternion(*pose[:, 3:].T)
     return np.stack((pose[:, 0], pose[:, 1], yaw, twist[:, 0], twist[:, 1], twist[:, 5]), axis=1)

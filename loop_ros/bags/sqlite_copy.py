@@ -111,10 +111,10 @@ def _fill(reader: _Reader, new: sqlite3.Connection, tables: set[str], damage: Da
 
 
 def _describe(new: sqlite3.Connection, name: str, contents: Contents) -> None:
-    said = information('sqlite3', {name: contents})
+    found = information('sqlite3', {name: contents})
     new.execute(
         'INSERT INTO metadata(metadata_version, metadata) VALUES (?, ?)',
-        (said['version'], yaml.safe_dump(said)),
+        (found['version'], yaml.safe_dump(found)),
     )
 
 

@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import shlex
 import time
 from dataclasses import dataclass, field
@@ -16,7 +14,6 @@ from typing import Any
 import torch
 from rich.console import Console
 
-import loop_ros
 from loop_ros.agent import Agent
 from loop_ros.cli import evaluate, plots, run_log
 from loop_ros.cli.algorithms import ALGORITHMS
@@ -136,11 +133,8 @@ class Experiment:
             'seed': self.seed,
             'steps': agent.num_steps,
             'training_cost': sum(row['cost'] for row in self._episodes.rows),
-            'wall_s': round(wall_s, 1),
-            'version': loop_ros.__version__,
-            'commit': run_log.commit(),
+            **run_log.provenance(self.device, wall_s),
             'torch': torch.__version__,
-            'machine': f'{platform.machine()}, {os.cpu_count()} cores, {self.device}',
             'settings': agent.settings.to_dict(),
         }
         run_log.write_json(self.out / 'result.json', content)

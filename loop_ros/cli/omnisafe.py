@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import platform
 import shlex
 import shutil
 import signal
@@ -22,7 +21,6 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-import loop_ros
 from loop_ros.cli import plots, run_log
 from loop_ros.cli.algorithms import OMNISAFE
 from loop_ros.cli.experiment import EVALUATION_SEED, evaluation_episodes
@@ -176,10 +174,7 @@ class Training:
             'seed': self.seed,
             'steps': int(sum(row['steps'] for row in rows)),
             'training_cost': sum(row['cost'] for row in rows),
-            'wall_s': round(wall_s, 1),
-            'version': loop_ros.__version__,
-            'commit': run_log.commit(),
-            'machine': f'{platform.machine()}, {os.cpu_count()} cores, {self.device}',
+            **run_log.provenance(self.device, wall_s),
             'settings': {name: settings[name] for name in SECTIONS if name in settings},
         }
         run_log.write_json(self.out / 'result.json', content)

@@ -7,11 +7,14 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
+import platform
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import loop_ros
 from loop_ros import checkpoint
 
 Row = dict[str, float]
@@ -75,6 +78,16 @@ def rows_until(path: Path, step: int) -> list[Row]:
     with path.open(encoding='utf-8', newline='') as file:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
     return [row for row in rows if row['step'] <= step]
+
+
+def provenance(device: str, wall_s: float) -> dict[str, Any]:
+    """How long a run took, in s, and what code and machine it ran on; for its result.json."""
+    return {
+        'wall_s': round(wall_s, 1),
+        'version': loop_ros.__version__,
+        'commit': commit(),
+        'machine': f'{platform.machine()}, {os.cpu_count()} cores, {device}',
+    }
 
 
 def commit() -> str:

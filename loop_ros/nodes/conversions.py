@@ -70,7 +70,7 @@ def odometry_from_msg(
         if found != wanted:
             raise ValueError(f"{name} is '{found}', expected '{wanted}'")
     q = message.pose.pose.orientation
-    yaw = planar.yaw_from_quaternion(np.array([[q.x, q.y, q.z, q.w]])).item()
+    yaw = float(planar.yaw_from_quaternion(q.x, q.y, q.z, q.w))
     if math.isnan(yaw):
         norm = math.hypot(q.x, q.y, q.z, q.w)
         raise ValueError(f'pose.orientation has the norm {norm}, expected 1')
