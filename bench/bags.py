@@ -19,10 +19,12 @@ import numpy as np
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
-from loop_ros.bags import BagReader, BagWriter, Rows
+from loop_ros.bags.reader import BagReader
+from loop_ros.bags.writer import BagWriter
 from loop_ros.bench.report import Row
 from loop_ros.sim import registry
 from loop_ros.sim.task import Task
+from loop_ros.types import Rows
 
 TITLE = 'Transitions a second out of an MCAP bag, in processor time'
 TASKS = ('drift_car', 'HalfCheetah')
@@ -109,7 +111,7 @@ def _rosbags(path: Path) -> int:
 
 
 def _bytes(path: Path, num: int) -> int:
-    """What the machine needs for the bytes of the file alone."""
+    """What the machine needs for the bytes of the file."""
     for file in path.glob('*.mcap'):
         with file.open('rb') as stream:
             while stream.read(BLOCK):

@@ -51,7 +51,7 @@ class Commander:
 
 
 class Feeder:
-    """Sends transitions at a rate and hears how many the learner has received."""
+    """Sends transitions at a rate and counts how many the learner has received."""
 
     def __init__(self, ros: Talker) -> None:
         self.ros, self.sent, self.received = ros, 0, 0
@@ -138,14 +138,14 @@ def intake(seconds: float) -> Row:
         for trial in range(MOST_RATES):
             rate = FIRST_RATE * GROWTH**trial
             status.update(f'transitions into the learner, {rate:.0f}/s')
-            reached = feeder.send(rate, seconds)
+            achieved = feeder.send(rate, seconds)
             lost = feeder.settle()
             check()
             if lost:
-                limit = f'{lost} lost at {reached:.0f}/s'
+                limit = f'{lost} lost at {achieved:.0f}/s'
                 break
-            best = max(best, reached)
-            if reached < KEPT_UP * rate:
+            best = max(best, achieved)
+            if achieved < KEPT_UP * rate:
                 limit = 'the sender'
                 break
     return {'what': 'transitions into the learner', 'per_s': best, 'lost': 0, 'limit': limit}

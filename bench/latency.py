@@ -97,11 +97,11 @@ class Robot:
             self.waited.setdefault(stamp, now - self.sent[stamp])
 
     def _on_telemetry(self, message: Float64MultiArray) -> None:
-        figures = conversions.telemetry_from_msg(message)
-        stamp = round(1e9 * figures['stamp'])
-        self.levels[stamp] = int(figures['level'])
+        telemetry = conversions.telemetry_from_msg(message)
+        stamp = round(1e9 * telemetry['stamp'])
+        self.levels[stamp] = int(telemetry['level'])
         if self.levels[stamp] == PLAN:
-            self.iterations[stamp] = figures['iterations']
+            self.iterations[stamp] = telemetry['iterations']
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

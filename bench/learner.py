@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Gradient steps a second: SAC against stable-baselines3, the ensemble against a loop of networks.
 
-Both learn from the same amount of data, drawn anew at each step, and take turns in time.
+Both learn from the same amount of data, drawn again at each step, and take turns in time.
 """
 
 from __future__ import annotations

@@ -27,19 +27,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 
 from loop_ros.agent import Agent
-from loop_ros.bags import BagReader
+from loop_ros.bags.reader import BagReader
 from loop_ros.bench.machine import synchronize
 from loop_ros.bench.report import Row
 from loop_ros.cli.arguments import overrides
 from loop_ros.cli.experiment import default_profile
-from loop_ros.offline.data import OfflineData, rows_of
+from loop_ros.offline.data import OfflineData
 from loop_ros.offline.presets import ALGORITHMS
 from loop_ros.offline.training import OfflineTraining
+from loop_ros.progress import track
 from loop_ros.settings import SacSettings, Settings
 from loop_ros.sim import registry
 from loop_ros.sim.task import Task
@@ -125,7 +124,7 @@ def run(options: argparse.Namespace) -> list[Row]:
         ours = OfflineTraining(agent, data, options.seed)
         peer = None
         if module is not None:
-            kept = rows_of(data.batch, ~ours.held_out)
+            kept = data.batch.take(~ours.held_out)
             peer = Peer(module, task, settings, kept, options.device, options.seed)
         found = train(ours, peer, phases(settings, options.updates))
         found[-1] |= evaluate(ours, peer, options.episodes, options.seed)
@@ -219,10 +218,7 @@ def _rates(
 ) -> dict[str, list[float]]:
     """Updates a second in each turn, by name."""
     rates: dict[str, list[float]] = {name: [] for name in updates}
-    console = Console(stderr=True)
-    quiet = not console.is_terminal
-    turns = range(0, count, TURN)
-    for done in track(turns, label, console=console, transient=True, disable=quiet):
+    for done in track(range(0, count, TURN), label):
         size = min(TURN, count - done)
         for name, update in updates.items():
             synchronize(device)

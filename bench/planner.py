@@ -14,8 +14,7 @@ from loop_ros.bench.reference import Reference
 from loop_ros.bench.report import Row
 from loop_ros.bench.timing import percentiles, take_turns
 from loop_ros.bench.workload import Workload, plan_flop, workloads
-from loop_ros.devices import usable_device
-from loop_ros.planning.rollout import rollout_dtype
+from loop_ros.devices import rollout_dtype, usable_device
 
 TITLE = 'A plan'
 

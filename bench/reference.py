@@ -12,17 +12,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from loop_ros.bench.workload import Networks, Workload
+from loop_ros.bench.workload import Workload
+from loop_ros.models.parts import Parts
 from loop_ros.types import Scores
 
 Layers = list[tuple[Tensor, Tensor]]
-WORTHLESS = -1e9
 
 
 class Reference:
     """safeARC or ARC over a workload's networks."""
 
-    def __init__(self, workload: Workload, networks: Networks, seed: int = 0) -> None:
+    def __init__(self, workload: Workload, networks: Parts, seed: int = 0) -> None:
         self.settings, self.cost = workload.settings.planner, workload.cost
         if self.settings.algorithm not in ('arc', 'safe_arc') or self.settings.truncate_samples:
             raise ValueError('the reference knows arc and safe_arc with plain samples')
@@ -89,8 +89,9 @@ class Reference:
         total = by_model.mean(dim=0) - settings.pessimism * spread
         worst = costs.view(models, num, particles).amax(dim=(0, 2))
         ends = torch.isfinite(states).view(models, num, -1).all(dim=2).all(dim=0)
-        sound = torch.isfinite(total) & ends
-        return Scores(torch.where(sound, total, WORTHLESS), torch.where(sound, worst, -WORTHLESS))
+        finite = torch.isfinite(total) & ends
+        returns = torch.where(finite, total, -torch.inf)
+        return Scores(returns, torch.where(finite, worst, torch.inf), ~finite)
 
     def predict(
         self, states: Tensor, actions: Tensor, noise: Tensor | None
@@ -150,8 +151,10 @@ class Reference:
             actions.append(torch.tanh(mean + std * noise[:, t]))
             if t < settings.horizon - 1:
                 shape = self.num_models, -1, -1
-                reached, _, _ = self.predict(states.expand(shape), actions[-1].expand(shape), None)
-                states = reached[each % self.num_models, each]
+                following, _, _ = self.predict(
+                    states.expand(shape), actions[-1].expand(shape), None
+                )
+                states = following[each % self.num_models, each]
         return torch.stack(actions, dim=1)
 
     def weights(self, scores: Scores) -> Tensor:

@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of figures for people (a table) or for programs (one line of JSON)."""
+"""Rows of metrics for people (a table) or for programs (one line of JSON)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDTH = 160  # characters of a table that goes into a file
 
 
 def show(title: str, rows: list[Row], as_json: bool = False) -> None:
-    """Print the rows; JSON has null where a figure is not a number.
+    """Print the rows; JSON has null where a metric is not a number.
 
     In a table, what is the same in all rows stands below it.
     """
@@ -38,12 +38,12 @@ def show(title: str, rows: list[Row], as_json: bool = False) -> None:
         table.add_row(*(_text(row.get(name)) for name in names if name not in common))
     console.print(table)
     if common:
-        same = (f'{_words(name)} {_text(rows[0][name])}' for name in names if name in common)
+        same = (f'{_title(name)} {_text(rows[0][name])}' for name in names if name in common)
         console.print(', '.join(same), highlight=False)
 
 
 def plain(rows: list[Row]) -> list[Row]:
-    """As JSON has them: to four digits, None where a figure is not a number."""
+    """As JSON has them: to four digits, None where a metric is not a number."""
     return [{name: _plain(value) for name, value in row.items()} for row in rows]
 
 
@@ -54,12 +54,12 @@ def exit_code(rows: list[Row]) -> int:
 
 def _add_column(table: Table, name: str, values: list[Any]) -> None:
     """Where room is short texts and headings take more lines; numbers stay whole."""
-    words = _words(name)
+    title = _title(name)
     if all(isinstance(value or 0, int | float) for value in values):
-        least = max(len(part) for part in (*words.split(), *map(_text, values)))
-        table.add_column(words, justify='right', min_width=least)
+        least = max(len(part) for part in (*title.split(), *map(_text, values)))
+        table.add_column(title, justify='right', min_width=least)
     else:
-        table.add_column(words, overflow='fold', min_width=min(8, len(words)))
+        table.add_column(title, overflow='fold', min_width=min(8, len(title)))
 
 
 def _plain(value: Any) -> Any:
@@ -76,6 +76,6 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _words(name: str) -> str:
+def _title(name: str) -> str:
     """A heading that may break into lines."""
     return name.replace('_', ' ')

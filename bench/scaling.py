@@ -22,7 +22,7 @@ TITLE = 'A plan by size; the largest N that holds 50 Hz'
 PERIOD_MS = 20.0
 LARGEST_N = 100_000  # of the setting
 CLOSE = 0.05  # share of N at which the search for the largest one ends
-# Each is varied alone around the paper's values on the drift car.
+# Each is varied by itself around the paper's values on the drift car.
 VARIED = {
     'N': ('planner.num_samples', (25, 50, 100, 200, 400)),
     'K': ('ensemble.num_models', (1, 2, 5, 10)),

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from loop_ros.bench.processes import START_TIMEOUT, Diagnostics, launched, talker
 from loop_ros.bench.report import Row
-from loop_ros.bench.soak_figures import COUNTS, figures, plot
+from loop_ros.bench.soak_metrics import COUNTS, metrics, plot
 
 TITLE = 'The drift car for hours: memory, threads, descriptors'
 PERIOD = 10.0  # s between samples
@@ -37,7 +37,7 @@ RETURN = re.compile(r'\bepisode=\d+ return=(\S+)')
 def run(options: argparse.Namespace) -> list[Row]:
     """A row for each process; options: seconds, launch_arguments, out, read.
 
-    Writes soak.csv while it goes on, launch.log and soak.png into `out`; Ctrl-C or SIGTERM ends it
+    Writes soak.csv as it proceeds, launch.log and soak.png into `out`; Ctrl-C or SIGTERM ends it
     early.
     With `read`, only the rows and the picture of a soak.csv that is there.
     """
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> list[Row]:
             record(path, options.seconds, options.launch_arguments)
     with path.open(encoding='utf-8', newline='') as file:
         samples = list(csv.DictReader(file))
-    rows = figures(samples)
+    rows = metrics(samples)
     plot(samples, options.out / 'soak.png')
     return rows
 

@@ -10,10 +10,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from loop_ros.bench.machine import synchronize
+from loop_ros.progress import track
 
 WARM_UP = 3  # untimed runs of each
 
@@ -26,9 +25,7 @@ def take_turns(
         for _ in range(WARM_UP):
             run()
     times: dict[str, list[float]] = {name: [] for name in runs}
-    console = Console(stderr=True)
-    quiet = not console.is_terminal
-    for _ in track(range(rounds), label, console=console, transient=True, disable=quiet):
+    for _ in track(range(rounds), label):
         for name, run in runs.items():
             synchronize(device)
             start = time.perf_counter()

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -13,11 +14,14 @@ from torch import Tensor
 
 from loop_ros.models.ensemble import Ensemble
 from loop_ros.models.networks import Actor, TwinCritic
-from loop_ros.planning.planner import Planner, make_planner
-from loop_ros.planning.rollout import Cost, Rollout
+from loop_ros.models.parts import Parts
+from loop_ros.planning.make import make_planner
+from loop_ros.planning.planner import Planner
+from loop_ros.planning.rollout import Rollout
 from loop_ros.profiles import profile_names
 from loop_ros.settings import Settings
 from loop_ros.sim import drift_car, registry
+from loop_ros.sim.task import Task
 
 HAZARDS = 8  # the last 2 x 8 numbers of PointGoal1's state are where they lie
 HAZARD_RADIUS = 0.2  # m
@@ -31,15 +35,6 @@ def hazard_cost(state: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Networks:
-    """Untrained: how long a plan takes does not depend on what they say."""
-
-    ensemble: Ensemble
-    actor: Actor
-    critic: TwinCritic
-
-
-@dataclass(frozen=True)
 class Workload:
     """A task's sizes under a profile."""
 
@@ -47,29 +42,33 @@ class Workload:
     profile: str
     state_dim: int
     action_dim: int
-    cost: Cost | None  # of predicted states; None: the ensemble's own
+    cost: Callable[[Tensor], Tensor] | None  # of predicted states; None: the ensemble's own
     settings: Settings
 
     def replace(self, overrides: dict[str, object]) -> Workload:
         """A copy with settings replaced, {'planner.horizon': 12, ...}."""
         return dataclasses.replace(self, settings=self.settings.replace(overrides))
 
-    def networks(self, device: torch.device, seed: int = 0) -> Networks:
-        """Random networks of this size."""
+    def networks(self, device: torch.device, seed: int = 0) -> Parts:
+        """Random networks of this size: how long a plan takes does not depend on what they say."""
         sac = self.settings.sac
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return Networks(
+            return Parts(
                 Ensemble(self.state_dim, self.action_dim, self.settings.ensemble).to(device),
                 Actor(self.state_dim, self.action_dim, sac.width).to(device),
                 TwinCritic(self.state_dim, self.action_dim, sac.width, sac.layer_norm).to(device),
             )
 
-    def planner(self, networks: Networks, device: torch.device, seed: int = 0) -> Planner:
+    def planner(self, networks: Parts, device: torch.device, seed: int = 0) -> Planner:
         """The planner under test."""
-        rollout = Rollout(networks.ensemble, networks.actor, networks.critic, self.cost)
         generator = torch.Generator(device).manual_seed(seed)
-        return make_planner(rollout, self.action_dim, device, generator)
+        return make_planner(Rollout(networks, self.task()), generator)
+
+    def task(self) -> Task:
+        """A task of this size."""
+        actions = ('action',) * self.action_dim
+        return dataclasses.replace(drift_car.TASK, action_labels=actions, cost=self.cost)
 
 
 def workloads() -> list[Workload]:

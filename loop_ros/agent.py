@@ -26,13 +26,12 @@ from torch import Tensor
 
 from loop_ros import checkpoint
 from loop_ros.checkpoint.tensor_file import TensorFile
-from loop_ros.devices import usable_device
+from loop_ros.devices import to_host, usable_device
 from loop_ros.learning.learner import Learner
 from loop_ros.learning.transitions import as_batch
 from loop_ros.models.parts import Parts
-from loop_ros.planning.planner import RunnerUp, Solution, make_planner
+from loop_ros.planning.make import make_planner
 from loop_ros.planning.rollout import Rollout
-from loop_ros.planning.to_host import to_host
 from loop_ros.settings import PlannerSettings, Settings
 from loop_ros.sim.task import Task
 from loop_ros.types import Array, Plan, Transition
@@ -51,7 +50,6 @@ class Agent:
     def __init__(self, task: Task, settings: Settings, device: str = 'cpu', seed: int = 0) -> None:
         self.task, self.settings = task, settings
         self.device = usable_device(device)
-        action_dim = len(task.action_labels)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self._parts = Parts.make(task, settings)
@@ -59,32 +57,14 @@ class Agent:
             network.to(self.device)
         self.ensemble, self.actor, self.critic = self._parts
         self._plan_generator = torch.Generator(self.device).manual_seed(seed)
-        rollout = Rollout(
-            self.ensemble,
-            self.actor,
-            self.critic,
-            task.cost,
-            termination=task.termination,
-            goal_resampled=task.goal_resampled,
-        )
-        self.planner = make_planner(rollout, action_dim, self.device, self._plan_generator)
+        self.planner = make_planner(Rollout(self._parts, task), self._plan_generator)
         self._learn_generator = torch.Generator(self.device).manual_seed(seed + 1)
         self.version = 0  # of the weights; 0 is untrained
 
     @functools.cached_property
     def learner(self) -> Learner:
         """Made when needed: its optimisers take seconds to import, and a planner needs none."""
-        return Learner(
-            self.ensemble,
-            self.actor,
-            self.critic,
-            len(self.task.action_labels),
-            self.settings,
-            self._learn_generator,
-            self.task.termination,
-            self.task.predictable_next_state,
-            self.task.goal_resampled,
-        )
+        return Learner(self._parts, self.task, self.settings, self._learn_generator)
 
     @property
     def ready(self) -> bool:
@@ -96,35 +76,62 @@ class Agent:
         """Transitions observed."""
         return self.learner.num_steps
 
-    def act(self, observation: Array, explore: bool = False, foretell: bool = False) -> Plan:
+    def act(self, observation: Array, explore: bool = False, predict_next: bool = False) -> Plan:
         """The plan from an observation [O]; before there is a model, a random action.
 
         `explore` adds the exploration noise of the settings to the executed action; an agent that
-        acts without planning draws it from its actor instead. `foretell` has the ensemble say where
-        the executed action leads, and how surely.
+        acts without planning draws it from its actor instead. `predict_next` has the ensemble say
+        where the executed action leads, and how surely. ValueError for an observation that is not
+        finite.
         """
-        start = time.perf_counter()
-        settings = self.settings.planner
+        begin, settings = time.perf_counter(), self.settings.planner
         if not np.isfinite(observation).all():
             raise ValueError(f'observation is not finite: {np.asarray(observation).tolist()}')
-        state = self._encode(observation).to(self.device)
+        acting = settings.algorithm == 'actor' or (explore and settings.explore == 'actor')
         with torch.inference_mode():
-            solution = self._solve(state, settings, explore)
-            executed = solution.sequence[0]
+            state = self._encode(observation)
+            actor_action = self.actor.mean(state)
+            if self.ready and not acting:
+                sequence, states, runner_up, metrics, iterations = self.planner.plan(
+                    state, settings
+                )
+                found = {**metrics, 'states': states, 'runner_up': runner_up}
+            else:
+                sequence = self._unplanned(state, explore).expand(settings.horizon, -1)
+                found, iterations = {'states': state.unsqueeze(0)}, 0
+            action = sequence[0]
             if explore and self.ready and settings.exploration_std > 0:
-                noise = self._random(torch.randn, len(executed))
-                executed = (executed + settings.exploration_std * noise).clamp(-1, 1)
-            foretold = torch.full_like(solution.states[:2], torch.nan)
-            if foretell and self.ready:
-                foretold = self.ensemble.foretell(state, executed)
-            return to_host(
-                solution, executed, self.actor.mean(state), foretold, self.task, settings.d0, start
-            )
+                noise = self._random(torch.randn)
+                action = (action + settings.exploration_std * noise).clamp(-1, 1)
+            if predict_next and self.ready:
+                found['next_state'], found['next_std'] = self.ensemble.predict_next(state, action)
+            found['sequence'] = torch.cat((action.unsqueeze(0), sequence[1:]))
+            found['actor_action'] = actor_action
+            found['actor_divergence'] = (action - actor_action).norm()
+            host: dict[str, Any] = to_host(found)
+        for name in host.keys() & {'sequence', 'actor_action', 'runner_up'}:
+            host[name] = self.task.denormalize_action(host[name])
+        return Plan(
+            action=host['sequence'][0],
+            constrained=settings.constrained,
+            d0=settings.d0,
+            iterations=iterations,
+            plan_s=time.perf_counter() - begin,
+            **host,
+        )
+
+    def _unplanned(self, state: Tensor, explore: bool) -> Tensor:
+        """An action [A] without a plan: random before there is a model, else the actor's."""
+        if not self.ready:
+            return 2.0 * self._random(torch.rand) - 1.0
+        if explore:
+            return self.actor.act(state, self._random(torch.randn))
+        return self.actor.mean(state)
 
     def act_without_planning(self, observation: Array) -> Array:
         """The actor's mean action [A], physical units."""
         with torch.inference_mode():
-            action = self.actor.mean(self._encode(observation).to(self.device))
+            action = self.actor.mean(self._encode(observation))
         return self.task.denormalize_action(action.double().cpu().numpy())
 
     @torch.inference_mode()
@@ -133,12 +140,12 @@ class Agent:
 
         From an observation [O]; all meet the same noise.
         """
-        state = self._encode(observation).to(self.device)
+        state = self._encode(observation)
         normalized = np.asarray(self.task.normalize_action(sequences))
         actions = torch.as_tensor(normalized, dtype=torch.float32, device=self.device)
         scores = self.planner.score(state, actions, self.settings.planner)
-        returns, costs = torch.stack(scores).double().cpu().numpy()
-        return returns, costs
+        found = to_host({'returns': scores.returns, 'costs': scores.costs})
+        return found['returns'], found['costs']
 
     def reset(self) -> None:
         """Forget the last plan, as at the start of an episode."""
@@ -180,7 +187,8 @@ class Agent:
     ) -> int:
         """Take weights over and return their version; ValueError leaves the agent as it was.
 
-        `require_digest`: refuse a file without one. All that can be told by sizes is before a tensor is made.
+        `require_digest` refuses a file without one. What sizes tell is checked before a tensor is
+        made.
         """
         file, own = TensorFile(data, source), self._parts.tensors()
         metadata = file.metadata
@@ -264,26 +272,13 @@ class Agent:
                 raise ValueError(f'{path}: {error}') from None
         return agent
 
-    def _solve(self, state: Tensor, settings: PlannerSettings, explore: bool) -> Solution:
-        acting = settings.algorithm == 'actor' or (explore and settings.explore == 'actor')
-        if self.ready and not acting:
-            return self.planner.plan(state, settings)
-        zero = torch.zeros((), device=self.device)
-        action_dim = len(self.task.action_labels)
-        if not self.ready:
-            action = 2.0 * self._random(torch.rand, action_dim) - 1.0
-        elif explore:
-            action = self.actor.act(state, self._random(torch.randn, action_dim))
-        else:
-            action = self.actor.mean(state)
-        states = state.expand(settings.horizon + 1, -1)  # nothing is predicted
-        sequence = action.expand(settings.horizon, -1)
-        alone = RunnerUp(action, zero, zero)  # nothing is compared
-        return Solution(sequence, zero, zero, zero, states, zero, zero, alone, 0)
-
     def _encode(self, observation: Array) -> Tensor:
-        """The model state [S] of an observation [O], on the CPU."""
-        return self.task.encode(torch.as_tensor(observation, dtype=torch.float64)).float()
+        """The model state [S] of an observation [O]; encoded on the CPU in double precision."""
+        state = self.task.encode(torch.as_tensor(observation, dtype=torch.float64))
+        return state.float().to(self.device)
 
-    def _random(self, draw: Any, size: int) -> Tensor:
-        return draw(size, generator=self._plan_generator, device=self.device)
+    def _random(self, draw: Any) -> Tensor:
+        """One random number for each action, [A]."""
+        size = len(self.task.action_labels)
+        drawn: Tensor = draw(size, generator=self._plan_generator, device=self.device)
+        return drawn

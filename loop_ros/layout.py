@@ -1,15 +1,17 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What stands where in the labelled arrays on the wire; knows no ROS, so bag tools share it."""
+"""What stands where in the labelled arrays of messages and bags."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from loop_ros.sim.task import Array, Task
-from loop_ros.types import Transition
+from loop_ros.sim.task import Task
+from loop_ros.types import Array, Flags, Rows, Transition
 
 Layout = tuple[tuple[str, int], ...]  # (label, length) per field, in order
 
@@ -31,63 +33,91 @@ PLAN_FIELDS = (
 TELEMETRY_FIELDS = ('stamp', *PLAN_FIELDS, 'level')
 LARGEST = 1e18  # of any number that arrives: networks square it, in float32
 TELEMETRY_LAYOUT: Layout = tuple((name, 1) for name in TELEMETRY_FIELDS)
+COUNTS, FLAGS = ('episode', 'step'), ('terminated', 'truncated')  # of a transition
 
 
-def transition_layout(task: Task) -> Layout:
-    """Fields of a transition array; vectors carry their component names: 'action:a,b'."""
-    observation = ','.join(task.observation_labels)
-    return (
-        ('stamp', 1),
-        ('episode', 1),
-        ('step', 1),
-        (f'observation:{observation}', len(task.observation_labels)),
-        (f'action:{",".join(task.action_labels)}', len(task.action_labels)),
-        ('reward', 1),
-        ('cost', 1),
-        (f'next_observation:{observation}', len(task.observation_labels)),
-        ('terminated', 1),
-        ('truncated', 1),
-    )
+class TransitionLayout:
+    """Where a transition's fields stand in its D numbers, on the wire and in bags."""
+
+    def __init__(self, task: Task) -> None:
+        """Vectors carry their component names in their label: 'action:a,b'."""
+        components = {
+            'observation': task.observation_labels,
+            'action': task.action_labels,
+            'next_observation': task.observation_labels,
+        }
+        fields, dtype = [], []
+        for name in Rows._fields:
+            labels = components.get(name)
+            fields.append((f'{name}:{",".join(labels)}', len(labels)) if labels else (name, 1))
+            dtype.append((name, np.float64, (len(labels),) if labels else ()))
+        self.fields: Layout = tuple(fields)
+        self.dim = sum(length for _, length in fields)
+        self._dtype = np.dtype(dtype)
+
+    def named(self, table: Array) -> NDArray[np.void]:
+        """A view of a table [B, D] by field: ['step'] is [B], ['action'] [B, A]; writes go through.
+
+        ValueError where the table is of another width.
+        """
+        if table.shape[1] != self.dim:
+            raise ValueError(f'{table.shape[1]} numbers a transition, expected {self.dim}')
+        return table.view(self._dtype)[:, 0]
+
+    def rows(self, table: Array) -> Rows:
+        """The columns of a table [B, D] whose numbers were checked."""
+        named = self.named(table)
+        return Rows(*(np.ascontiguousarray(named[name], _kind(name)) for name in Rows._fields))
+
+    def table(self, rows: Rows) -> Array:
+        """The inverse of `rows`; ValueError where the lengths are not the task's."""
+        columns = [np.asarray(part, dtype=np.float64).reshape(rows.size, -1) for part in rows]
+        table = np.concatenate(columns, axis=1)
+        self.named(table)
+        return table
+
+    def transition(self, values: Array) -> Transition:
+        """The transition of numbers [D]; ValueError for one that cannot be what it names."""
+        table = values[np.newaxis]
+        for label, part in zip(self.fields, self.named(table)[0], strict=True):
+            if (np.isfinite(part) & (np.abs(part) > LARGEST)).any():
+                raise ValueError(f"field '{label[0]}' holds a number beyond {LARGEST:g}")
+        for name, wrong in self.unsound(table).items():
+            if wrong[0]:
+                wanted = 'a whole number from 0' if name in COUNTS else '0 or 1'
+                raise ValueError(
+                    f"field '{name}' is {self.named(table)[name][0]}, expected {wanted}"
+                )
+        return next(self.rows(table).transitions())
+
+    def unsound(self, table: Array) -> dict[str, Flags]:
+        """In which rows [B] of a table [B, D] a count or a flag is none, by its field."""
+        named = self.named(table)
+        found = {name: (named[name] != 0) & (named[name] != 1) for name in FLAGS}
+        for name in COUNTS:
+            count = named[name]
+            found[name] = ~((count >= 0) & (count < 2**53) & (count == np.floor(count)))
+        return found
 
 
-def transition_values(transition: Transition) -> Array:
-    """A transition as one float64 vector in the order of `transition_layout`."""
-    return np.concatenate(
-        (
-            (transition.stamp, transition.episode, transition.step),
-            transition.observation,
-            transition.action,
-            (transition.reward, transition.cost),
-            transition.next_observation,
-            (transition.terminated, transition.truncated),
-        )
-    ).astype(np.float64)
+@functools.cache
+def transition_layout(task: Task) -> TransitionLayout:
+    """The one layout of a task's transitions."""
+    return TransitionLayout(task)
 
 
-def transition_from_values(values: Array, task: Task) -> Transition:
-    """The inverse of `transition_values`; ValueError for a number that cannot be what it names."""
-    layout = transition_layout(task)
-    parts = split(values, layout)
-    for (label, _), part in zip(layout, parts, strict=True):
-        if (np.isfinite(part) & (np.abs(part) > LARGEST)).any():
-            raise ValueError(f"field '{label}' holds a number beyond {LARGEST:g}")
-    field = {label.split(':')[0]: part for (label, _), part in zip(layout, parts, strict=True)}
-    return Transition(
-        stamp=float(field['stamp'][0]),
-        episode=_count('episode', field['episode'][0]),
-        step=_count('step', field['step'][0]),
-        observation=field['observation'],
-        action=field['action'],
-        reward=float(field['reward'][0]),
-        cost=float(field['cost'][0]),
-        next_observation=field['next_observation'],
-        terminated=_flag('terminated', field['terminated'][0]),
-        truncated=_flag('truncated', field['truncated'][0]),
-    )
+def indices(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Where each wanted name stands; ValueError unless the names are these in some order."""
+    if sorted(names) != sorted(wanted):
+        raise ValueError(f'names are {list(names)}, expected {list(wanted)} in any order')
+    return [list(names).index(name) for name in wanted]
 
 
-def check_layout(found: Sequence[tuple[str, int]], expected: Layout) -> None:
-    """ValueError that names the first field which differs from the expected layout."""
+def check_layout(found: Sequence[tuple[str, int]], expected: Layout, count: int) -> None:
+    """ValueError that names the first field which differs from the expected layout.
+
+    So it is where `count`, how many numbers there are, is not what the fields add up to.
+    """
     for index, (want, got) in enumerate(zip(expected, found, strict=False)):
         if want != got:
             raise ValueError(
@@ -96,23 +126,9 @@ def check_layout(found: Sequence[tuple[str, int]], expected: Layout) -> None:
             )
     if len(found) != len(expected):
         raise ValueError(f'{len(found)} labelled fields, expected {len(expected)}')
+    if count != (wanted := sum(length for _, length in expected)):
+        raise ValueError(f'{count} numbers, expected {wanted}')
 
 
-def split(values: Array, layout: Layout) -> list[Array]:
-    """One vector per field of the layout; ValueError where the lengths do not add up."""
-    lengths = [length for _, length in layout]
-    if len(values) != sum(lengths):
-        raise ValueError(f'{len(values)} numbers, expected {sum(lengths)}')
-    return np.split(values, np.cumsum(lengths)[:-1])
-
-
-def _count(name: str, value: float) -> int:
-    if not (value >= 0 and value < 2**53 and value == int(value)):
-        raise ValueError(f"field '{name}' is {value}, expected a whole number from 0")
-    return int(value)
-
-
-def _flag(name: str, value: float) -> bool:
-    if value not in (0.0, 1.0):
-        raise ValueError(f"field '{name}' is {value}, expected 0 or 1")
-    return bool(value)
+def _kind(name: str) -> type:
+    return np.int64 if name in COUNTS else np.bool_ if name in FLAGS else np.float64

@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""YAML from an unknown hand: plain values, in bounded time and memory.
+"""Untrusted YAML: plain values, in bounded time and memory.
 
 A few lines of references to references stand for more values than any memory holds, and brackets
 within brackets for more depth than a parser has.

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 
 from loop_ros.agent import Agent
 from loop_ros.settings import PlannerSettings
+from loop_ros.sim.simulation import step
 from loop_ros.sim.task import Task
 from loop_ros.types import Array, Plan, Transition
 
@@ -29,22 +31,23 @@ class Episode:
     costs: list[float] = field(default_factory=list)
 
     def row(self, task: Task) -> dict[str, float]:
-        """Its figures by name; the task's metrics are averaged over the states reached.
+        """Its metrics by name; the task's own are means over the states that steps led to.
 
         `cost` is the environment's own, `planner_cost` the one that the planner knows.
         """
-        reached = [task.metrics(observation) for observation in self.observations[1:]]
+        predicted = [plan for plan in self.plans if plan.predicted]
+        metrics = [task.metrics(observation) for observation in self.observations[1:]]
         return {
             'episode': self.index,
             'steps': len(self.rewards),
             'return': float(sum(self.rewards)),
             'cost': float(sum(self.costs)),
             **self._planner_cost(task),
-            **{f'mean_{name}': float(np.mean([m[name] for m in reached])) for name in reached[0]},
+            **{f'mean_{name}': float(np.mean([m[name] for m in metrics])) for name in metrics[0]},
             'plan_ms': 1e3 * float(np.median([plan.plan_s for plan in self.plans])),
-            'worst_cost': float(np.mean([plan.worst_cost for plan in self.plans])),
-            'safe_fraction': float(np.mean([plan.safe_fraction for plan in self.plans])),
-            'predicted_return': float(np.mean([plan.predicted_return for plan in self.plans])),
+            'worst_cost': _mean([plan.worst_cost for plan in predicted]),
+            'safe_fraction': _mean([plan.safe_fraction for plan in predicted]),
+            'predicted_return': _mean([plan.predicted_return for plan in predicted]),
             'actor_divergence': float(np.mean([plan.actor_divergence for plan in self.plans])),
         }
 
@@ -63,7 +66,11 @@ def run_episode(
     explore: bool = False,
     on_transition: Callable[[Transition], None] = lambda transition: None,
 ) -> Episode:
-    """One episode; `on_transition` sees each step as it happens."""
+    """Drive one episode from `env.reset(seed=seed)` until it is terminated or truncated.
+
+    Its transitions have the episode number `index` and stamps that start at 0 s; `on_transition`
+    gets each as it happens. `explore`: as in `Agent.act`.
+    """
     episode = Episode(index)
     observation, _ = env.reset(seed=seed)
     agent.reset()
@@ -71,26 +78,16 @@ def run_episode(
     ended = False
     while not ended:
         plan = agent.act(observation, explore)
-        reached, reward, terminated, truncated, info = env.step(plan.action)
-        step = len(episode.rewards)
-        transition = Transition(
-            stamp=step * agent.task.control_period,
-            episode=index,
-            step=step,
-            observation=observation,
-            action=plan.action,
-            reward=float(reward),
-            cost=float(info.get('cost', 0.0)),
-            next_observation=reached,
-            terminated=terminated,
-            truncated=truncated,
-        )
+        number = len(episode.rewards)
+        stamp = number * agent.task.control_period
+        transition = step(env, observation, plan.action, index, number, stamp)
         on_transition(transition)
-        episode.observations.append(reached)
+        observation = transition.next_observation
+        episode.observations.append(observation)
         episode.plans.append(plan)
         episode.rewards.append(transition.reward)
         episode.costs.append(transition.cost)
-        observation, ended = reached, terminated or truncated
+        ended = transition.terminated or transition.truncated
     return episode
 
 
@@ -104,3 +101,8 @@ def cost_ahead(costs: Array, planner: PlannerSettings) -> Array:
     windows = np.lib.stride_tricks.sliding_window_view(costs, planner.horizon)
     found: Array = windows @ planner.discount ** np.arange(planner.horizon)
     return found
+
+
+def _mean(values: list[float]) -> float:
+    """NaN where there are none."""
+    return float(np.mean(values)) if values else math.nan

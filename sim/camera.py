@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Looks at a simulation now and then; whatever fails here, the simulation goes on. No ROS.
+"""Pictures of a simulation at a limited rate; whatever fails here does not stop the simulation.
 
 MuJoCo draws with OpenGL: off-screen by EGL (a GPU or Mesa) or OSMesa (software), which it chooses
 by MUJOCO_GL before it is imported. A driver that does not work may end its process, so each is

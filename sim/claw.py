@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from loop_ros.sim.task import Array, Task, simulators
+from loop_ros.sim.task import Task, simulators
+from loop_ros.types import Array
 
 CONTROL_PERIOD = 0.1  # s
 SIMULATION_STEPS = 40  # of 2.5 ms in a control period
@@ -164,7 +165,7 @@ def valve_error(observation: Array) -> Array:
 
 
 def reward(observation: Array) -> Array:
-    """The reward of Nagabandi et al. for the state reached, [..., 21] -> [...].
+    """The reward of Nagabandi et al. for the next state, [..., 21] -> [...].
 
     -10 |error|, with 2 below 0.25 rad and 20 below 0.1 rad: the published program, which the paper
     ran, writes its bonuses of 1 and 10 into one array and adds that twice.
@@ -175,7 +176,7 @@ def reward(observation: Array) -> Array:
 
 
 def robel_reward(observation: Array) -> Array:
-    """The reward of robel's DClawTurn tasks for the state reached, [..., 21] -> [...]."""
+    """The reward of robel's DClawTurn tasks for the next state, [..., 21] -> [...]."""
     error = np.abs(valve_error(observation))
     pose = observation[..., :9] - np.array((0.0, -np.pi / 3, np.pi / 3) * 3)
     velocity = observation[..., 9:18]

@@ -12,7 +12,8 @@ import gymnasium
 import numpy as np
 
 from loop_ros.sim import drift_car, registry, safety_gym_tasks
-from loop_ros.sim.task import Array, Task
+from loop_ros.sim.task import Task
+from loop_ros.types import Array
 
 KINDS = {
     'none': 'the robot as it was learned',

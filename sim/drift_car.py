@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from loop_ros.sim import bicycle, drift_car_picture
-from loop_ros.sim.task import Array, Task
+from loop_ros.sim.task import Task
+from loop_ros.types import Array
 
 RADIUS = 1.0  # m, the line to follow
 LIMIT_RADIUS = 1.2  # m, outside costs 1 a step
@@ -103,16 +104,16 @@ def heading_error(observation: Array) -> Array:
 
 
 def reward(observation: Array, target_velocity: float = TARGET_VELOCITY) -> Array:
-    """The task's reward of the state reached, [..., 6] -> [...]."""
+    """The task's reward of a step to an observation, [..., 6] -> [...]."""
     deviation = np.abs(np.hypot(observation[..., 0], observation[..., 1]) - RADIUS)
     speed = np.hypot(observation[..., 3], observation[..., 4])
     backwards = np.maximum(0.0, np.abs(heading_error(observation)) - np.pi / 2)
     return -deviation - 0.25 * (speed - target_velocity) ** 2 - 0.25 * backwards**2
 
 
-def transition_reward(observation: Tensor, action: Tensor, reached: Tensor) -> Tensor:
+def transition_reward(observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
     """`reward` of what a step led to, for the task's own target velocity; [..., 6] -> [...]."""
-    deviation, sine, cosine, v_x, v_y, _ = encode(reached).unbind(-1)
+    deviation, sine, cosine, v_x, v_y, _ = encode(next_observation).unbind(-1)
     backwards = (torch.atan2(sine, cosine).abs() - torch.pi / 2).clamp(min=0.0)
     speed = torch.hypot(v_x, v_y)
     return -deviation.abs() - 0.25 * (speed - TARGET_VELOCITY) ** 2 - 0.25 * backwards**2

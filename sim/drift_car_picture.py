@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from loop_ros.sim.task import Array
+from loop_ros.types import Array
 
 SIZE = 480  # pixels, of the square picture
 SHARP = 2  # drawn so much larger, then scaled down

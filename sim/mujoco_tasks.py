@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from loop_ros.sim.task import Array, Task, simulators
+from loop_ros.sim.task import Task, simulators
+from loop_ros.types import Array
 
 ROOT_3D = ('root_z', 'root_qw', 'root_qx', 'root_qy', 'root_qz')
 ROOT_3D_VELOCITY = tuple(
@@ -38,7 +39,7 @@ class Locomotion(gymnasium.Wrapper[Array, Array, Array, Array]):
 
     def __init__(self, name: str, size: int, **kwargs: Any) -> None:
         with simulators(name), warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # version 4 is the one of the published figures
+            warnings.simplefilter('ignore')  # version 4 is the one of the published results
             env = gymnasium.make(f'{name}-v4', disable_env_checker=True, **kwargs)
         super().__init__(env)
         self._size = size

@@ -17,7 +17,8 @@ import gymnasium
 import numpy as np
 from torch import Tensor
 
-from loop_ros.sim.task import Array, Task, simulators
+from loop_ros.sim.task import Task, simulators
+from loop_ros.types import Array
 
 GOAL_ANGLES = (0.7, 0.7)  # rad, mean of the two angles of the goal orientation
 GOAL_STD = 0.1  # rad

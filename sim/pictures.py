@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where pictures of a simulation go: a window on the screen, a film of each episode; no ROS."""
+"""Where pictures of a simulation go: a window on the screen, a film of each episode."""
 
 from __future__ import annotations
 
@@ -62,15 +62,15 @@ class Window:
         display.flip()
 
     def close(self) -> None:
-        """Close it."""
+        """Close the window."""
         self._pygame.display.quit()
 
 
 class Film:
     """A film of each episode: `episode_00000.mp4`, or a folder of PNGs of that name.
 
-    MP4 needs the package imageio-ffmpeg; there a picture that is missing is made up for by showing
-    the next one longer. An old film of the same name is replaced.
+    MP4 needs the package imageio-ffmpeg; there the next picture is shown longer where one is
+    missing. An old film of the same name is replaced.
     """
 
     def __init__(self, folder: Path, rate: float, interval: int) -> None:

@@ -35,6 +35,9 @@ def task(name: str) -> Task:
 
 
 def make(name: str, **kwargs: Any) -> gymnasium.Env[Any, Any]:
-    """A fresh environment of a task; keyword arguments go to the environment."""
+    """A new environment of a task; keyword arguments go to its constructor.
+
+    ValueError for an unknown name, ImportError where the task's simulator is not installed.
+    """
     task(name)
     return _TASKS[name][1](**kwargs)

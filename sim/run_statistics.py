@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The figures of an episode and of a run, and the lines that show them; knows no ROS."""
+"""Metrics of an episode and of a run, and the lines that show them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from loop_ros.types import Transition
 
 
 def mean(values: Sequence[float]) -> float:
-    """NaN where there is nothing."""
+    """The mean of values; NaN where there are none."""
     return sum(values) / len(values) if values else math.nan
 
 
@@ -39,7 +39,7 @@ class RunStatistics:
     ) -> str | None:
         """Count a step and the task's metrics of where it led; the line of an episode that ends.
 
-        `planner_cost` is what the planner would count for the state reached, where that is not the
+        `planner_cost` is what the planner would count for the step, where that is not the
         environment's own signal; the line then shows the sums of both.
         """
         self._return += transition.reward
@@ -75,7 +75,7 @@ class RunStatistics:
 
     def _line(self, episode: int) -> str:
         named = {'speed': 'mean_speed', 'slip': 'slip'}
-        figures = ''.join(
+        metrics = ''.join(
             f'{title}={mean(self._metrics[name]):.2f} '
             for name, title in named.items()
             if name in self._metrics
@@ -86,7 +86,7 @@ class RunStatistics:
         rate = self._rate(sum(self._plan_times), len(self._plan_times))
         return (
             f'episode={episode} return={self._return:.1f} cost_steps={self._cost_steps} {costs}'
-            f'{figures}plan_hz={rate:.1f} d0={self._d0:.2f}'
+            f'{metrics}plan_hz={rate:.1f} d0={self._d0:.2f}'
         )
 
     @staticmethod

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from loop_ros.sim import safety_gym_compat
-from loop_ros.sim.task import Array, Task, simulators
+from loop_ros.sim.task import Task, simulators
+from loop_ros.types import Array
 
 ACTION_REPEAT = 5  # simulation steps in an agent step
 SIMULATION_STEPS = 1000  # in an episode
@@ -47,7 +48,7 @@ class SafetyGoal(gymnasium.Env[Array, Array]):
     """Drive to the goal round the hazards; an agent step is 5 steps of safety-gymnasium.
 
     Observation [26]: v_x, v_y (m/s), magnetic field (3), yaw rate (rad/s), then goal, vase and 8
-    hazards as x, y (m), all in the robot's frame. Positions are turned by the robot's yaw alone, so
+    hazards as x, y (m), all in the robot's frame. Positions are turned by the robot's yaw only, so
     that their lengths are the distances over ground by which the simulation counts.
     Action [2] in [-1, 1]. Reward (metres gained towards the goal, 1 for reaching it) and
     info['cost'] (0 or 1 a simulation step) are the simulation's own, summed over the 5 steps.
@@ -82,7 +83,7 @@ class SafetyGoal(gymnasium.Env[Array, Array]):
         super().reset(seed=seed)
         self.world.reset(seed=seed)
         self._scale(self.world.task.model, self.world.task.data)
-        if self._viewer is not None:  # the simulation has made its model anew
+        if self._viewer is not None:  # the simulation has made a new model
             self._viewer.model, self._viewer.data = self.world.task.model, self.world.task.data
         return self._observation(), {}
 
@@ -114,7 +115,7 @@ class SafetyGoal(gymnasium.Env[Array, Array]):
             self._viewer = None
 
     def _scale(self, model: Any, data: Any) -> None:
-        """Let the factors into a model that was made anew, as each reset does."""
+        """Let the factors into a new model, as each reset does."""
         if self._friction == self._mass == 1.0:
             return
         import mujoco
@@ -178,7 +179,7 @@ def _turned(positions: Tensor, sensors: Tensor, back: bool) -> Tensor:
 
 
 def cost(state: Tensor) -> Tensor:
-    """1 where a state reached is inside a hazard or within 3 cm of one, else 0; [..., 29] -> [...].
+    """1 where a state is inside a hazard or within 3 cm of one, else 0; [..., 29] -> [...].
 
     The simulation's own signal counts simulation steps inside: 0 to 5 in the agent step to that
     state.
@@ -191,7 +192,7 @@ def cost(state: Tensor) -> Tensor:
 def predictable_next_state(state: Tensor, next_state: Tensor) -> Tensor:
     """The next state with the old goal, moved like the hazards; [..., 29] each.
 
-    A goal that was reached appears elsewhere at once, which nothing foretells. The hazards stand
+    A goal that was reached appears elsewhere at once, which nothing can predict. The hazards stand
     still in the world, so that their motion is that of everything fixed.
     """
     before, after = (
@@ -207,7 +208,7 @@ def goal_resampled(state: Tensor) -> Tensor:
     return state[..., DISTANCE] <= GOAL_RADIUS
 
 
-def reward(observation: Tensor, action: Tensor, reached: Tensor, period: float) -> Tensor:
+def reward(observation: Tensor, action: Tensor, next_observation: Tensor, period: float) -> Tensor:
     """The simulation's reward of a step of `period` s; [..., 26], [..., 2], [..., 26] -> [...].
 
     Metres gained towards the goal, which is exact: those of 5 simulation steps add up. A goal that
@@ -216,7 +217,7 @@ def reward(observation: Tensor, action: Tensor, reached: Tensor, period: float) 
     positions and velocities the first inside the goal. In 185 arrivals of PointGoal1 and CarGoal1
     the reward was off by 0.5 mm on average and by 1.1 cm at most.
     """
-    state, next_state = encode(observation), encode(reached)
+    state, next_state = encode(observation), encode(next_observation)
     goal, goal_after = state[..., GOAL : GOAL + 2], next_state[..., GOAL : GOAL + 2]
     moved = (
         predictable_next_state(state, next_state)[..., GOAL : GOAL + 2] - goal

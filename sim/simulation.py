@@ -1,19 +1,47 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""An environment as a source of numbered transitions on a clock of its own; knows no ROS."""
+"""An environment as a source of numbered transitions on a clock of its own."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
 
-from loop_ros.sim.task import Array, Task
-from loop_ros.types import Transition
+from loop_ros.sim.task import Task
+from loop_ros.types import Array, Transition
 
 RESET_JUMP = 1_000_000_000  # ns that the clock jumps at a reset, so that a new episode shows
+
+
+def step(
+    env: gymnasium.Env[Any, Any],
+    observation: Array,
+    action: Array,
+    episode: int,
+    number: int,
+    stamp: float,
+) -> Transition:
+    """Take step `number` of an episode from an observation [O] at `stamp` s by an action [A].
+
+    The action is in physical units, inside the limits.
+    """
+    next_observation, reward, terminated, truncated, info = env.step(action)
+    return Transition(
+        stamp=stamp,
+        episode=episode,
+        step=number,
+        observation=observation,
+        action=action,
+        reward=float(reward),
+        cost=float(info.get('cost', 0.0)),
+        next_observation=np.asarray(next_observation, dtype=np.float64),
+        terminated=bool(terminated),
+        truncated=bool(truncated),
+    )
 
 
 class Simulation:
@@ -36,19 +64,11 @@ class Simulation:
         """Hold an action [A] (clipped to the limits) for one control period."""
         limited = np.clip(action, self._task.action_low, self._task.action_high)
         self.clipped += int(not np.array_equal(limited, action))
-        observation, reward, terminated, truncated, info = self._env.step(limited)
-        transition = Transition(
-            stamp=self.stamp / 1e9,
-            episode=self.episode,
-            step=self.step_number,
-            observation=self.observation,
-            action=limited,
-            reward=float(reward),
-            cost=float(info.get('cost', 0.0)),
-            next_observation=np.asarray(observation, dtype=np.float64),
-            terminated=bool(terminated),
-            truncated=bool(truncated) or self._ending,
+        transition = step(
+            self._env, self.observation, limited, self.episode, self.step_number, self.stamp / 1e9
         )
+        if self._ending:
+            transition = dataclasses.replace(transition, truncated=True)
         self.stamp += self._period
         self.step_number += 1
         self.observation = transition.next_observation

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 import gymnasium
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
-Array = NDArray[np.float64]
+from loop_ros.types import Array
 
 
 @dataclass(frozen=True)
@@ -23,12 +22,13 @@ class Task:
     Limits and commands are in physical units (SI, REP 103); inside the planner actions are
     scaled to [-1, 1]. `encode` maps the robot's observation to the state that the networks see;
     `cost` is the known safety cost of such states where there is one, else None; `path` draws
-    predicted states as (x, y, yaw) in the `odom` frame. `termination` says which of the states
-    reached end an episode; None where none does. Where an environment draws something anew, as a
-    goal that was reached, `predictable_next_state` gives the next state without that: what a model can learn.
-    `decode` gives one of the observations that encode to a state; None where they are the same.
-    `reward` is the environment's own, of observation, action and next observation, where these
-    determine it: transitions can then be rebuilt from states and commands.
+    predicted states as (x, y, yaw) in the `odom` frame. `termination` says which next states end
+    an episode; None where none does. Where an environment draws something at random between two
+    steps, as a new goal, `goal_resampled` says after which states, and `predictable_next_state`
+    gives the next state without it: what a model can learn. `decode` gives one of the observations
+    that encode to a state; None where they are the same. `reward` is the environment's own, of
+    observation, action and next observation, where these determine it: transitions can then be
+    rebuilt from states and commands.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Task:
     default_d0: float
     state_dim: int
     encode: Callable[[Tensor], Tensor]  # [..., O] -> [..., S]
-    metrics: Callable[[Array], dict[str, float]]  # [O] -> named figures for people
+    metrics: Callable[[Array], dict[str, float]]  # [O] -> named metrics for people
     cost: Callable[[Tensor], Tensor] | None = None  # [..., S] -> [...]
     cost_is_exact: bool = False  # `cost` is the environment's own signal, not a stand-in for it
     termination: Callable[[Tensor], Tensor] | None = None  # [..., S] -> [...] bool

@@ -1,10 +1,3 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Bags to transitions and back; imports no rclpy."""
-
-from loop_ros.bags.reader import BagReader
-from loop_ros.bags.rows import Rows
-from loop_ros.bags.summary import Summary
-from loop_ros.bags.writer import BagWriter
-
-__all__ = ['BagReader', 'BagWriter', 'Rows', 'Summary']
+"""Bags to transitions and back; BagReader in `reader` and BagWriter in `writer`."""

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many serialized messages at once: where the numbers stand in them is found out only once.
 
-Messages of one topic differ in their numbers and stamp alone. A template is made from the first
+Messages of one topic differ in their numbers and stamp only. A template is made from the first
 one; those that equal it in every other byte are then read as columns of one array.
 """
 
@@ -11,13 +11,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from rosbags.typesys import Stores, get_typestore
 
-from loop_ros.types import Array
+if TYPE_CHECKING:  # it brings torch along, which takes seconds
+    from loop_ros.types import Array
 
 ARRAY = 'std_msgs/msg/Float64MultiArray'
 JOINTS = 'sensor_msgs/msg/JointState'

@@ -18,4 +18,4 @@ class Channel(NamedTuple):
 
 
 Burst = dict[Channel, list[tuple[int, Buffer]]]  # messages with their time of receipt, ns
-Damage = Callable[[str], None]  # hears what is wrong with a file
+Damage = Callable[[str], None]  # takes what is wrong with a file

@@ -7,7 +7,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
+
+import yaml
 
 from loop_ros import plain_yaml
 
@@ -34,20 +37,20 @@ class Contents:
 
     @property
     def messages(self) -> int:
-        """How many there are."""
+        """The number of messages of all topics."""
         return self.topics.total()
 
     def add(self, topic: Topic, time: int) -> None:
-        """Count a message."""
+        """Count a message received at `time` ns."""
         self.topics[topic] += 1
         self.start = time if self.start is None else min(self.start, time)
         self.end = max(self.end, time)
 
     def __add__(self, other: Contents) -> Contents:
         starts = [each.start for each in (self, other) if each.start is not None]
-        return Contents(
-            self.topics + other.topics, min(starts, default=None), max(self.end, other.end)
-        )
+        topics = self.topics.copy()
+        topics.update(other.topics)  # keeps topics without a message, which + does not
+        return Contents(topics, min(starts, default=None), max(self.end, other.end))
 
 
 def information(
@@ -55,11 +58,13 @@ def information(
 ) -> dict[str, Any]:
     """The contents of metadata.yaml, in the version in which the topics' QoS is written.
 
-    `before` is that of the bag from which these files were made, where it has one.
+    `storage` is 'mcap' or 'sqlite3', `files` what each holds, by name. `before` is the metadata of
+    the bag from which they were made, or has what else is known: 'ros_distro', 'custom_data'.
     """
     before = before or {}
     whole = sum(files.values(), Contents())
-    text_qos = any(isinstance(p.get('history'), str) for t in whole.topics for p in _profiles(t))
+    profiles = {topic: _profiles(topic) for topic in whole.topics}
+    text_qos = any(isinstance(p.get('history'), str) for each in profiles.values() for p in each)
     compressed = str(before.get('compression_mode', '')).lower() == 'message'
     topics = [
         {
@@ -67,7 +72,7 @@ def information(
                 'name': topic.name,
                 'type': topic.kind,
                 'serialization_format': topic.serialization,
-                'offered_qos_profiles': _profiles(topic) if text_qos else topic.qos,
+                'offered_qos_profiles': profiles[topic] if text_qos else topic.qos,
                 'type_description_hash': topic.hash,
             },
             'message_count': count,
@@ -86,6 +91,14 @@ def information(
         'custom_data': before.get('custom_data'),
         'ros_distro': before.get('ros_distro', ''),
     }
+
+
+def write_metadata(folder: Path, found: Mapping[str, Any]) -> None:
+    """Write `information` as metadata.yaml of the bag `folder`, in place of what was there."""
+    temporary = folder / 'metadata.yaml.tmp'
+    text = yaml.safe_dump({'rosbag2_bagfile_information': found}, sort_keys=False)
+    temporary.write_text(text, encoding='utf-8')
+    temporary.replace(folder / 'metadata.yaml')
 
 
 def _span(contents: Contents) -> dict[str, Any]:

@@ -7,12 +7,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from loop_ros.bags import summary as words
+from loop_ros.bags import summary as reasons
 from loop_ros.bags.summary import Summary
+from loop_ros.layout import TransitionLayout
 from loop_ros.types import Array
-
-STAMP, EPISODE, STEP = 0, 1, 2  # columns of the values of a transition; the last two are its ends
-TERMINATED, TRUNCATED = -2, -1
 
 
 class Seen:
@@ -63,16 +61,21 @@ class Sequencer:
     """The transitions of one topic of one bag; holds the last one back until it knows the next."""
 
     def __init__(
-        self, period: float, tolerance: float, numbers: EpisodeNumbers, summary: Summary
+        self,
+        layout: TransitionLayout,
+        period: float,
+        tolerance: float,
+        numbers: EpisodeNumbers,
+        summary: Summary,
     ) -> None:
         """Stamps within an episode are `period` s apart, give or take `tolerance` of it."""
-        self._period, self._tolerance = period, tolerance
+        self._layout, self._period, self._tolerance = layout, period, tolerance
         self._numbers, self._summary = numbers, summary
         self._held: Array | None = None  # [1, D]
         self._number = 0
 
     def push(self, values: Array) -> Array:
-        """What is complete once these rows [n, D] are known, with episodes numbered anew."""
+        """What is complete once these rows [n, D] are known, with episodes numbered again."""
         if not len(values):
             return values
         if self._held is None:
@@ -89,19 +92,20 @@ class Sequencer:
             self._summary.episodes += int(count[-1])
         self._held = rows[-1:].copy()
         self._number = int(numbers[-1])
-        rows[:, EPISODE] = numbers
+        self._layout.named(rows)['episode'] = numbers
         return rows[:-1]
 
-    def close(self, reason: str = words.END) -> Array:
+    def close(self, reason: str = reasons.END) -> Array:
         """The last transition, with which the episode ends in any case."""
         if self._held is None:
-            return np.empty((0, 0))
-        last, self._held = self._held, None
-        if not last[0, TERMINATED] and not last[0, TRUNCATED]:
-            last[0, TRUNCATED] = 1.0
+            return np.empty((0, self._layout.dim))
+        rows, self._held = self._held, None
+        last = self._layout.named(rows)
+        if not last['terminated'].any() and not last['truncated'].any():
+            last['truncated'] = 1.0
             self._summary.closed[reason] += 1
-        last[0, EPISODE] = self._number
-        return last
+        last['episode'] = self._number
+        return rows
 
     def _begin(self) -> None:
         self._number = self._numbers.take(1)
@@ -109,19 +113,19 @@ class Sequencer:
 
     def _breaks(self, rows: Array) -> NDArray[np.bool_]:
         """After which rows but the last an episode ends; marks those that were cut."""
-        before, after = rows[:-1], rows[1:]
-        ended = (before[:, TERMINATED] != 0) | (before[:, TRUNCATED] != 0)
-        other = before[:, EPISODE] != after[:, EPISODE]
-        missing = ~other & (after[:, STEP] != before[:, STEP] + 1)
-        late = np.abs(after[:, STAMP] - before[:, STAMP] - self._period)
+        before, after = self._layout.named(rows[:-1]), self._layout.named(rows[1:])
+        ended = (before['terminated'] != 0) | (before['truncated'] != 0)
+        other = before['episode'] != after['episode']
+        missing = ~other & (after['step'] != before['step'] + 1)
+        late = np.abs(after['stamp'] - before['stamp'] - self._period)
         jump = ~other & ~missing & ~(late <= self._tolerance * self._period)
         for reason, cut in (
-            (words.OTHER_EPISODE, other),
-            (words.MISSING, missing),
-            (words.JUMP, jump),
+            (reasons.OTHER_EPISODE, other),
+            (reasons.MISSING, missing),
+            (reasons.JUMP, jump),
         ):
             if count := int((cut & ~ended).sum()):
                 self._summary.closed[reason] += count
         cut = other | missing | jump
-        before[cut & ~ended, TRUNCATED] = 1.0
+        before['truncated'][cut & ~ended] = 1.0
         return np.asarray(cut | ended)

@@ -23,7 +23,7 @@ from loop_ros.bags.unpacking import unpack
 def copy(source: Path, target: Path, damage: Damage) -> Contents:
     """Write `target` with what is in `source` up to its first record that is not whole.
 
-    A chunk is whole, or nothing of it is kept; `damage` hears in words what was not.
+    A chunk is whole, or nothing of it is kept; `damage` is told what was not.
     """
     with source.open('rb') as file, target.open('xb') as output:
         writer = Writer(output, compression=_compression(source))
@@ -92,7 +92,7 @@ def _unpacked(chunk: Chunk) -> Chunk:
 
 
 def _compression(source: Path) -> CompressionType:
-    """That of the first chunk."""
+    """The compression of a file's first chunk."""
     with source.open('rb') as file, contextlib.suppress(Exception):  # none is left
         for record in StreamReader(file, emit_chunks=True).records:
             if isinstance(record, Chunk):

@@ -27,7 +27,7 @@ _CHUNK = struct.Struct('<QQQI')  # start, end, uncompressed size, checksum
 
 
 class McapScan:
-    """One pass over a file; `damage` hears in words why it ended early."""
+    """One pass over a file; `damage` is told why it ended early."""
 
     def __init__(self, path: Path, wanted: Callable[[Channel], bool], damage: Damage) -> None:
         self._path, self._wanted, self._damage = path, wanted, damage

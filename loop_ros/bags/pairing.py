@@ -14,15 +14,15 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from loop_ros.bags import summary as words
+from loop_ros import planar
+from loop_ros.bags import summary as reasons
 from loop_ros.bags.cdr import JOINTS, ODOMETRY, Buffer, Decoder, Group
 from loop_ros.bags.summary import Summary
+from loop_ros.layout import indices, transition_layout
 from loop_ros.sim.task import Task
 from loop_ros.types import Array
 
 LAG = 1_000_000_000  # ns by which messages of two topics may be out of step in a bag
-PLANAR = ('x', 'y', 'yaw', 'v_x', 'v_y', 'yaw_rate')
-QUATERNION_TOLERANCE = 1e-3
 
 Stamped = tuple[int, bool, Array]  # ns, whether it is a state, its numbers
 
@@ -37,7 +37,7 @@ class Pairing:
                 f"the bag has no transition topic and task '{task.name}' no reward function to "
                 'rebuild transitions by'
             )
-        self._task, self._summary = task, summary
+        self._task, self._summary, self._layout = task, summary, transition_layout(task)
         self._period = round(task.control_period * 1e9)
         self._slack = round(tolerance * task.control_period * 1e9)
         self._state_decoder = Decoder(ODOMETRY if task.odometry else JOINTS)
@@ -78,10 +78,10 @@ class Pairing:
             try:
                 numbers = self._observation(group) if is_state else self._action(group)
             except ValueError:
-                self._summary.drop(words.OTHER_LABELS, len(group.index))
+                self._summary.drop(reasons.OTHER_LABELS, len(group.index))
                 continue
             finite = np.isfinite(numbers).all(axis=1)
-            self._summary.drop(words.NOT_FINITE, int((~finite).sum()))
+            self._summary.drop(reasons.NOT_FINITE, int((~finite).sum()))
             stamps = group.stamps()
             if self._received is None and not is_state and (stamps.any() or len(stamps) > 1):
                 self._received = not stamps.any()  # the publisher of commands leaves it out
@@ -91,20 +91,21 @@ class Pairing:
                 if good:
                     time = times[place]
                     events.append((time, (time if self._received else stamp, is_state, row)))
-        self._summary.drop(words.BROKEN, decoder.broken - before)
+        self._summary.drop(reasons.BROKEN, decoder.broken - before)
         return events
 
     def _observation(self, group: Group) -> Array:
         """Observations [n, O]; NaN where an orientation is none."""
         if self._task.odometry:
-            return _planar(group)[:, [PLANAR.index(x) for x in self._task.observation_labels]]
+            order = [planar.FIELDS.index(label) for label in self._task.observation_labels]
+            return _odometry(group)[:, order]
         names = group.template.names
-        order = _order(names, self._task.observation_labels)
+        order = indices(names, self._task.observation_labels)
         return _interface(group, 'position')[:, order]
 
     def _action(self, group: Group) -> Array:
         """Actions [n, A] inside the limits, as the actuators take them."""
-        order = _order(group.template.names, self._task.action_labels)
+        order = indices(group.template.names, self._task.action_labels)
         columns = [
             _interface(group, interface)[:, place]
             for place, interface in zip(order, self._task.action_interfaces, strict=True)
@@ -114,11 +115,11 @@ class Pairing:
     def _take(self, stamp: int, is_state: bool, numbers: Array) -> None:
         entries = self._states if is_state else self._commands
         if entries and stamp <= entries[-1][0]:
-            if stamp < entries[-1][0] - LAG:  # the clock began anew
+            if stamp < entries[-1][0] - LAG:  # the clock began again
                 self._drain(None)
             else:
                 same = stamp == entries[-1][0]
-                self._summary.drop(words.DUPLICATE if same else words.OUT_OF_ORDER)
+                self._summary.drop(reasons.DUPLICATE if same else reasons.OUT_OF_ORDER)
                 return
         (self._states if is_state else self._commands).append((stamp, numbers))
 
@@ -159,7 +160,7 @@ class Pairing:
             acting = bisect.bisect_right(times, stamp) - 1
         earliest = stamp if self._exact else stamp - self._slack
         if acting < 0 or times[acting] < earliest:
-            self._summary.drop(words.NO_COMMAND)
+            self._summary.drop(reasons.NO_COMMAND)
             self._step += 2
             return nearest
         self._found.append(
@@ -170,39 +171,26 @@ class Pairing:
         return nearest
 
     def _values(self) -> Array:
-        """The pairs found so far with the task's reward, cost and end, as `layout` has them."""
+        """The pairs found so far with the task's reward, cost and end, as a table [n, D]."""
         found, self._found = self._found, []
         if not found:
-            return np.empty((0, 0))
-        stamps, steps, observations, actions, reached = (
-            np.array(x) for x in zip(*found, strict=True)
-        )
+            return np.empty((0, self._layout.dim))
+        table = np.zeros((len(found), self._layout.dim))
+        rows = self._layout.named(table)
+        fields = ('stamp', 'step', 'observation', 'action', 'next_observation')
+        for name, column in zip(fields, zip(*found, strict=True), strict=True):
+            rows[name] = column
+        rows['stamp'] /= 1e9
         task = self._task
         assert task.reward is not None
-        before, action, after = map(torch.from_numpy, (observations, actions, reached))
+        before, action, after = (torch.from_numpy(np.array(rows[name])) for name in fields[2:])
         state = task.encode(after)
-        zeros = torch.zeros(len(found), dtype=torch.float64)
-        columns = (
-            stamps / 1e9,
-            np.zeros(len(found)),
-            steps,
-            observations,
-            actions,
-            task.reward(before, action, after).numpy(),
-            (zeros if task.cost is None else task.cost(state)).numpy(),
-            reached,
-            (zeros if task.termination is None else task.termination(state)).numpy(),
-            zeros.numpy(),
-        )
-        return np.concatenate(
-            [np.asarray(x, dtype=np.float64).reshape(len(found), -1) for x in columns], axis=1
-        )
-
-
-def _order(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    if sorted(names) != sorted(wanted):
-        raise ValueError(f'names are {list(names)}, expected {list(wanted)} in any order')
-    return [list(names).index(name) for name in wanted]
+        rows['reward'] = task.reward(before, action, after)
+        if task.cost is not None:
+            rows['cost'] = task.cost(state)
+        if task.termination is not None:
+            rows['terminated'] = task.termination(state)
+        return table
 
 
 def _interface(group: Group, name: str) -> Array:
@@ -213,14 +201,8 @@ def _interface(group: Group, name: str) -> Array:
     return numbers
 
 
-def _planar(group: Group) -> Array:
-    """x, y, yaw, v_x, v_y, yaw_rate [n, 6]; NaN where the orientation is none."""
+def _odometry(group: Group) -> Array:
+    """Numbers [n, 6] in the order of `planar.FIELDS`; NaN where the orientation is none."""
     pose, twist = group.numbers('pose'), group.numbers('twist')
-    x, y, z, w = pose[:, 3:].T
-    with np.errstate(invalid='ignore', over='ignore'):
-        flat = 2 * np.arctan2(z, w)
-        yaw = np.arctan2(2 * (w * z + x * y), 1 - 2 * (y**2 + z**2))
-        yaw = np.where((x == 0) & (y == 0), flat, yaw)
-        sound = np.abs(np.sqrt(x**2 + y**2 + z**2 + w**2) - 1) <= QUATERNION_TOLERANCE
-    yaw = np.where(sound, yaw, np.nan)
+    yaw = planar.yaw_from_quaternion(pose[:, 3:])
     return np.stack((pose[:, 0], pose[:, 1], yaw, twist[:, 0], twist[:, 1], twist[:, 5]), axis=1)

@@ -10,24 +10,24 @@ from pathlib import Path
 
 import numpy as np
 
-from loop_ros.bags import summary as words
+from loop_ros.bags import summary as reasons
 from loop_ros.bags.cdr import ARRAY, JOINTS, ODOMETRY
 from loop_ros.bags.channel import Burst, Channel
-from loop_ros.bags.episodes import EPISODE, STEP, EpisodeNumbers, Seen, Sequencer
+from loop_ros.bags.episodes import EpisodeNumbers, Seen, Sequencer
 from loop_ros.bags.pairing import Pairing
-from loop_ros.bags.rows import Rows, rows_from_values
 from loop_ros.bags.storage import Bag, find_bags
 from loop_ros.bags.summary import Summary
 from loop_ros.bags.transitions import TransitionDecoder, usable
+from loop_ros.layout import transition_layout
 from loop_ros.sim.task import Task
-from loop_ros.types import Array, Transition
+from loop_ros.types import Array, Rows, Transition
 
 BATCH = 4096
 TOLERANCE = 0.5  # of a control period, by which stamps may be off
 
 
 class BagReader:
-    """Reads bags (rosbag2, sqlite3 or MCAP) as one stream of transitions; each reading is anew.
+    """Reads rosbag2 bags (sqlite3 or MCAP) as one stream of transitions, from the start each time.
 
     A bag with a topic `transition` is read from it, in any namespace. One without is rebuilt from
     `odom` or `state` and `command` with the task's reward and cost; `rebuild` asks for that in any
@@ -42,19 +42,24 @@ class BagReader:
         tolerance: float = TOLERANCE,
         rebuild: bool = False,
     ) -> None:
-        """ValueError for a path where no bag is; `tolerance` is in control periods."""
+        """Find the bags at `paths`: bag folders, files of bags, or folders that hold bags.
+
+        `tolerance`: by how many control periods stamps within an episode may be off. ValueError
+        for a path where no bag is.
+        """
         self.summary = Summary()
         self._bags = find_bags([Path(path) for path in paths])
         self._task, self._tolerance, self._rebuild = task, tolerance, rebuild
+        self._layout = transition_layout(task)
         self._seen, self._numbers = Seen(), EpisodeNumbers()
 
     def __iter__(self) -> Iterator[Transition]:
-        """One by one; ValueError as for `batches`."""
+        """Yield transitions one by one; ValueError as for `batches`."""
         for rows in self.batches():
             yield from rows.transitions()
 
     def batches(self, size: int = BATCH) -> Iterator[Rows]:
-        """`size` transitions at a time, fewer at the end.
+        """Yield `size` transitions at a time, fewer at the end.
 
         ValueError for a bag that holds nothing but transitions of another task, for one without
         the topics, and where there is no reward to rebuild transitions by.
@@ -63,7 +68,7 @@ class BagReader:
         self._seen, self._numbers = Seen(), EpisodeNumbers()
         for values in _regrouped(self._all(), size):
             self.summary.transitions += len(values)
-            yield rows_from_values(values, self._task)
+            yield self._layout.rows(values)
 
     def _all(self) -> Iterator[Array]:
         for bag in self._bags:
@@ -78,7 +83,7 @@ class BagReader:
 
     def _recorded(self, bag: Bag, topics: set[Channel]) -> Iterator[Array]:
         """Values [n, D] of a bag's transition topics."""
-        decoder = TransitionDecoder(self._task, self.summary)
+        decoder = TransitionDecoder(self._layout, self.summary)
         sequencers = {channel: self._sequencer() for channel in topics}
         found = False
         for burst in bag.bursts(topics.__contains__, self._note):
@@ -122,8 +127,11 @@ class BagReader:
     def _sequenced(self, sequencer: Sequencer, values: Array) -> Array:
         if not len(values):
             return values
-        values = usable(values, self.summary)
-        return sequencer.push(self._new(values, np.delete(values, (EPISODE, STEP), axis=1)))
+        values = usable(values, self._layout, self.summary)
+        content = values.copy()
+        for name in ('episode', 'step'):  # this numbering is our own
+            self._layout.named(content)[name] = -1.0
+        return sequencer.push(self._new(values, content))
 
     def _robots(self, topics: set[Channel]) -> list[tuple[Channel, Channel]]:
         """State and command topics that share a namespace."""
@@ -137,15 +145,16 @@ class BagReader:
         return 'odom' if self._task.odometry else 'state'
 
     def _new(self, values: Array, content: Array | None = None) -> Array:
-        """Without what was there before; by these columns, where the numbering is our own."""
+        """Without what was there before, by `content` [n, D] where that is not all of it."""
         if not len(values):
             return values
         fresh = self._seen.new(values if content is None else content)
-        self.summary.drop(words.DUPLICATE, int((~fresh).sum()))
+        self.summary.drop(reasons.DUPLICATE, int((~fresh).sum()))
         return values if fresh.all() else values[fresh]
 
     def _sequencer(self) -> Sequencer:
-        return Sequencer(self._task.control_period, self._tolerance, self._numbers, self.summary)
+        period = self._task.control_period
+        return Sequencer(self._layout, period, self._tolerance, self._numbers, self.summary)
 
     def _note(self, text: str) -> None:
         self.summary.notes.append(text)

@@ -11,11 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from loop_ros.bags import mcap_copy, sqlite_copy
 from loop_ros.bags.channel import Damage
-from loop_ros.bags.contents import Contents, information
+from loop_ros.bags.contents import Contents, information, write_metadata
 from loop_ros.bags.storage import Bag, find_bags
 from loop_ros.bags.summary import number
 
@@ -25,18 +23,18 @@ _STORAGES = {'.mcap': ('mcap', mcap_copy.copy), '.db3': ('sqlite3', sqlite_copy.
 
 @dataclass
 class Repaired:
-    """What was kept, and in words what was not."""
+    """What was kept, and notes of what was not."""
 
     files: dict[str, Contents] = field(default_factory=dict)  # by name
     notes: list[str] = field(default_factory=list)
 
     @property
     def contents(self) -> Contents:
-        """Of all files."""
+        """What all files hold together."""
         return sum(self.files.values(), Contents())
 
-    def words(self) -> str:
-        """A few lines for people."""
+    def describe(self) -> str:
+        """What was kept and lost, in a few lines of text."""
         kept = self.contents
         what = f'{number(kept.messages, "message")} in {number(len(self.files), "file")}'
         lines = [f'kept {what}, {(kept.end - (kept.start or 0)) / 1e9:.1f} s']
@@ -49,7 +47,7 @@ def repair(path: Path, out: Path) -> Repaired:
     """Write the bag at `path` to `out`, file by file, with all messages that are whole.
 
     Messages, times, definitions and QoS stay as they were recorded; indexes and metadata.yaml are
-    made anew. A file without a whole message is left out. `path` is only read, and `out` is there
+    made again. A file without a whole message is left out. `path` is only read, and `out` is there
     when all of it is. ValueError where `out` exists, for several bags, and where nothing is whole.
     """
     bag = _one(path)
@@ -77,8 +75,7 @@ def repair(path: Path, out: Path) -> Repaired:
         if isinstance(listed, int) and listed > found.contents.messages:
             lost = number(listed - found.contents.messages, 'message')
             found.notes.append(f'{lost} that metadata.yaml counted are lost')
-        said = {'rosbag2_bagfile_information': information(storage, found.files, before)}
-        (made / 'metadata.yaml').write_text(yaml.safe_dump(said, sort_keys=False), 'utf-8')
+        write_metadata(made, information(storage, found.files, before))
         for file in made.iterdir():
             with file.open('rb') as written:
                 os.fsync(written)

@@ -21,7 +21,7 @@ NEEDED = ('topics', 'messages')
 def copy(source: Path, target: Path, damage: Damage) -> Contents:
     """Write `target` with what is in `source` up to its first page that is missing.
 
-    Tables and rows stay as they are; `damage` hears in words what was wrong.
+    Tables and rows stay as they are; `damage` is told what was wrong.
     """
     with contextlib.closing(sqlite3.connect(target)) as new:
         bounded(new, source.stat().st_size)  # it runs the definitions that stand in the old one
@@ -59,7 +59,7 @@ class _Reader:
         self._database, self._damage = database, damage
 
     def rows(self, query: str) -> Iterator[sqlite3.Row]:
-        """What a query gives."""
+        """Rows that a query gives."""
         try:
             yield from self._database.execute(query)
         except sqlite3.DatabaseError as error:

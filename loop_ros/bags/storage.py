@@ -50,7 +50,7 @@ class Bag:
     ) -> Iterator[Burst]:
         """Messages of wanted topics, as many at a time as a file holds together.
 
-        `note` hears of each file that is damaged, which is then read up to the damage.
+        `note` is told of each file that is damaged, which is then read up to the damage.
         """
         if str(self.metadata().get('compression_mode', '')).lower() in ('file', 'message'):
             yield from self._compressed(wanted)
@@ -132,6 +132,6 @@ def _bags_at(path: Path) -> Iterator[Bag]:
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """So that file 10 comes after file 9."""
+    """A key to sort by, with which file 10 comes after file 9."""
     parts = re.split(r'(\d+)', path.name)
     return [(int(part) if part.isdigit() else -1, part) for part in parts]

@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What was found while reading bags, in figures and in words."""
+"""What was found while reading bags, as counts and as text."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Summary:
     closed: Counter[str] = field(default_factory=Counter)  # episodes cut short by reason
     notes: list[str] = field(default_factory=list)  # files that were damaged, topics chosen
 
-    def words(self) -> str:
-        """A few lines for people."""
+    def describe(self) -> str:
+        """What was found, in a few lines of text."""
         lines = [
             f'{number(self.transitions, "transition")} in {number(self.episodes, "episode")} '
             f'from {number(self.bags, "bag")} ({number(self.files, "file")})'
@@ -52,7 +52,7 @@ class Summary:
 
 
 def number(count: int, noun: str) -> str:
-    """As '1 bag' or '2,000 bags'."""
+    """A count with its noun, as '1 bag' or '2,000 bags'."""
     return f'{count:,} {noun}{"" if count == 1 else "s"}'
 
 

@@ -8,23 +8,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from loop_ros.bags import summary as words
+from loop_ros.bags import summary as reasons
 from loop_ros.bags.cdr import ARRAY, Buffer, Decoder, Template
-from loop_ros.bags.episodes import EPISODE, STEP, TERMINATED, TRUNCATED
 from loop_ros.bags.summary import Summary
-from loop_ros.layout import LARGEST, check_layout, transition_layout
-from loop_ros.sim.task import Task
+from loop_ros.layout import LARGEST, TransitionLayout, check_layout
 from loop_ros.types import Array
 
 
 class TransitionDecoder:
     """Messages of a transition topic; remembers the first whose labels are not the task's."""
 
-    def __init__(self, task: Task, summary: Summary) -> None:
+    def __init__(self, layout: TransitionLayout, summary: Summary) -> None:
         self.mistake = ''  # what is wrong with the labels of some message
-        self._task, self._summary = task, summary
-        self._layout = transition_layout(task)
-        self._dim = sum(length for _, length in self._layout)
+        self._layout, self._summary = layout, summary
         self._decoder = Decoder(ARRAY)
         self._verdicts: dict[tuple[tuple[str, ...], tuple[int, ...], int], str] = {}
 
@@ -35,26 +31,25 @@ class TransitionDecoder:
         for group in self._decoder.decode(messages):
             if mistake := self._verdict(group.template):
                 self.mistake = self.mistake or mistake
-                self._summary.drop(words.OTHER_LABELS, len(group.index))
+                self._summary.drop(reasons.OTHER_LABELS, len(group.index))
             else:
                 parts.append(group.numbers('data'))
                 places.append(group.index)
-        self._summary.drop(words.BROKEN, self._decoder.broken - before)
+        self._summary.drop(reasons.BROKEN, self._decoder.broken - before)
         if not parts:
-            return np.empty((0, self._dim))
+            return np.empty((0, self._layout.dim))
         values = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if len(parts) > 1:
             values = values[np.argsort(np.concatenate(places), kind='stable')]
-        return usable(values, self._summary)
+        return usable(values, self._layout, self._summary)
 
     def _verdict(self, template: Template) -> str:
         """What is wrong with the labels of such messages; empty where nothing is."""
         key = template.names, template.sizes, template.blocks['data'][1]
         if key not in self._verdicts:
             try:
-                check_layout(list(zip(template.names, template.sizes, strict=True)), self._layout)
-                if key[2] != self._dim:
-                    raise ValueError(f'{key[2]} numbers, expected {self._dim}')
+                found = list(zip(template.names, template.sizes, strict=True))
+                check_layout(found, self._layout.fields, key[2])
             except ValueError as error:
                 self._verdicts[key] = str(error)
             else:
@@ -62,15 +57,11 @@ class TransitionDecoder:
         return self._verdicts[key]
 
 
-def usable(values: Array, summary: Summary) -> Array:
+def usable(values: Array, layout: TransitionLayout, summary: Summary) -> Array:
     """Rows whose numbers are finite and can be what they name; the others are counted."""
     finite = (np.abs(values) <= LARGEST).all(axis=1)  # NaN is not
-    counts = values[:, [EPISODE, STEP]]
-    flags = values[:, [TERMINATED, TRUNCATED]]
-    with np.errstate(invalid='ignore'):
-        whole = ((counts >= 0) & (counts < 2**53) & (counts == np.floor(counts))).all(axis=1)
-    sound = whole & ((flags == 0) | (flags == 1)).all(axis=1)
-    summary.drop(words.NOT_FINITE, int((~finite).sum()))
-    summary.drop(words.BROKEN, int((finite & ~sound).sum()))
+    sound = ~np.logical_or.reduce(list(layout.unsound(values).values()))
+    summary.drop(reasons.NOT_FINITE, int((~finite).sum()))
+    summary.drop(reasons.BROKEN, int((finite & ~sound).sum()))
     good = finite & sound
     return values if good.all() else values[good]

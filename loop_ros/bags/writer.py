@@ -21,10 +21,9 @@ from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 from rosbags.typesys import Stores, get_typestore
 
 from loop_ros.bags.cdr import ARRAY
-from loop_ros.bags.rows import Rows, values_from_rows
-from loop_ros.layout import Layout, transition_layout, transition_values
+from loop_ros.layout import Layout, transition_layout
 from loop_ros.sim.task import Task
-from loop_ros.types import Array, Transition
+from loop_ros.types import Rows, Transition
 
 TOPIC = '/transition'
 _STORE = get_typestore(Stores.ROS2_HUMBLE)
@@ -40,8 +39,8 @@ class BagWriter:
     def __init__(self, path: Path, task: Task, start_ns: int | None = None) -> None:
         """ValueError where `path` exists; `start_ns` is when the bag begins, default now."""
         self.count = 0  # transitions written
-        self._head = _head(transition_layout(task))
-        self._dim = sum(length for _, length in transition_layout(task))
+        self._layout = transition_layout(task)
+        self._head = _head(self._layout.fields)
         self._period = round(task.control_period * 1e9)
         self._start = time.time_ns() if start_ns is None else start_ns
         try:
@@ -56,23 +55,18 @@ class BagWriter:
 
     def write(self, transition: Transition) -> None:
         """Append one transition; ValueError where its lengths are not the task's."""
-        self._write(transition_values(transition)[np.newaxis])
+        self.write_rows(Rows.of([transition]))
 
     def write_rows(self, rows: Rows) -> None:
         """Append many; ValueError where their lengths are not the task's."""
-        self._write(values_from_rows(rows))
+        for row in self._layout.table(rows).astype('<f8', copy=False):
+            stamp = self._start + self.count * self._period
+            self._bag.write(self._topic, stamp, self._head + row.tobytes())
+            self.count += 1
 
     def close(self) -> None:
         """Write what is pending, the index and metadata.yaml."""
         self._bag.close()
-
-    def _write(self, values: Array) -> None:
-        if values.shape[1] != self._dim:
-            raise ValueError(f'{values.shape[1]} numbers a transition, expected {self._dim}')
-        for row in np.ascontiguousarray(values, dtype='<f8'):
-            stamp = self._start + self.count * self._period
-            self._bag.write(self._topic, stamp, self._head + row.tobytes())
-            self.count += 1
 
     def __enter__(self) -> BagWriter:
         return self

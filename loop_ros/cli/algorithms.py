@@ -38,7 +38,7 @@ TABLE = {
         'LOOP over SAC with a safe planner: safeARC', '6.3', {'planner.algorithm': 'safe_arc'}
     ),
     'sac': Algorithm(
-        'SAC alone, without a model',
+        'SAC only, without a model',
         '6.1',
         {'planner.algorithm': 'actor', 'ensemble.train_every': 0},
     ),
@@ -58,7 +58,7 @@ TABLE = {
         },
     ),
     'sac_ve': Algorithm(
-        'SAC alone, with model value expansion in its target (MBVE)',
+        'SAC only, with model value expansion in its target (MBVE)',
         '6.1',
         {'planner.algorithm': 'actor', 'sac.expansion_horizon': 3},
     ),
@@ -71,7 +71,7 @@ TABLE = {
         {'planner.algorithm': 'safe_cem', **_NO_VALUE},
     ),
     'mbpo': Algorithm(
-        'SAC alone, on transitions of the model', '6.1', {'planner.algorithm': 'actor', **_BRANCHES}
+        'SAC only, on model rollouts', '6.1', {'planner.algorithm': 'actor', **_BRANCHES}
     ),
     'polo': Algorithm(
         'CEM over a value that plans in the model teach (POLO, modified)',

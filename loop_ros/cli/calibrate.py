@@ -21,7 +21,8 @@ from rich.table import Table
 
 from loop_ros import checkpoint
 from loop_ros.agent import Agent
-from loop_ros.cli import evaluate, plots, run_log
+from loop_ros.cli import plots, run_log
+from loop_ros.progress import bars
 from loop_ros.runner import Episode, cost_ahead, run_episode
 from loop_ros.settings import PlannerSettings
 from loop_ros.sim import disturbed
@@ -33,7 +34,6 @@ Mask = NDArray[np.bool_]
 Share = tuple[float | None, float | None, float | None]
 CONFIDENCE = 1.96  # standard deviations: 95 %
 ROUNDING = 1e-4  # of a cost that was added up in float32
-UNSOUND = 1e6  # a prediction above is a rollout that left the numbers
 
 
 class Windows(NamedTuple):
@@ -41,7 +41,7 @@ class Windows(NamedTuple):
 
     episode: NDArray[np.int64]  # [W], its number
     predicted: Array  # [W], worst cost of the plan made at the step
-    realised: Array  # [W], cost of the states then reached, as the planner counts it
+    realised: Array  # [W], cost of the states that followed, as the planner counts it
     charged: Array  # [W], the simulator's own signal
     none_safe: Mask  # [W], whether no candidate of the last iteration was safe
 
@@ -50,7 +50,7 @@ def windows(episode: Episode, states: list[Array], agent: Agent) -> Windows:
     """All windows of an episode with true observations [T+1] of [O]; the last H-1 steps have none.
 
     Both costs are discounted as in a plan. What happened is what the controller did, which plans
-    anew at each step, not the one sequence that was judged.
+    again at each step, not the one sequence that was judged.
     """
     settings, task = agent.settings.planner, agent.task
     charged = own = np.array(episode.costs)
@@ -93,8 +93,8 @@ def share(hits: Mask, of: Mask, episode: NDArray[np.int64], horizon: int) -> Sha
     return p, max(0.0, min(p, low)), min(1.0, max(p, high))
 
 
-def figures(found: Windows, d0: float, horizon: int) -> Row:
-    """What became of the promises of one condition; ValueError without a window."""
+def metrics(found: Windows, d0: float, horizon: int) -> Row:
+    """What became of the promises of one condition, by name; ValueError without a window."""
     if len(found.predicted) == 0:
         raise ValueError(f'no episode was as long as the {horizon} steps of a plan')
     promised = found.predicted <= d0 + ROUNDING
@@ -121,9 +121,9 @@ def figures(found: Windows, d0: float, horizon: int) -> Row:
 
 def _reliability(found: Windows) -> list[Row]:
     """Mean predicted and realised cost of the windows in bins (k-1, k] of the prediction."""
-    bins = np.ceil(found.predicted - ROUNDING).astype(int)
+    bins = np.ceil(found.predicted - ROUNDING)
     rows = []
-    for k in np.unique(bins[found.predicted < UNSOUND]):
+    for k in np.unique(bins[np.isfinite(bins)]):  # inf: a rollout that diverged
         inside = bins == k
         rows.append(
             {
@@ -149,7 +149,9 @@ class Calibration:
     ) -> None:
         """Episode i of each condition starts from seed + i, and plans draw the same numbers."""
         if agent.settings.planner.algorithm == 'actor':
-            raise ValueError('the actor alone predicts no cost; choose a planner.algorithm')
+            raise ValueError(
+                'an actor without a planner predicts no cost; choose a planner.algorithm'
+            )
         self.agent, self.episodes, self.seed, self.out = agent, episodes, seed, out
         self.worlds = {d: disturbed.make(agent.task.name, d) for d in disturbances}
         planner = agent.settings.planner
@@ -168,8 +170,8 @@ class Calibration:
         self.out.mkdir(parents=True, exist_ok=True)
         steps = len(self.worlds) * len(self.settings) * self.episodes
         try:
-            with run_log.progress_bar() as progress:
-                bar = progress.add_task('', total=steps, figures='')
+            with bars() as progress:
+                bar = progress.add_task('', total=steps, metrics='')
                 for disturbance in self.worlds:
                     for settings in self.settings:
                         self._add(self._condition(disturbance, settings, progress, bar))
@@ -197,7 +199,7 @@ class Calibration:
             'disturbance': str(disturbance),
             'd0': settings.d0,
             'episodes': len(driven),
-            **figures(joined, settings.d0, settings.horizon),
+            **metrics(joined, settings.d0, settings.horizon),
             'return': float(np.mean([sum(episode.rewards) for episode in driven])),
             'cost': float(np.mean([sum(episode.costs) for episode in driven])),
         }
@@ -205,7 +207,7 @@ class Calibration:
     def _add(self, row: Row) -> None:
         rows = self.result['conditions']
         rows.append(row)
-        evaluate.save(self.result, self.out / 'calibration.json')
+        run_log.write_json(self.out / 'calibration.json', self.result)
         text = io.StringIO()
         names = [name for name in row if name != 'reliability']
         writer = csv.DictWriter(text, names, extrasaction='ignore', lineterminator='\n')
@@ -227,14 +229,14 @@ def show(result: Row) -> None:
     for row in rows:
         cells = {name: percent(row[name]) for name in shares}
         interval = f'{percent(row["broken_low"])} to {percent(row["broken_high"])}'
-        figures = (f'{row[name]:.2f}' for name in ('largest', 'return', 'cost'))
+        numbers = (f'{row[name]:.2f}' for name in ('largest', 'return', 'cost'))
         table.add_row(
             row['disturbance'], f'{row["d0"]:g}', cells['promised'], cells['broken'], interval,
-            cells['refused_held'], cells['exceeded'], cells['none_safe'], *figures,
+            cells['refused_held'], cells['exceeded'], cells['none_safe'], *numbers,
         )  # fmt: skip
     Console().print(table)
 
 
 def percent(value: float | None) -> str:
-    """A share for people."""
+    """A share as text, in percent; '-' for None."""
     return '-' if value is None else f'{100 * value:.1f}'

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +12,19 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from loop_ros.cli import plots
+from loop_ros.cli import plots, run_log
 from loop_ros.cli.runs import Run, read
 
 
 def compare(folders: list[Path], out: Path) -> None:
-    """Final figures by algorithm, mean over seeds: table, comparison.json and comparison.png."""
+    """Final metrics by algorithm, mean over seeds: table, comparison.json and comparison.png."""
     runs: dict[str, list[Run]] = {}
     for folder in folders:
         run = read(folder)
         runs.setdefault(run.result['algorithm'], []).append(run)
     out.mkdir(parents=True, exist_ok=True)
     summary = [_summary(name, seeds) for name, seeds in runs.items()]
-    (out / 'comparison.json').write_text(json.dumps(summary, indent=2) + '\n', encoding='utf-8')
+    run_log.write_json(out / 'comparison.json', summary)
     table = Table(title='final evaluation, mean over seeds', box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in summary[0]:
         table.add_column(name, justify='right')
@@ -37,7 +36,7 @@ def compare(folders: list[Path], out: Path) -> None:
 
 
 def _summary(name: str, runs: list[Run]) -> dict[str, Any]:
-    """Means over seeds of the final figures and of the task's own metrics."""
+    """Means over seeds of the final metrics and of the task's own."""
 
     def mean(key: str) -> float:
         return float(np.mean([run.result[key] for run in runs]))

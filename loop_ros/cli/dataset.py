@@ -16,24 +16,24 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 
 from loop_ros import checkpoint
 from loop_ros.agent import Agent
-from loop_ros.learning.replay_buffer import ReplayBuffer
+from loop_ros.progress import track
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
+from loop_ros.sim.simulation import step
 from loop_ros.sim.task import Task
-from loop_ros.types import Array, Transition
+from loop_ros.types import Array, Batch, Transition
 
 STEPS = 100_000
 SOURCES = {'random': 0, 'medium': 1, 'medium-replay': 1, 'medium-expert': 2}
 
 
 def run(options: argparse.Namespace) -> int:
-    """What the command does."""
-    from loop_ros.bags import BagWriter  # brings the writers of bag formats with it
+    """Run the command; returns its exit code."""
+    from loop_ros.bags.writer import BagWriter  # brings the writers of bag formats with it
 
     task = registry.task(options.task)
     wanted = SOURCES.get(options.kind)
@@ -46,13 +46,10 @@ def run(options: argparse.Namespace) -> int:
     if total is None and options.kind in ('random', 'medium', 'medium-expert'):
         total = STEPS
     with BagWriter(options.out, task) as bag:
-        for transition in track(
-            transitions(task, options.kind, options.sources, total, options.seed, options.profile),
-            description=options.kind,
-            total=total,
-            console=Console(stderr=True),
-            transient=True,
-        ):
+        found = transitions(
+            task, options.kind, options.sources, total, options.seed, options.profile
+        )
+        for transition in track(found, options.kind, total):
             bag.write(transition)
             count += 1
     Console(stderr=True).print(f'{options.out}: {count} transitions', highlight=False)
@@ -76,9 +73,9 @@ def transitions(
     if kind == 'medium-replay':
         return itertools.islice(replayed(sources[0], task), steps)
     if kind == 'import':
-        from loop_ros.offline.hdf5 import imported
+        from loop_ros.offline import hdf5
 
-        return itertools.islice(_numbered(imported(file, task) for file in sources), steps)
+        return itertools.islice(_numbered(hdf5.read(file, task) for file in sources), steps)
     parts, each = [], -(-(steps or STEPS) // len(sources))
     for number, source in enumerate(sources):
         path = checkpoint.resolve(str(source), task.name)
@@ -91,30 +88,22 @@ def transitions(
 
 def driven(agent: Agent, steps: int, seed: int) -> Iterator[Transition]:
     """`steps` steps of the actor with its own noise; the last episode is cut there."""
-    task, env = agent.task, registry.make(agent.task.name)
+    env = registry.make(agent.task.name)
     generator = torch.Generator().manual_seed(seed)
     done, episode = 0, 0
     while done < steps:
         observation, _ = env.reset(seed=seed + episode)
-        ended, step = False, 0
+        ended, number = False, 0
         while not ended and done < steps:
             action = _sampled(agent, observation, generator)
-            reached, reward, terminated, truncated, info = env.step(action)
-            done += 1
-            truncated = truncated or (done == steps and not terminated)
-            yield Transition(
-                step * task.control_period,
-                episode,
-                step,
-                observation,
-                action,
-                float(reward),
-                float(info.get('cost', 0.0)),
-                reached,
-                bool(terminated),
-                bool(truncated),
-            )
-            observation, step, ended = reached, step + 1, terminated or truncated
+            stamp = number * agent.task.control_period
+            transition = step(env, observation, action, episode, number, stamp)
+            done, number = done + 1, number + 1
+            if done == steps and not transition.terminated:
+                transition = dataclasses.replace(transition, truncated=True)
+            yield transition
+            observation = transition.next_observation
+            ended = transition.terminated or transition.truncated
         episode += 1
     env.close()
 
@@ -133,16 +122,16 @@ def replayed(run_folder: Path, task: Task) -> Iterator[Transition]:
         raise ValueError(f'{run_folder}: no replay buffer in it; give the --out of an experiment')
     if metadata.get('task') != task.name:
         raise ValueError(f'{run_folder}: of task {metadata.get("task")!r}, not {task.name!r}')
-    buffer = ReplayBuffer(len(rows), task.state_dim, len(task.action_labels))
-    buffer.restore({'rows': rows})
-    batch = buffer.all()
-    observation, reached = (_observations(task, s) for s in (batch.state, batch.next_state))
+    batch = Batch.from_table(rows, task.state_dim, len(task.action_labels))
+    observation, next_observation = (
+        _observations(task, s) for s in (batch.state, batch.next_state)
+    )
     action = task.denormalize_action(batch.action.double().numpy())
-    goes_on = (batch.state[1:] == batch.next_state[:-1]).all(dim=1) & (batch.terminated[:-1] == 0)
-    goes_on = torch.cat((goes_on, torch.zeros(1, dtype=torch.bool)))
+    continues = (batch.state[1:] == batch.next_state[:-1]).all(dim=1) & (batch.terminated[:-1] == 0)
+    continues = torch.cat((continues, torch.zeros(1, dtype=torch.bool)))
     episode = step = 0
     for row in range(len(rows)):
-        terminated, following = bool(batch.terminated[row]), bool(goes_on[row])
+        terminated, following = bool(batch.terminated[row]), bool(continues[row])
         # A state that was reached by chance where the last episode had ended is no sign of one.
         following = following and step + 1 < task.max_episode_steps
         yield Transition(
@@ -153,7 +142,7 @@ def replayed(run_folder: Path, task: Task) -> Iterator[Transition]:
             action[row],
             float(batch.reward[row]),
             float(batch.cost[row]),
-            reached[row],
+            next_observation[row],
             terminated,
             not terminated and not following,
         )
@@ -184,7 +173,7 @@ def _sampled(agent: Agent, observation: Array, generator: torch.Generator) -> Ar
 
 
 def _numbered(parts: Iterable[Iterator[Transition]]) -> Iterator[Transition]:
-    """One after the other, with episode numbers that go on."""
+    """Parts one after the other, with episodes numbered through."""
     first = 0
     for part in parts:
         last = -1

@@ -5,18 +5,19 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from loop_ros import checkpoint
 from loop_ros.agent import Agent
+from loop_ros.cli import run_log
+from loop_ros.progress import track
 from loop_ros.runner import Episode, run_episode
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
@@ -45,20 +46,17 @@ def drive(agent: Agent, episodes: int, seed: int, label: str) -> list[Episode]:
     """Episodes of the agent's task; episode i starts from seed + i."""
     env = registry.make(agent.task.name)
     return [
-        run_episode(env, agent, index, seed=seed + index)
-        for index in track(
-            range(episodes), description=label, console=Console(stderr=True), transient=True
-        )
+        run_episode(env, agent, index, seed=seed + index) for index in track(range(episodes), label)
     ]
 
 
 def evaluate(agent: Agent, episodes: int, seed: int) -> dict[str, Any]:
-    """Mean figures over episodes; costs count steps outside the limits."""
+    """Mean metrics over episodes; costs count steps outside the limits."""
     return summarize(agent, drive(agent, episodes, seed, 'evaluate'))
 
 
 def summarize(agent: Agent, driven: list[Episode]) -> dict[str, Any]:
-    """Mean figures of driven episodes."""
+    """Mean metrics of driven episodes."""
     rows = [episode.row(agent.task) for episode in driven]
     returns = np.array([row['return'] for row in rows])
     plan_s = np.array([plan.plan_s for episode in driven for plan in episode.plans])
@@ -73,7 +71,10 @@ def summarize(agent: Agent, driven: list[Episode]) -> dict[str, Any]:
         'min_return': float(returns.min()),
         'mean_cost': float(np.mean([row['cost'] for row in rows])),
         'max_cost': float(np.max([row['cost'] for row in rows])),
-        'worst_predicted_cost': max(plan.worst_cost for e in driven for plan in e.plans),
+        'worst_predicted_cost': max(
+            (plan.worst_cost for e in driven for plan in e.plans if plan.predicted),
+            default=math.nan,
+        ),
         'safe_fraction': float(np.mean([row['safe_fraction'] for row in rows])),
         **{name: float(np.mean([row[name] for row in rows])) for name in names},
         'actor_divergence': float(np.mean([row['actor_divergence'] for row in rows])),
@@ -82,12 +83,6 @@ def summarize(agent: Agent, driven: list[Episode]) -> dict[str, Any]:
         'plan_hz': float(1.0 / plan_s.mean()),
         'plan_p99_ms': float(1e3 * np.quantile(plan_s, 0.99)),
     }
-
-
-def save(result: dict[str, Any], path: Path) -> None:
-    """The figures as JSON, in place of what was there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint.replace_file(path, (json.dumps(result, indent=2) + '\n').encode())
 
 
 def sweep(agent: Agent, thresholds: list[float], episodes: int, seed: int, out: Path) -> None:
@@ -102,12 +97,12 @@ def sweep(agent: Agent, thresholds: list[float], episodes: int, seed: int, out: 
         results.append(summarize(agent, driven))
         lines.append(driven)
     show(results)
-    (out / 'sweep.json').write_text(json.dumps(results, indent=2) + '\n', encoding='utf-8')
+    run_log.write_json(out / 'sweep.json', results)
     plots.sweep(results, lines if agent.task.odometry else [], out / 'sweep.png')
 
 
 def show(results: list[dict[str, Any]]) -> None:
-    """The figures people ask for first, as a table."""
+    """Print what people ask for first, as a table."""
     columns = {
         'algorithm': 'planner',
         'd0': 'd0',
@@ -117,8 +112,8 @@ def show(results: list[dict[str, Any]]) -> None:
         'max_cost': 'most',
         'worst_predicted_cost': 'predicted',
     }
-    figures = ('mean_return', 'mean_cost')
-    metrics = [name for name in results[0] if name.startswith('mean_') and name not in figures]
+    listed = ('mean_return', 'mean_cost')
+    metrics = [name for name in results[0] if name.startswith('mean_') and name not in listed]
     columns.update({name: name.removeprefix('mean_') for name in metrics})
     columns['plan_hz'] = 'plans/s'
     title = f'{results[0]["task"]}, {results[0]["episodes"]} episodes'

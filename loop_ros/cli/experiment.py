@@ -21,6 +21,7 @@ from loop_ros.agent import Agent
 from loop_ros.cli import evaluate, plots, run_log
 from loop_ros.cli.algorithms import ALGORITHMS
 from loop_ros.profiles import profile_names
+from loop_ros.progress import bars
 from loop_ros.runner import run_episode
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
@@ -46,7 +47,7 @@ class Experiment:
     overrides: dict[str, Any]
     device: str = 'cpu'
     resume: bool = False
-    evaluate_every: int = 0  # steps; 0: at the end alone
+    evaluate_every: int = 0  # steps; 0: at the end only
     learned: dict[str, float] = field(default_factory=dict)
 
     def run(self) -> None:
@@ -77,7 +78,7 @@ class Experiment:
             plots.line(driven, task.metrics, self.out / 'line.png')
 
     def _agent(self, task: Task, settings: Settings) -> Agent:
-        """A new agent, or the one to go on with."""
+        """A new agent, or the one to resume."""
         path = self.out / 'checkpoint'
         if self.resume and path.exists():
             return Agent.load(path, task, self.device, self.seed, settings)
@@ -95,14 +96,14 @@ class Experiment:
             self.learned.update(agent.update())
 
         saved = evaluated = agent.num_steps
-        with run_log.progress_bar() as progress:
-            bar = progress.add_task(self.algorithm, total=self.steps, figures='')
+        with bars() as progress:
+            bar = progress.add_task(self.algorithm, total=self.steps, metrics='')
             while agent.num_steps < self.steps:
                 index = len(self._episodes.rows)
                 episode = run_episode(env, agent, index, explore=True, on_transition=on_transition)
                 row = self._row(agent, episode.row(agent.task))
-                figures = f'return {row["return"]:.1f} cost {row["cost"]:.0f}'
-                progress.update(bar, completed=agent.num_steps, figures=figures)
+                shown = f'return {row["return"]:.1f} cost {row["cost"]:.0f}'
+                progress.update(bar, completed=agent.num_steps, metrics=shown)
                 if agent.num_steps - saved >= SAVE_EVERY:
                     agent.save(self.out / 'checkpoint', buffer=True)
                     saved = agent.num_steps
@@ -131,7 +132,7 @@ class Experiment:
         content = {
             **result,
             'algorithm': self.algorithm,
-            'command': shlex.join(['loop-ros', *self.words(self.seed, self.out)]),
+            'command': shlex.join(['loop-ros', *self.arguments(self.seed, self.out)]),
             'seed': self.seed,
             'steps': agent.num_steps,
             'training_cost': sum(row['cost'] for row in self._episodes.rows),
@@ -142,22 +143,21 @@ class Experiment:
             'machine': f'{platform.machine()}, {os.cpu_count()} cores, {self.device}',
             'settings': agent.settings.to_dict(),
         }
-        path = self.out / 'result.json'
-        path.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+        run_log.write_json(self.out / 'result.json', content)
 
-    def words(self, seed: int, out: Path) -> list[str]:
-        """What to give to loop-ros for this run with a seed."""
-        words = ['experiment', self.task_name, '--algorithm', self.algorithm]
-        words += ['--steps', str(self.steps), '--seed', str(seed), '--profile', self.profile]
+    def arguments(self, seed: int, out: Path) -> list[str]:
+        """The arguments of loop-ros for this run with a seed."""
+        arguments = ['experiment', self.task_name, '--algorithm', self.algorithm]
+        arguments += ['--steps', str(self.steps), '--seed', str(seed), '--profile', self.profile]
         if self.evaluate_every:
-            words += ['--evaluate-every', str(self.evaluate_every)]
+            arguments += ['--evaluate-every', str(self.evaluate_every)]
         if self.device != 'cpu':
-            words += ['--device', self.device]
+            arguments += ['--device', self.device]
         if self.resume:
-            words += ['--resume']
+            arguments += ['--resume']
         for name, value in self.overrides.items():
-            words += ['--set', f'{name}={json.dumps(value)}']
-        return [*words, '--out', str(out)]
+            arguments += ['--set', f'{name}={json.dumps(value)}']
+        return [*arguments, '--out', str(out)]
 
 
 def evaluation_episodes(task: Task) -> int:

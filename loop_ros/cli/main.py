@@ -55,9 +55,9 @@ def _add_experiment(commands: Any) -> None:
     parser.add_argument('--steps', type=positive, default=15_000, help='environment steps')
     parser.add_argument('--out', type=Path, required=True, help='folder for the results')
     parser.add_argument(
-        '--evaluate-every', type=int, default=0, metavar='STEPS', help='0: at the end alone'
+        '--evaluate-every', type=int, default=0, metavar='STEPS', help='0: at the end only'
     )
-    parser.add_argument('--resume', action='store_true', help='go on where --out was left')
+    parser.add_argument('--resume', action='store_true', help='resume what --out holds')
     parser.add_argument(
         '--seeds',
         type=seeds.seed_list,
@@ -110,7 +110,7 @@ def _add_calibrate(commands: Any) -> None:
 
 
 def _add_compare(commands: Any) -> None:
-    parser = commands.add_parser('compare', help='curves and final figures of several experiments')
+    parser = commands.add_parser('compare', help='curves and final metrics of several experiments')
     parser.add_argument('folders', type=Path, nargs='+', help='--out folders of experiments')
     parser.add_argument('--out', type=Path, required=True, help='folder for table and picture')
     parser.set_defaults(run=_compare)
@@ -118,7 +118,7 @@ def _add_compare(commands: Any) -> None:
 
 def _add_theory(commands: Any) -> None:
     parser = commands.add_parser('theory', help='the bounds of the paper on random MDPs')
-    parser.add_argument('--out', type=Path, required=True, help='folder for pictures and figures')
+    parser.add_argument('--out', type=Path, required=True, help='folder for pictures and metrics')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--problems', type=positive, default=200, help='random MDPs of each kind')
     parser.set_defaults(run=_theory)
@@ -137,7 +137,7 @@ def _experiment(options: argparse.Namespace) -> int:
     experiment = _baseline(options) if options.algorithm in OMNISAFE else _own(options)
     if options.seeds:
         jobs = options.jobs or len(os.sched_getaffinity(0))
-        return seeds.run(experiment.words, options.seeds, options.steps, options.out, jobs)
+        return seeds.run(experiment.arguments, options.seeds, options.steps, options.out, jobs)
     experiment.run()
     return 0
 
@@ -180,7 +180,7 @@ def _baseline(options: argparse.Namespace) -> Any:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from loop_ros.cli import evaluate
+    from loop_ros.cli import evaluate, run_log
 
     if options.out is not None and options.out.is_dir():
         raise ValueError(f'--out {options.out}: is a folder; name a file in it')
@@ -189,9 +189,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     result = evaluate.evaluate(agent, options.episodes, options.seed)
     evaluate.show([result])
     if options.out is not None:
-        evaluate.save(result, options.out)
+        run_log.write_json(options.out, result)
     if options.json:
-        print(json.dumps(result))
+        print(json.dumps(run_log.to_json(result)))
     return 0
 
 

@@ -15,7 +15,7 @@ KINDS = ('random', 'medium', 'medium-replay', 'medium-expert', 'import')
 
 
 def add(commands: Any) -> None:
-    """The three commands."""
+    """Add the commands `train-offline`, `dataset` and `replay`."""
     _add_train_offline(commands)
     _add_dataset(commands)
     _add_replay(commands)
@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
 
 def _add_train_offline(commands: Any) -> None:
     parser = commands.add_parser(
-        'train-offline', help='learn from bags alone, and say what to expect of it'
+        'train-offline', help='learn from bags only, and say what to expect of it'
     )
     parser.add_argument('--bags', type=Path, nargs='+', required=True, metavar='DIR')
     parser.add_argument('--task', required=True, help='for example drift_car')
@@ -39,7 +39,7 @@ def _add_train_offline(commands: Any) -> None:
     parser.add_argument(
         '--preset', choices=sorted(TABLE_4), metavar='KIND/ENV', help='Table 4: medium/hopper ...'
     )
-    parser.add_argument('--resume', action='store_true', help='go on where --out was left')
+    parser.add_argument('--resume', action='store_true', help='resume what --out holds')
     parser.add_argument(
         '--no-evaluation', action='store_true', help='leave the off-policy evaluation out'
     )

@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import Progress
 
 import loop_ros
 from loop_ros.cli import plots, run_log
 from loop_ros.cli.algorithms import OMNISAFE
 from loop_ros.cli.experiment import EVALUATION_SEED, evaluation_episodes
+from loop_ros.progress import bars
 from loop_ros.sim import registry
 
 PYTHON_VARIABLE = 'LOOP_ROS_OMNISAFE_PYTHON'
@@ -85,7 +85,7 @@ class Training:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                start_new_session=True,  # Ctrl-C reaches it by `_messages` alone
+                start_new_session=True,  # Ctrl-C reaches it by `_messages` only
                 env={**os.environ, 'WANDB_MODE': 'disabled', 'WANDB_ERROR_REPORTING': 'false'},
             )
             try:
@@ -124,23 +124,23 @@ class Training:
             'evaluation_episodes': evaluation_episodes(task),
         }
 
-    def words(self, seed: int, out: Path) -> list[str]:
-        """What to give to loop-ros for this run with a seed."""
-        words = ['experiment', self.task_name, '--algorithm', self.algorithm]
-        words += ['--steps', str(self.steps), '--seed', str(seed)]
+    def arguments(self, seed: int, out: Path) -> list[str]:
+        """The arguments of loop-ros for this run with a seed."""
+        arguments = ['experiment', self.task_name, '--algorithm', self.algorithm]
+        arguments += ['--steps', str(self.steps), '--seed', str(seed)]
         if self.device != 'cpu':
-            words += ['--device', self.device]
+            arguments += ['--device', self.device]
         for name, value in self.overrides.items():
-            words += ['--set', f'{name}={json.dumps(value)}']
-        return [*words, '--out', str(out)]
+            arguments += ['--set', f'{name}={json.dumps(value)}']
+        return [*arguments, '--out', str(out)]
 
     def _follow(self, process: subprocess.Popen[str], total: int) -> dict[str, Any]:
         """Write down what the process tells; its last message, or nothing where it failed."""
         self._rows = run_log.Table(self.out / 'progress.csv', [])
         self._driven: list[run_log.Row] = []
         board = run_log.tensorboard(self.out / 'tensorboard')
-        with Progress(console=Console(stderr=True)) as progress:
-            bar = progress.add_task(self.algorithm, total=total)
+        with bars() as progress:
+            bar = progress.add_task(self.algorithm, total=total, metrics='')
             for message in _messages(process):
                 if message['phase'] == 'end':
                     return message
@@ -151,8 +151,8 @@ class Training:
                 row = {'step': step, 'episode': len(self._rows.rows), **message['row']}
                 self._rows.append(row)
                 board('train', row)
-                text = f'{self.algorithm}: return {row["return"]:.1f} cost {row["cost"]:.0f}'
-                progress.update(bar, completed=step, description=text)
+                text = f'return {row["return"]:.1f} cost {row["cost"]:.0f}'
+                progress.update(bar, completed=step, metrics=text)
         return {}
 
     def _write_result(self, settings: dict[str, Any], wall_s: float) -> None:
@@ -172,7 +172,7 @@ class Training:
             **{name: float(np.mean([row[name] for row in driven])) for name in means},
             'returns': returns,
             'costs': costs,
-            'command': shlex.join(['loop-ros', *self.words(self.seed, self.out)]),
+            'command': shlex.join(['loop-ros', *self.arguments(self.seed, self.out)]),
             'seed': self.seed,
             'steps': int(sum(row['steps'] for row in rows)),
             'training_cost': sum(row['cost'] for row in rows),
@@ -182,12 +182,11 @@ class Training:
             'machine': f'{platform.machine()}, {os.cpu_count()} cores, {self.device}',
             'settings': {name: settings[name] for name in SECTIONS if name in settings},
         }
-        text = json.dumps(content, indent=2) + '\n'
-        (self.out / 'result.json').write_text(text, encoding='utf-8')
+        run_log.write_json(self.out / 'result.json', content)
 
 
 def _messages(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
-    """The lines of the process; the first Ctrl-C goes on to it, the second ends all."""
+    """The lines of the process; the first Ctrl-C is passed to it, the second ends all."""
     assert process.stdout is not None
     interrupted = False
     while True:

@@ -22,7 +22,7 @@ import torch
 from gymnasium.spaces import Box
 
 from loop_ros.sim import registry, safety_gym_compat
-from loop_ros.sim.task import Array
+from loop_ros.types import Array
 
 Step = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, dict[str, Any]]
 
@@ -101,7 +101,7 @@ class TaskEnvironment:
         return state.to(self._device, torch.float32)
 
     def _row(self) -> dict[str, float]:
-        """The episode's figures, named as those of our own algorithms."""
+        """The episode's metrics, named as those of our own algorithms."""
         row = {
             'steps': len(self._rewards), 'return': sum(self._rewards), 'cost': sum(self._costs)
         }  # fmt: skip

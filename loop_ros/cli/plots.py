@@ -92,20 +92,20 @@ def line(episodes: list[Episode], metrics: Callable[[Array], dict[str, float]], 
 def sweep(results: list[Row], lines: list[list[Episode]], path: Path) -> None:
     """Return, cost and worst predicted cost over d0, and above them any lines driven under it."""
     names = [f'line {i}' for i in range(len(lines))]
-    figures = {
+    titles = {
         'mean_return': 'return / episode',
         'mean_cost': 'steps outside / episode',
         'worst_predicted_cost': 'worst predicted cost of a plan',
     }
-    rows: Any = [[name for name in figures for _ in names or ['']]]
+    rows: Any = [[name for name in titles for _ in names or ['']]]
     if names:
-        rows.insert(0, [name for name in names for _ in figures])
+        rows.insert(0, [name for name in names for _ in titles])
     figure, axes = plt.subplot_mosaic(rows, figsize=(2.6 * len(results), 3 * len(rows)))
     for name, result, driven in zip(names, results, lines, strict=False):
         draw_lines(axes[name], driven)
         axes[name].set_title(f'd0 = {result["d0"]:g}')
     labels = [f'{result["d0"]:g}' for result in results]
-    for name, title in figures.items():
+    for name, title in titles.items():
         values = [result[name] for result in results]
         errors = [result['std_return'] for result in results] if name == 'mean_return' else None
         axes[name].errorbar(labels, values, errors, fmt='o-', capsize=3)
@@ -202,7 +202,7 @@ def _draw_reliability(axes: Axes, rows: list[Row], colour: Any) -> None:
 
 
 def _at(steps: Array, rows: list[Row], name: str) -> Array:
-    """A smoothed figure of the training episodes at given steps."""
+    """A smoothed metric of the training episodes at given steps."""
     return np.interp(steps, [row['step'] for row in rows], smooth([row[name] for row in rows]))
 
 

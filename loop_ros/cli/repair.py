@@ -10,7 +10,7 @@ from typing import Any
 
 
 def add(commands: Any) -> None:
-    """The command."""
+    """Add the command `repair`."""
     parser = commands.add_parser(
         'repair',
         help='make a whole bag of one that was cut off',
@@ -26,5 +26,5 @@ def add(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> int:
     from loop_ros.bags.repair import repair
 
-    print(repair(options.bag, options.out).words())
+    print(repair(options.bag, options.out).describe())
     return 0

@@ -8,9 +8,7 @@ import argparse
 import dataclasses
 import json
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.box import SIMPLE_HEAD
@@ -19,82 +17,18 @@ from rich.table import Table
 
 from loop_ros import checkpoint
 from loop_ros.agent import Agent
-from loop_ros.bags import BagReader
-from loop_ros.cli import replay_summary, run_log
+from loop_ros.bags.reader import BagReader
 from loop_ros.cli.arguments import overrides
-from loop_ros.cli.replay_episodes import Replayed, predicts, recordings, replay
+from loop_ros.cli.replay_episodes import Replayed, recordings, replay
+from loop_ros.cli.replay_summary import Replay, largest_differences
 from loop_ros.cli.report import libraries
+from loop_ros.progress import bars
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
 
 
-@dataclass(frozen=True)
-class Replay:
-    """All that was replayed, and by what."""
-
-    agent: Agent
-    checkpoint: str
-    bags: list[Path]
-    episodes: list[Replayed]
-    largest: list[replay_summary.Difference]
-    read: str  # what was found in the bags, in words
-    command: str
-
-    def figures(self) -> dict[str, Any]:
-        """The figures of all episodes together, with what they depend on."""
-        planner = self.agent.settings.planner
-        return {
-            'task': self.agent.task.name,
-            'algorithm': planner.algorithm,
-            'd0': planner.d0,
-            'horizon': planner.horizon,
-            **replay_summary.figures(self.episodes),
-            'over_d0': replay_summary.beyond(self.episodes, planner.d0),
-        }
-
-    def rows(self) -> list[tuple[str, str]]:
-        """The same for people."""
-        found = self.figures()
-        differ = f'{found["different"]:,} of {found["plans"]:,}'
-        rows = [
-            (
-                f'plans over {replay_summary.DIFFERENT:g} of a range from what was done',
-                f'{differ} ({found["different_share"]:.1%})',
-            ),
-            ('mean distance of actions in [-1, 1]', f'{found["mean_distance"]:.3f}'),
-            ('recorded return, an episode', f'{found["recorded_return"]:.2f}'),
-            ('recorded cost, an episode', f'{found["recorded_cost"]:.2f}'),
-        ]
-        if predicts(self.agent):
-            rows += self._predicted(found)
-        return rows
-
-    def _predicted(self, found: dict[str, Any]) -> list[tuple[str, str]]:
-        d0, plans = found['d0'], found['plans']
-        error, apart = _number(found['model_error']), _number(found['model_spread'])
-        rows = [
-            (
-                'steps with cost where the plan predicts none',
-                f'{found["costly_predicted_free"]:,} of {found["costly"]:,}',
-            ),
-            (
-                f'cost within {found["horizon"]} steps where it predicts none',
-                f'{found["costly_ahead_predicted_free"]:,} of {found["costly_ahead"]:,}',
-            ),
-            ('worst predicted cost of a plan', _number(found['worst_predicted_cost'])),
-            (f'plans that predict more than d0 = {d0:g}', f'{found["over_d0"]:,} of {plans:,}'),
-            ('steps with a safe sequence', _share(found['with_safe_share'])),
-            ('safe sequences, mean share', _share(found['safe_fraction'])),
-            ('predicted return of a plan, mean', _number(found['predicted_return'])),
-            ('model error, standard deviations', f'{error}, models {apart} apart'),
-        ]
-        if found['diverged']:
-            rows.append(('plans whose predictions diverge', f'{found["diverged"]:,} of {plans:,}'))
-        return rows
-
-
 def run(options: argparse.Namespace) -> int:
-    """What the command does."""
+    """Run the command; returns its exit code."""
     with libraries('replay'):
         from loop_ros.cli.report import replay_page
     if options.out.is_dir():
@@ -102,13 +36,15 @@ def run(options: argparse.Namespace) -> int:
     torch.set_num_threads(options.num_threads)
     agent = load(options)
     episodes, read = replayed(agent, options.bags, options.episodes, options.steps, options.every)
-    largest = replay_summary.largest(episodes, options.largest, agent.settings.planner.horizon)
-    done = Replay(agent, options.checkpoint, options.bags, episodes, largest, read, words(options))
+    largest = largest_differences(episodes, options.largest, agent.settings.planner.horizon)
+    done = Replay(
+        agent, options.checkpoint, options.bags, episodes, largest, read, command_line(options)
+    )
     replay_page.write(done, options.out)
     show(done)
     print(options.out)
     if options.json:
-        found = {**done.figures(), 'largest': [each.to_dict() for each in largest]}
+        found = {**done.metrics(), 'largest': [each.to_dict() for each in largest]}
         print(json.dumps(found))
     return 0
 
@@ -144,14 +80,14 @@ def replayed(
     reader = BagReader(bags, agent.task)
     found: list[Replayed] = []
     transitions = iter(reader)
-    with run_log.progress_bar() as progress:
-        bar = progress.add_task('replay', total=None, figures='')
+    with bars() as progress:
+        bar = progress.add_task('replay', total=None, metrics='')
         for recording in recordings(transitions, episodes, steps):
             found.append(replay(agent, recording, every, lambda: progress.advance(bar)))
-            progress.update(bar, figures=f'{len(found)} of up to {episodes} episodes')
+            progress.update(bar, metrics=f'{len(found)} of up to {episodes} episodes')
         progress.update(bar, total=progress.tasks[bar].completed)
     if not found:
-        what = '; '.join(reader.summary.words().splitlines())
+        what = '; '.join(reader.summary.describe().splitlines())
         raise ValueError(
             f"no transition of task '{agent.task.name}' in {', '.join(map(str, bags))}: {what}. "
             'Record with record:=DIR, or check what a bag holds with ros2 bag info'
@@ -159,15 +95,15 @@ def replayed(
     found.sort(key=lambda episode: episode.number)
     used = sum(len(episode.step) for episode in found)
     if next(transitions, None) is None and used == reader.summary.transitions:
-        return found, reader.summary.words()
+        return found, reader.summary.describe()
     first = (
         f'The first {used:,} steps of the bags in {_episodes(len(found))}; --episodes and --steps'
     )
     return found, '\n'.join([f'{first} give more.', *reader.summary.notes])
 
 
-def words(options: argparse.Namespace) -> str:
-    """What to type for this page."""
+def command_line(options: argparse.Namespace) -> str:
+    """The command line that makes this page."""
     typed = ['loop-ros', 'replay', *map(str, options.bags), '--checkpoint', options.checkpoint]
     for name in ('task', 'd0', 'profile'):
         if getattr(options, name) is not None:
@@ -180,8 +116,8 @@ def words(options: argparse.Namespace) -> str:
 
 
 def show(done: Replay) -> None:
-    """The figures people ask for first, as a table."""
-    found = done.figures()
+    """Print what people ask for first, as a table."""
+    found = done.metrics()
     title = f'{found["task"]}, {_episodes(found["episodes"])}, {found["steps"]:,} steps'
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_header=False)
     table.add_column()
@@ -193,11 +129,3 @@ def show(done: Replay) -> None:
 
 def _episodes(count: int) -> str:
     return f'{count} episode{"" if count == 1 else "s"}'
-
-
-def _number(value: float | None) -> str:
-    return '–' if value is None else f'{value:.4g}'
-
-
-def _share(value: float | None) -> str:
-    return '–' if value is None else f'{value:.1%}'

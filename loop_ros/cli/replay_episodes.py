@@ -9,15 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from loop_ros.agent import Agent
-from loop_ros.control.one_step import foretell
-from loop_ros.planning.rollout import WORTHLESS
+from loop_ros.control.step_prediction import predict_steps
 from loop_ros.runner import cost_ahead
-from loop_ros.types import Array, Plan, Transition
-
-Flags = NDArray[np.bool_]
+from loop_ros.types import Array, Flags, Transition
 
 
 @dataclass
@@ -52,7 +48,7 @@ class Replayed:
     safe_fraction: Array  # [T]
     model_error: Array  # [T], of the mean next state, in standard deviations of the training data
     model_spread: Array  # [T], of the models' next states, likewise
-    diverged: int  # plans whose rollouts left the numbers
+    diverged: int  # plans whose rollouts diverged
 
     @property
     def has_plan(self) -> Flags:
@@ -61,7 +57,7 @@ class Replayed:
 
 
 def predicts(agent: Agent) -> bool:
-    """Whether the agent plans; an actor alone predicts nothing."""
+    """Whether the agent plans; an actor without a planner predicts nothing."""
     return agent.settings.planner.algorithm != 'actor'
 
 
@@ -98,7 +94,7 @@ def replay(
     transitions = recording.transitions
     task, length = agent.task, len(transitions)
     planned = np.full((length, len(task.action_labels)), np.nan)
-    figures = np.full((length, 3), np.nan)
+    predicted = np.full((length, 3), np.nan)
     diverged = 0
     agent.reset()
     for row, transition in enumerate(transitions):
@@ -107,10 +103,10 @@ def replay(
                 agent.planner.skip(every - 1)
             plan = agent.act(transition.observation)
             planned[row] = plan.action
-            if _diverged(plan):
+            if plan.diverged:
                 diverged += 1
-            elif predicts(agent):
-                figures[row] = plan.predicted_return, plan.worst_cost, plan.safe_fraction
+            elif plan.predicted:
+                predicted[row] = plan.predicted_return, plan.worst_cost, plan.safe_fraction
         on_step()
     recorded = np.array([t.action for t in transitions])
     difference = task.normalize_action(planned) - task.normalize_action(recorded)
@@ -128,9 +124,9 @@ def replay(
         planned=planned,
         distance=np.linalg.norm(difference, axis=1),
         difference=np.abs(difference) / 2.0,
-        predicted_return=figures[:, 0],
-        worst_cost=figures[:, 1],
-        safe_fraction=figures[:, 2],
+        predicted_return=predicted[:, 0],
+        worst_cost=predicted[:, 1],
+        safe_fraction=predicted[:, 2],
         model_error=error,
         model_spread=spread,
         diverged=diverged,
@@ -147,10 +143,10 @@ def model_errors(agent: Agent, transitions: list[Transition]) -> tuple[Array, Ar
     if not predicts(agent):
         return np.full(len(transitions), np.nan), np.full(len(transitions), np.nan)
     rows = [(t.observation, t.action, t.next_observation) for t in transitions]
-    said = foretell(agent, *(np.array(part) for part in zip(*rows, strict=True)))
+    found = predict_steps(agent, *(np.array(part) for part in zip(*rows, strict=True)))
     scale = agent.ensemble.inputs.std[: agent.task.state_dim]
-    error = (said.state.mean(dim=0) - said.reached) / scale
-    spread = said.state.std(dim=0, correction=0) / scale
+    error = (found.predicted.mean(dim=0) - found.next_state) / scale
+    spread = found.predicted.std(dim=0, correction=0) / scale
     rms = [part.square().mean(dim=-1).sqrt().double().cpu().numpy() for part in (error, spread)]
     return rms[0], rms[1]
 
@@ -164,8 +160,3 @@ def _cost_ahead(agent: Agent, transitions: list[Transition]) -> Array:
     else:
         costs = np.concatenate((costs, np.zeros(planner.horizon - 1)))
     return cost_ahead(costs, planner)
-
-
-def _diverged(plan: Plan) -> bool:
-    """Whether the models left the numbers, in which case a plan's figures are no predictions."""
-    return plan.worst_cost >= -WORTHLESS or plan.predicted_return <= WORTHLESS

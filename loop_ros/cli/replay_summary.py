@@ -1,17 +1,19 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a replay comes to: figures of episodes together, and where actions differ most."""
+"""What a replay comes to: metrics of episodes together, and where actions differ most."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from loop_ros.cli.replay_episodes import Flags, Replayed
-from loop_ros.types import Array
+from loop_ros.agent import Agent
+from loop_ros.cli.replay_episodes import Replayed, predicts
+from loop_ros.types import Array, Flags
 
 DIFFERENT = 0.25  # of the range of an action
 NO_COST = 0.01  # what a learned cost may say where there is none
@@ -38,7 +40,72 @@ class Difference:
         }
 
 
-def figures(episodes: list[Replayed]) -> dict[str, float | None]:
+@dataclass(frozen=True)
+class Replay:
+    """Replayed episodes, the agent that planned them again, and where they come from."""
+
+    agent: Agent
+    checkpoint: str
+    bags: list[Path]
+    episodes: list[Replayed]
+    largest: list[Difference]
+    read: str  # what was found in the bags
+    command: str
+
+    def metrics(self) -> dict[str, Any]:
+        """Metrics of all episodes together, with what they depend on."""
+        planner = self.agent.settings.planner
+        return {
+            'task': self.agent.task.name,
+            'algorithm': planner.algorithm,
+            'd0': planner.d0,
+            'horizon': planner.horizon,
+            **metrics(self.episodes),
+            'over_d0': beyond(self.episodes, planner.d0),
+        }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The metrics as names and texts, for a table."""
+        found = self.metrics()
+        differ = f'{found["different"]:,} of {found["plans"]:,}'
+        rows = [
+            (
+                f'plans over {DIFFERENT:g} of a range from what was done',
+                f'{differ} ({found["different_share"]:.1%})',
+            ),
+            ('mean distance of actions in [-1, 1]', f'{found["mean_distance"]:.3f}'),
+            ('recorded return, an episode', f'{found["recorded_return"]:.2f}'),
+            ('recorded cost, an episode', f'{found["recorded_cost"]:.2f}'),
+        ]
+        if predicts(self.agent):
+            rows += self._predicted(found)
+        return rows
+
+    def _predicted(self, found: dict[str, Any]) -> list[tuple[str, str]]:
+        d0, plans = found['d0'], found['plans']
+        error, apart = _number(found['model_error']), _number(found['model_spread'])
+        rows = [
+            (
+                'steps with cost where the plan predicts none',
+                f'{found["costly_predicted_free"]:,} of {found["costly"]:,}',
+            ),
+            (
+                f'cost within {found["horizon"]} steps where it predicts none',
+                f'{found["costly_ahead_predicted_free"]:,} of {found["costly_ahead"]:,}',
+            ),
+            ('worst predicted cost of a plan', _number(found['worst_predicted_cost'])),
+            (f'plans that predict more than d0 = {d0:g}', f'{found["over_d0"]:,} of {plans:,}'),
+            ('steps with a safe sequence', _share(found['with_safe_share'])),
+            ('safe sequences, mean share', _share(found['safe_fraction'])),
+            ('predicted return of a plan, mean', _number(found['predicted_return'])),
+            ('model error, standard deviations', f'{error}, models {apart} apart'),
+        ]
+        if found['diverged']:
+            rows.append(('plans whose predictions diverge', f'{found["diverged"]:,} of {plans:,}'))
+        return rows
+
+
+def metrics(episodes: list[Replayed]) -> dict[str, float | None]:
     """Counts are of steps with a plan, but for the recorded ones; None where nothing says."""
 
     def joined(values: Callable[[Replayed], Array]) -> Array:
@@ -87,7 +154,7 @@ def is_different(episode: Replayed) -> Flags:
         return np.asarray((episode.difference > DIFFERENT).any(axis=1))
 
 
-def largest(episodes: list[Replayed], count: int, apart: int) -> list[Difference]:
+def largest_differences(episodes: list[Replayed], count: int, apart: int) -> list[Difference]:
     """The largest differences, the first the largest; of those less than `apart` steps apart one.
 
     Actions that are equal are no difference.
@@ -117,3 +184,11 @@ def _of(statistic: Callable[[Array], Any], values: Array) -> float | None:
 
 def _rms(values: Array) -> float | None:
     return _of(lambda known: np.sqrt(np.mean(known**2)), values)
+
+
+def _number(value: float | None) -> str:
+    return '–' if value is None else f'{value:.4g}'
+
+
+def _share(value: float | None) -> str:
+    return '–' if value is None else f'{value:.1%}'

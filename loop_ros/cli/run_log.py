@@ -1,24 +1,18 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a run writes while it goes on: CSV tables, TensorBoard, and which code it was."""
+"""What a run writes as it proceeds: CSV tables, JSON, TensorBoard, and which code it was."""
 
 from __future__ import annotations
 
 import csv
+import json
+import math
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from loop_ros import checkpoint
 
 Row = dict[str, float]
 
@@ -42,17 +36,20 @@ class Table:
         self.rows.append(row)
 
 
-def progress_bar() -> Progress:
-    """The bar of a long run; a task's `figures` stand at its end."""
-    return Progress(
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn('{task.fields[figures]}'),
-        console=Console(stderr=True),
-    )
+def to_json(content: Any) -> Any:
+    """What JSON can hold of numbers in dicts and lists: None in place of one that is not finite."""
+    if isinstance(content, dict):
+        return {name: to_json(value) for name, value in content.items()}
+    if isinstance(content, list):
+        return [to_json(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a file at once, in place of what was there; its folder is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(to_json(content), indent=2) + '\n'
+    checkpoint.replace_file(path, text.encode())
 
 
 def tensorboard(folder: Path) -> Callable[[str, Row], None]:

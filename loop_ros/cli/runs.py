@@ -33,7 +33,7 @@ class Run:
     evaluations: list[Row] = field(default_factory=list)  # evaluation.csv, where there is one
 
     def column(self, name: str) -> Array | None:
-        """A figure of each training episode [E]; None where it was not written or is always 0."""
+        """A metric of each training episode [E]; None where it was not written or is always 0."""
         values = np.array([row.get(name, math.nan) for row in self.rows])
         return values if np.any(np.nan_to_num(values) != 0.0) else None
 

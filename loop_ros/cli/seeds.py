@@ -13,12 +13,8 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # arguments are read without it
-    from rich.progress import Progress
-
-Words = Callable[[int, Path], list[str]]  # (seed, folder) -> arguments of loop-ros
+Arguments = Callable[[int, Path], list[str]]  # (seed, folder) -> arguments of loop-ros
 
 
 def seed_list(text: str) -> list[int]:
@@ -35,19 +31,21 @@ def seed_list(text: str) -> list[int]:
     return seeds
 
 
-def run(words: Words, seeds: list[int], steps: int, out: Path, jobs: int) -> int:
+def run(arguments: Arguments, seeds: list[int], steps: int, out: Path, jobs: int) -> int:
     """Run every seed in a folder seed_N of its own, `jobs` at a time; the first exit code not 0."""
     waiting, running, code = list(seeds), dict[int, subprocess.Popen[bytes]](), 0
-    with _progress() as progress:
-        bars = {seed: progress.add_task(f'seed {seed}', total=steps) for seed in seeds}
+    from loop_ros.progress import bars
+
+    with bars() as progress:
+        tasks = {seed: progress.add_task(f'seed {seed}', total=steps, metrics='') for seed in seeds}
         try:
             while waiting or running:
                 while waiting and len(running) < jobs:
                     seed = waiting.pop(0)
-                    running[seed] = _start(words, seed, out)
+                    running[seed] = _start(arguments, seed, out)
                 time.sleep(0.2)
                 for seed in list(running):
-                    progress.update(bars[seed], completed=_steps(_folder(out, seed)))
+                    progress.update(tasks[seed], completed=_steps(_folder(out, seed)))
                     if running[seed].poll() is not None:
                         ended = _end(seed, running.pop(seed), out)
                         code = code or ended
@@ -61,10 +59,10 @@ def run(words: Words, seeds: list[int], steps: int, out: Path, jobs: int) -> int
     return code
 
 
-def _start(words: Words, seed: int, out: Path) -> subprocess.Popen[bytes]:
+def _start(arguments: Arguments, seed: int, out: Path) -> subprocess.Popen[bytes]:
     folder = _folder(out, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, '-m', 'loop_ros.cli.main', *words(seed, folder)]
+    command = [sys.executable, '-m', 'loop_ros.cli.main', *arguments(seed, folder)]
     environment = {'OMP_NUM_THREADS': '1', **os.environ}
     with (folder / 'log.txt').open('wb') as log:
         return subprocess.Popen(
@@ -93,19 +91,3 @@ def _steps(folder: Path) -> int:
             lines = file.read().decode().splitlines()
         return int(float(lines[-1].split(',')[0]))
     return 0
-
-
-def _progress() -> Progress:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-    )
-
-    columns = (
-        TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-    )  # fmt: skip
-    return Progress(*columns, console=Console(stderr=True))

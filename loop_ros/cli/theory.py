@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""loop-ros theory: the pictures and figures of docs/theory.md."""
+"""loop-ros theory: the pictures and numbers of docs/theory.md."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     tightness(shares, options.out / 'tightness.png')
     trade_off(problems, options.out / 'trade_off.png')
     best_horizon(best, options.out / 'best_horizon.png')
-    figures = {
+    numbers = {
         'seed': options.seed,
         'problems': options.problems,
         'loss as a share of the bound': rows,
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         'value errors (rows)': experiments.VALUE_ERRORS,
     }
     path = options.out / 'theory.json'
-    lines = ',\n'.join(f' {json.dumps(name)}: {json.dumps(v)}' for name, v in figures.items())
+    lines = ',\n'.join(f' {json.dumps(name)}: {json.dumps(v)}' for name, v in numbers.items())
     path.write_text(f'{{\n{lines}\n}}\n', encoding='utf-8')
     _show(rows)
     return 0

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import time
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from loop_ros.offline import evaluation as off_policy_evaluation
 from loop_ros.offline.data import OfflineData
 from loop_ros.offline.presets import ALGORITHMS, preset
 from loop_ros.offline.training import OfflineTraining, summary
+from loop_ros.progress import bars
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
 from loop_ros.sim.task import Task
@@ -61,7 +61,7 @@ class Training:
     def run(self) -> None:
         """Train, evaluate off policy, write the results; Ctrl-C ends the training early.
 
-        Of several processes the first writes and evaluates, alone when the training is done.
+        Of several processes the first writes and evaluates, by itself when the training is done.
         """
         data = read(self.bags, self.task)
         training = self._training(data)
@@ -85,7 +85,7 @@ class Training:
             self._evaluate(training)
 
     def _open_log(self, updates: int) -> None:
-        """Tables that go on where the updates are."""
+        """Open tables that continue at update `updates`."""
         self.out.mkdir(parents=True, exist_ok=True)
         earlier = run_log.rows_until(self.out / 'progress.csv', updates)
         self._table = run_log.Table(self.out / 'progress.csv', earlier if self.resume else [])
@@ -96,7 +96,7 @@ class Training:
         result = {
             'task': self.task.name,
             'algorithm': self.algorithm,
-            'command': shlex.join(self.words()),
+            'command': shlex.join(self.arguments()),
             'processes': number,
             'seed': training.seed,
             'updates': training.updates,
@@ -108,7 +108,7 @@ class Training:
             'torch': torch.__version__,
             'settings': training.agent.settings.to_dict(),
         }
-        _write(self.out / 'offline.json', result)
+        run_log.write_json(self.out / 'offline.json', result)
 
     def _training(self, data: OfflineData) -> OfflineTraining:
         if (self.out / checkpoint.METADATA_FILE).is_file():
@@ -119,11 +119,9 @@ class Training:
         return OfflineTraining(agent, data, self.seed)
 
     def _train(self, training: OfflineTraining) -> None:
-        bars = run_log.progress_bar()
-        bars.disable = processes.rank() > 0
-        with bars as progress:
+        with bars(quiet=processes.rank() > 0) as progress:
             if not training.agent.ready:
-                bar = progress.add_task('model', total=None, figures='')
+                bar = progress.add_task('model', total=None, metrics='')
 
                 def epoch() -> bool:
                     progress.advance(bar)
@@ -134,11 +132,11 @@ class Training:
                 progress.update(
                     bar,
                     total=int(model['model_epochs']),
-                    figures=f'error {model["model_error"]:.3f} of held-out episodes',
+                    metrics=f'error {model["model_error"]:.3f} of held-out episodes',
                 )
                 training.save(self.out)
             bar = progress.add_task(
-                self.algorithm, total=self.total, completed=training.updates, figures=''
+                self.algorithm, total=self.total, completed=training.updates, metrics=''
             )
             while training.updates < self.total:
                 self._log(training.updates + 1, training.update(), progress, bar)
@@ -147,23 +145,23 @@ class Training:
                 if training.updates % SAVE_EVERY == 0:
                     training.save(self.out)
 
-    def _log(self, step: int, figures: dict[str, Tensor], progress: Progress, bar: Any) -> None:
+    def _log(self, step: int, losses: dict[str, Tensor], progress: Progress, bar: Any) -> None:
         if step % LOG_EVERY and step != self.total:
             return
-        means = torch.stack(list(figures.values()))
+        means = torch.stack(list(losses.values()))
         processes.average([means])
         if processes.rank() > 0:
             return
-        row = {'step': float(step), **dict(zip(figures, means.tolist(), strict=True))}
+        row = {'step': float(step), **dict(zip(losses, means.tolist(), strict=True))}
         self._table.append(row)
         self._board('offline', row)
         shown = f'critic loss {row["critic_loss"]:.3g}'
-        progress.update(bar, completed=step, figures=shown)
+        progress.update(bar, completed=step, metrics=shown)
 
     def _evaluate(self, training: OfflineTraining) -> None:
         agent = training.agent
-        with run_log.progress_bar() as progress:
-            bar = progress.add_task('settings tried', total=None, figures='')
+        with bars() as progress:
+            bar = progress.add_task('settings tried', total=None, metrics='')
             found = off_policy_evaluation.evaluate(
                 agent,
                 training.data,
@@ -171,7 +169,7 @@ class Training:
                 self.seed,
                 tried=lambda: progress.advance(bar),
             )
-        _write(self.out / 'off_policy.json', found)
+        run_log.write_json(self.out / 'off_policy.json', found)
         for name in ('candidates', 'model_error'):
             table = run_log.Table(self.out / f'off_policy_{name}.csv', [])
             for row in found[name]:
@@ -181,16 +179,16 @@ class Training:
             agent.configure(agent.settings.replace(found['recommended']).planner)
             training.save(self.out)
 
-    def words(self) -> list[str]:
-        """What to type for this run."""
-        words = ['loop-ros', 'train-offline', '--task', self.task.name]
-        words += ['--bags', *map(str, self.bags), '--algorithm', self.algorithm]
-        words += ['--updates', str(self.updates), '--seed', str(self.seed)]
-        return [*words, '--out', str(self.out)]
+    def arguments(self) -> list[str]:
+        """The command line of this run."""
+        arguments = ['loop-ros', 'train-offline', '--task', self.task.name]
+        arguments += ['--bags', *map(str, self.bags), '--algorithm', self.algorithm]
+        arguments += ['--updates', str(self.updates), '--seed', str(self.seed)]
+        return [*arguments, '--out', str(self.out)]
 
 
 def run(options: argparse.Namespace) -> int:
-    """What the command does."""
+    """Run the command; returns its exit code."""
     from loop_ros.cli.experiment import default_profile
 
     torch.set_num_threads(options.num_threads)
@@ -218,16 +216,16 @@ def run(options: argparse.Namespace) -> int:
 
 def read(bags: list[Path], task: Task) -> OfflineData:
     """All transitions of bags; says what was found and what was left out."""
-    from loop_ros.bags import BagReader  # brings the readers of bag formats with it
+    from loop_ros.bags.reader import BagReader  # brings the readers of bag formats with it
 
     reader = BagReader(bags, task)
     data = OfflineData.from_rows(reader.batches(), task)
-    _say(reader.summary.words())
+    _say(reader.summary.describe())
     return data
 
 
 def show(found: dict[str, Any]) -> None:
-    """The figures people ask for first."""
+    """Print what people ask for first."""
     actor, plans = found['actor'], found['plans']
     error, last = found['model_error'][0], found['model_error'][-1]
     chosen = ' '.join(f'{name}={value:g}' for name, value in found['recommended'].items())
@@ -235,7 +233,7 @@ def show(found: dict[str, Any]) -> None:
         f'model error     {error["error"]:.3f} after 1 step, {last["error"]:.3f} after '
         f'{last["step"]:.0f}, in standard deviations of the states',
         f'held-out return {found["held_out_return"]:.1f} an episode, as recorded',
-        f'imagined        {_expectation(actor)}: the actor alone, {found["steps"]:.0f} steps',
+        f'in the model    {_expectation(actor)}: the actor, {found["steps"]:.0f} steps',
         f'                {_expectation(plans)}: plans with {chosen}',
         f'fitted Q        {actor["value"]:.2f} +- {actor["value_spread"]:.2f} and '
         f'{plans["value"]:.2f} +- {plans["value_spread"]:.2f}, discounted',
@@ -253,7 +251,3 @@ def _say(text: str) -> None:
     if processes.rank() > 0:
         return
     Console(stderr=True).print(text, highlight=False, markup=False)
-
-
-def _write(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')

@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Why the last command was chosen, in words; knows no ROS."""
+"""Why the last command was chosen, as text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def explain(command: Command, settings: PlannerSettings, task: Task) -> str:
     lines = [f'level {level}, {NAMES[level]}: {reason}', f'executed: {_named(action, task)}']
     if plan is None:
         return '\n'.join([*lines, 'there is no plan behind it'])
-    if not plan.iterations:
+    if not plan.predicted or plan.runner_up is None:
         return '\n'.join([*lines, f'nothing was compared (algorithm {settings.algorithm})'])
     lines[1] += (
         f'; predicted return {plan.predicted_return:.4g}, the models differ by '
@@ -29,7 +29,7 @@ def explain(command: Command, settings: PlannerSettings, task: Task) -> str:
         f'return {plan.runner_up_return:.4g}, worst cost {plan.runner_up_cost:.3g}',
         f'binding: {_binding(command, plan, settings, task) or "nothing"}',
         f"weight: {plan.actor_share:.0%} on the actor's sequences, {1 - plan.actor_share:.0%} on "
-        f"the planner's; the actor alone: {_named(plan.actor_action, task)}",
+        f"the planner's; the actor's own: {_named(plan.actor_action, task)}",
     ]
     return '\n'.join(lines)
 

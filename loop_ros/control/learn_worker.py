@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The learner thread: it alone touches the agent; knows no ROS."""
+"""The learner thread: only it touches the agent."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ KEPT = 1000  # plans
 
 
 class PlanStatistics:
-    """Counts since the start, and figures of the last plans."""
+    """Counts since the start, and metrics of the last plans."""
 
     def __init__(self) -> None:
         self.plans = 0
@@ -25,7 +25,7 @@ class PlanStatistics:
         self._reported = time.monotonic(), 0
 
     def add(self, plan: Plan) -> None:
-        """One more."""
+        """Count a plan."""
         self.plans += 1
         self._times.append(plan.plan_s)
         self._iterations.append(plan.iterations)

@@ -12,8 +12,8 @@ REMEMBERED = 20_000  # transitions among which a repetition is recognised
 class SequenceCheck:
     """Counts gaps, duplicates and restarts in a stream of numbered transitions.
 
-    An equal transition is a duplicate. Old numbers with other content mean that the source began
-    anew; where a learner joins or a source restarts, the count starts there.
+    An equal transition is a duplicate. Old numbers with other content mean that the source
+    restarted; where a learner joins or a source restarts, the count starts there.
     """
 
     def __init__(self) -> None:

@@ -36,21 +36,21 @@ class Difference(NamedTuple):
     d0: float
 
 
-FIGURES = ('distance', 'predicted_return', 'other_return', 'worst_cost', 'other_cost', 'd0')
+METRICS = ('distance', 'predicted_return', 'other_return', 'worst_cost', 'other_cost', 'd0')
 
 
 def layout(task: Task) -> Layout:
     """Fields of a difference on the wire; the stamp is in seconds."""
     labels = ','.join(task.action_labels)
     vectors = tuple((f'{name}:{labels}', len(task.action_labels)) for name in ('planned', 'other'))
-    return (('stamp', 1), *vectors, *((name, 1) for name in FIGURES))
+    return (('stamp', 1), *vectors, *((name, 1) for name in METRICS))
 
 
 def values(difference: Difference) -> Array:
     """A difference as one vector in the order of `layout`."""
-    figures = [getattr(difference, name) for name in FIGURES]
+    metrics = [getattr(difference, name) for name in METRICS]
     stamp = [difference.stamp / 1e9]
-    return np.concatenate((stamp, difference.planned, difference.other, figures))
+    return np.concatenate((stamp, difference.planned, difference.other, metrics))
 
 
 class Shadow:
@@ -59,16 +59,16 @@ class Shadow:
     Plans and comparisons come from the planner thread, the other's actions from another one.
     """
 
-    def __init__(self, task: Task, tell: Callable[[Difference], None]) -> None:
-        """`tell` is called with each difference, in the planner thread."""
-        self._task, self._tell = task, tell
+    def __init__(self, task: Task, publish: Callable[[Difference], None]) -> None:
+        """`publish` is called with each difference, in the planner thread."""
+        self._task, self._publish = task, publish
         self._lock = threading.Lock()
         self._other: tuple[int, Array] | None = None
         self._planned: tuple[int, Array, Plan] | None = None
         self._compared, self._sums = 0, np.zeros(4)
 
-    def hear(self, stamp: int, action: Array) -> bool:
-        """The other's action for the state at `stamp`; whether it is the first one."""
+    def observe(self, stamp: int, action: Array) -> bool:
+        """Take the other's action for the state at `stamp`; whether it is the first one."""
         with self._lock:
             first = self._other is None or self._other[0] != stamp
             if first:
@@ -103,9 +103,9 @@ class Shadow:
             d0=plan.d0,
         )
         self._add(difference)
-        self._tell(difference)
+        self._publish(difference)
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """Of all states that were compared, for diagnostics."""
         names = (
             'distance of actions (mean)',

@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What every command passes before it reaches the robot; knows neither ROS nor torch.
+"""What every command passes before it reaches the robot; imports no torch.
 
 Two clocks are passed in. `stamp` (ns) is the robot's: plans are shifted by it. `now` (s) is steady:
 silence is measured by it. Whatever happens is told by an event method; `command` then says what the
@@ -27,7 +27,7 @@ PROBATION = 20  # plans, after which a model that was distrusted gets one step t
 
 @dataclass(frozen=True)
 class Limits:
-    """What a command may be, and what is borne before another level takes over."""
+    """What a command may be, and what is tolerated before another level takes over."""
 
     period: int  # ns, control period by the robot's clock
     wall_period: float  # s, the same by the steady clock
@@ -51,14 +51,6 @@ class Command(NamedTuple):
     plan: Plan | None  # behind levels 0 and 1
 
 
-class _Expected(NamedTuple):
-    """What the model says of the state after a command."""
-
-    stamp: int  # ns, of the state before
-    state: Array  # [S]
-    std: Array  # [S]
-
-
 class Supervisor:
     """The ladder plan, shifted plan, actor, hold, stop.
 
@@ -69,8 +61,7 @@ class Supervisor:
     def __init__(self, limits: Limits, realtime: bool) -> None:
         """In real time a state that is missing gets an answer too; in lockstep it is awaited."""
         self.limits = limits
-        self.constrained = True  # plans have to keep their cost under d0
-        self._realtime = realtime
+        self.realtime = realtime
         self._latched: list[str] = []
         self._sent = np.array(limits.safe, dtype=np.float64)
         self._sent_stamp: int | None = None
@@ -81,14 +72,14 @@ class Supervisor:
 
     def begin(self, now: float) -> None:
         """The node is activated: silence counts from here."""
-        self._heard = self._sent_at = now
-        self._met = self._unasked = False  # a state has come; the last command answered none
+        self._received_at = self._sent_at = now
+        self.has_received_state = self._unsolicited = False  # the last command answered no state
         self._refused = ''  # why the newest state could not be used
         self.restart()
 
-    def state(self, now: float) -> None:
+    def receive(self, now: float) -> None:
         """A usable state is here."""
-        self._heard, self._met, self._refused = now, True, ''
+        self._received_at, self.has_received_state, self._refused = now, True, ''
 
     def refuse_state(self, reason: str) -> None:
         """A state that is not finite, or not one of this robot's: as good as none."""
@@ -98,7 +89,7 @@ class Supervisor:
         """Another episode, or an unknown time later: plan and actor knew nothing of it."""
         self._plan: tuple[int, Plan] | None = None
         self._actor: tuple[int, Array] | None = None
-        self._expected: _Expected | None = None
+        self._expected: tuple[int, Plan] | None = None  # executed as planned, from that stamp
         self._holding = 0  # commands of this hold so far
         self._held = self._sent  # what it began with
         self._missing = 'no plan yet'
@@ -111,7 +102,7 @@ class Supervisor:
             self._missing = 'the plan is not finite'
             return
         self._plan, self._missing = (stamp, plan), 'the plan is late'
-        unsafe = self.constrained and not (plan.worst_cost <= plan.d0 or plan.safe_fraction > 0)
+        unsafe = plan.constrained and plan.predicted and not plan.safe
         self._unsafe = self._unsafe + 1 if unsafe else 0
 
     def keep_actor(self, stamp: int, action: Array) -> None:
@@ -120,7 +111,7 @@ class Supervisor:
             self._actor = (stamp, action)
 
     def latch(self, reason: str) -> None:
-        """Stop, and go on only after `reset`: an operator's word, weights that are not numbers."""
+        """Stop, and resume only after `reset`: an operator's word, weights that are not numbers."""
         if reason not in self._latched:
             self._latched.append(reason)
 
@@ -133,17 +124,12 @@ class Supervisor:
 
     @property
     def latched(self) -> bool:
-        """Whether only `reset` lets the robot go on."""
+        """Whether only `reset` lets the robot drive again."""
         return bool(self._latched)
-
-    @property
-    def met(self) -> bool:
-        """Whether a state has come since `begin`."""
-        return self._met
 
     def silence(self, now: float) -> float:
         """For how long (s) no usable state has come."""
-        return now - self._heard
+        return now - self._received_at
 
     def is_stale(self, now: float) -> bool:
         """Whether that is too long."""
@@ -152,35 +138,35 @@ class Supervisor:
     def due(self, now: float) -> bool:
         """Whether a command must go out that no state asks for."""
         quiet = (now - self._sent_at) / self.limits.wall_period
-        waiting = not (self._realtime and self._met)
+        waiting = not (self.realtime and self.has_received_state)
         if waiting and not self._latched and not self.is_stale(now):
             return False
-        return quiet >= (AGAIN if self._unasked else OVERDUE)
+        return quiet >= (AGAIN if self._unsolicited else OVERDUE)
 
-    def command(self, now: float, stamp: int, unasked: bool = False) -> Command:
-        """What the robot gets for its state at `stamp`, or `unasked`, without one."""
-        level, wanted, reason, plan = self._choose(now, stamp, unasked)
+    def command(self, now: float, stamp: int, unsolicited: bool = False) -> Command:
+        """What the robot gets for its state at `stamp`, or `unsolicited`, without one."""
+        level, wanted, reason, plan = self._choose(now, stamp, unsolicited)
         action = self._within_limits(wanted, now, stamp)
         self._expected = None
         if level == PLAN and plan is not None and np.array_equal(action, wanted):
-            self._expected = _Expected(stamp, plan.next_state, plan.next_std)
+            self._expected = stamp, plan
         self._holding = self._holding + 1 if level == HOLD else 0
         self._sent, self._sent_stamp = action, stamp
-        self._sent_at, self._unasked = now, unasked
+        self._sent_at, self._unsolicited = now, unsolicited
         return Command(level, action.copy(), reason, plan)
 
-    def last_word(self) -> Command:
+    def shutdown_command(self) -> Command:
         """The safe command at once: nothing comes after it that could finish a slow stop."""
         self.restart()
         self._sent = np.array(self.limits.safe, dtype=np.float64)
         return Command(STOP, self._sent.copy(), 'the planner leaves', None)
 
-    def _choose(self, now: float, stamp: int, unasked: bool) -> Command:
+    def _choose(self, now: float, stamp: int, unsolicited: bool) -> Command:
         """The first level that nothing speaks against; its action is not limited yet."""
         limits = self.limits
         if self._latched:
             return Command(STOP, limits.safe, '; '.join(self._latched), None)
-        if unasked and self.is_stale(now):
+        if unsolicited and self.is_stale(now):
             self.restart()
             silence = f'no usable state for {limits.state_timeout:g} s'
             reason = f'{silence}: {self._refused}' if self._refused else silence
@@ -229,7 +215,7 @@ class Supervisor:
         return actions.shape[-1:] == self.limits.safe.shape and bool(np.isfinite(actions).all())
 
     def _compare(self, stamp: int, plan: Plan) -> None:
-        """Whether the last executed plan foretold the state that this one starts from."""
+        """Whether the last executed plan predicted the state that this one starts from."""
         limits, expected = self.limits, self._expected
         self._expected = None
         if self._distrusted:
@@ -237,12 +223,18 @@ class Supervisor:
             if not self._distrusted:
                 self._outside = limits.distrust_steps - 1
             return
-        if expected is None or not np.isfinite(expected.std).all():
+        if expected is None or not is_next(expected[0], stamp, limits.period):
             return
-        if not 0.5 * limits.period <= stamp - expected.stamp <= 1.5 * limits.period:
+        mean, std = expected[1].next_state, expected[1].next_std
+        if mean is None or std is None or not np.isfinite(std).all():
             return
-        error = np.abs(plan.states[0] - expected.state)
-        inside = bool((error <= limits.distrust_band * expected.std).all())
+        error = np.abs(plan.states[0] - mean)
+        inside = bool((error <= limits.distrust_band * std).all())
         self._outside = 0 if inside else self._outside + 1
         if 0 < limits.distrust_steps <= self._outside:
             self._distrusted = PROBATION
+
+
+def is_next(previous: int, stamp: int, period: int) -> bool:
+    """Whether two stamps are about one period apart (ns each); else another episode began."""
+    return 0.5 * period <= stamp - previous <= 1.5 * period

@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""New weights are tried on what the robot did last, before it is driven by them; knows no ROS.
+"""New weights are tried on what the robot did last, before it is driven by them.
 
 Twice: on the recent steps, before they are taken; and on the first steps under them, which neither
 they nor their predecessors have seen. Where they do worse, the predecessors come back.
@@ -8,8 +8,6 @@ they nor their predecessors have seen. Where they do worse, the predecessors com
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,8 +15,8 @@ import numpy as np
 from torch import Tensor
 
 from loop_ros.agent import Agent, Weights
-from loop_ros.control.one_step import foretell
-from loop_ros.types import Array
+from loop_ros.control.gate import RecentSteps, Step
+from loop_ros.control.step_prediction import predict_steps
 
 FEWEST = 20  # steps that say something of a model
 # Below these a model is good enough, and small numbers may differ by any factor.
@@ -27,19 +25,11 @@ SLOWER = 3.0  # times the time of the plans before
 REHEARSALS = 3  # plans, of which one has to be fast: others use the processor too
 
 
-class Step(NamedTuple):
-    """One control period of the robot."""
+class Errors(NamedTuple):
+    """How well a model predicts steps."""
 
-    observation: Array  # [O]
-    action: Array  # [A], physical units
-    next_observation: Array  # [O]
-
-
-class Figures(NamedTuple):
-    """How well a model foretells steps."""
-
-    error: float  # of the next state, root mean square; 1 is that of a typical step
-    cost_error: float  # of the step's cost, mean; 0 where the task cannot say what it was
+    state: float  # of the next state, root mean square; 1 is that of a typical step
+    cost: float  # of the step's cost, mean; 0 where the task cannot say what it was
 
 
 class WeightsTrial:
@@ -50,86 +40,66 @@ class WeightsTrial:
 
         Errors may be `tolerance` times those of the weights before.
         """
-        self._steps, self._tolerance, self._period = steps, tolerance, period
-        self._lock = threading.Lock()
-        self._recent: deque[Step] = deque(maxlen=max(1, steps))
-        self._count = 0  # steps so far
-        self._at: Array | None = None  # the newest observation
-        self._did: Array | None = None  # the action after it
+        self.num_steps, self._tolerance, self._period = steps, tolerance, period
         self._before: Weights | None = None  # what the second trial may bring back
-        self._since = 0
+        self._since = 0  # steps so far when they were replaced
 
-    def reach(self, observation: Array, restart: bool) -> None:
-        """The robot is there [O]; after a `restart` not by its last action."""
-        with self._lock:
-            if self._at is not None and self._did is not None and not restart:
-                self._recent.append(Step(self._at, self._did, observation))
-                self._count += 1
-            self._at, self._did = observation, None
+    @property
+    def is_pending(self) -> bool:
+        """Whether the present weights are still in their second trial."""
+        return self._before is not None
 
-    def did(self, action: Array) -> None:
-        """What the robot was told there [A]; the last word counts."""
-        with self._lock:
-            self._did = action
-
-    def take(self, agent: Agent, data: bytes, plan_s: float) -> int:
-        """The version now in use; ValueError with the reason where these are not taken.
+    def take(self, agent: Agent, data: bytes, recent: RecentSteps, plan_s: float) -> None:
+        """Load weights where they are no worse on recent steps; ValueError says why they are not.
 
         `plan_s` (s) is a plan's time with the present ones.
         """
-        recent, count = self._memory()
-        before = agent.keep_weights() if agent.ready and self._steps else None
-        if before is None or len(recent) < FEWEST:
-            version = agent.load_weights(data)
+        before = agent.keep_weights() if agent.ready and self.num_steps else None
+        if before is None or len(recent.steps) < FEWEST:
+            agent.load_weights(data)
         else:
             scale = _scale(agent)
-            old = judge(agent, recent, scale)
+            old = judge(agent, recent.steps, scale)
             version = agent.load_weights(data)
-            new = judge(agent, recent, scale)
-            reason = self._worse(new, old) or self._slower(agent, recent, plan_s)
+            new = judge(agent, recent.steps, scale)
+            reason = self._worse(new, old) or self._slower(agent, recent.steps[-1], plan_s)
             if reason:
                 agent.put_back(before)
-                raise ValueError(f'version {version} on the last {len(recent)} steps: {reason}')
-        self._before, self._since = before, count
-        return version
+                raise ValueError(
+                    f'version {version} on the last {len(recent.steps)} steps: {reason}'
+                )
+        self._before, self._since = before, recent.total
 
-    def review(self, agent: Agent) -> str:
-        """The second trial, once there are enough steps; the reason where the old ones are back."""
-        if self._before is None:
-            return ''
-        recent, count = self._memory()
-        if count - self._since < self._steps:
-            return ''
+    def review(self, agent: Agent, recent: RecentSteps) -> None:
+        """The second trial, once there are enough steps; ValueError where the old ones are back."""
+        if self._before is None or recent.total - self._since < self.num_steps:
+            return
         tried, before, self._before = agent.keep_weights(), self._before, None
         agent.put_back(before)
         scale = _scale(agent)
-        old = judge(agent, recent, scale)
+        old = judge(agent, recent.steps, scale)
         agent.put_back(tried)
-        reason = self._worse(judge(agent, recent, scale), old)
-        if not reason:
-            return ''
-        agent.put_back(before)
-        return f'version {tried.version} on its first {len(recent)} steps: {reason}'
+        reason = self._worse(judge(agent, recent.steps, scale), old)
+        if reason:
+            agent.put_back(before)
+            raise ValueError(
+                f'version {tried.version} on its first {len(recent.steps)} steps: {reason}'
+            )
 
-    def _memory(self) -> tuple[list[Step], int]:
-        """The recent steps, and how many there were so far."""
-        with self._lock:
-            return list(self._recent), self._count
-
-    def _worse(self, new: Figures, old: Figures) -> str:
+    def _worse(self, new: Errors, old: Errors) -> str:
         for what, now, then, good in (
-            ('states', new.error, old.error, GOOD_ERROR),
-            ('costs', new.cost_error, old.cost_error, GOOD_COST),
+            ('states', new.state, old.state, GOOD_ERROR),
+            ('costs', new.cost, old.cost, GOOD_COST),
         ):
             if not now <= max(good, self._tolerance * then):
                 return f'error in predicted {what} {now:.3g}, with the old ones {then:.3g}'
         return ''
 
-    def _slower(self, agent: Agent, recent: Sequence[Step], plan_s: float) -> str:
+    def _slower(self, agent: Agent, last: Step, plan_s: float) -> str:
         """Equal sizes take equal time, but for numbers that the processor is slow with."""
         with agent.planner.unchanged():
             for _ in range(REHEARSALS):
-                plan = agent.act(recent[-1].next_observation)
+                plan = agent.act(last.next_observation)
                 if not np.isfinite(plan.sequence).all():
                     return 'its plan is not finite'
                 if plan.plan_s <= max(self._period, SLOWER * plan_s):
@@ -137,16 +107,15 @@ class WeightsTrial:
         return f'a plan takes {plan.plan_s:.3g} s, before {plan_s:.3g} s'
 
 
-def judge(agent: Agent, steps: Sequence[Step], scale: Tensor) -> Figures:
-    """How well the agent's present models foretell these steps; `scale` [S] of their errors."""
-    before, action, after = (np.array(part) for part in zip(*steps, strict=True))
-    said = foretell(agent, before, action, after)
-    error = (said.state.mean(dim=0) - said.reached) / scale
+def judge(agent: Agent, steps: Sequence[Step], scale: Tensor) -> Errors:
+    """How well the agent's present models predict these steps; `scale` [S] of their errors."""
+    found = predict_steps(agent, *(np.array(part) for part in zip(*steps, strict=True)))
+    error = (found.predicted.mean(dim=0) - found.next_state) / scale
     cost_error = 0.0
     if agent.task.cost is not None:
-        counted = agent.task.cost(said.reached)
-        cost_error = float((said.cost.mean(dim=0) - counted).abs().mean())
-    return Figures(float(error.square().mean().sqrt()), cost_error)
+        counted = agent.task.cost(found.next_state)
+        cost_error = float((found.cost.mean(dim=0) - counted).abs().mean())
+    return Errors(float(error.square().mean().sqrt()), cost_error)
 
 
 def _scale(agent: Agent) -> Tensor:

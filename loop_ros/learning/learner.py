@@ -20,46 +20,34 @@ from loop_ros.algorithms.targets import expansion_target, sarsa_target
 from loop_ros.learning.ensemble_trainer import EnsembleTrainer
 from loop_ros.learning.model_rollouts import Imagination
 from loop_ros.learning.replay_buffer import ReplayBuffer
-from loop_ros.models.ensemble import Ensemble
-from loop_ros.models.networks import Actor, TwinCritic
 from loop_ros.models.offline_actors import ClonedActors, LatentActor
+from loop_ros.models.parts import Parts
 from loop_ros.planning.planner import Planner
 from loop_ros.planning.rollout import Rollout
 from loop_ros.settings import Settings
+from loop_ros.sim.task import Task
 from loop_ros.types import Batch
-
-Termination = Callable[[Tensor], Tensor]
 
 
 class Learner:
     """Trains actor, critics and ensemble in place from the transitions it is given."""
 
     def __init__(
-        self,
-        ensemble: Ensemble,
-        actor: Actor | LatentActor | ClonedActors,
-        critic: TwinCritic,
-        action_dim: int,
-        settings: Settings,
-        generator: torch.Generator,
-        termination: Termination | None = None,
-        predictable_next_state: Callable[[Tensor, Tensor], Tensor] | None = None,
-        goal_resampled: Callable[[Tensor], Tensor] | None = None,
+        self, parts: Parts, task: Task, settings: Settings, generator: torch.Generator
     ) -> None:
-        """`termination`, `predictable_next_state` and `goal_resampled` are the task's."""
-        self.settings, self.generator, self.action_dim = settings, generator, action_dim
+        self.settings, self.generator = settings, generator
+        ensemble, actor, _ = parts
+        self.action_dim = len(task.action_labels)
         device = str(next(actor.parameters()).device)
         self.buffer = ReplayBuffer(
-            settings.learning.buffer_size, ensemble.state_dim, action_dim, device
+            settings.learning.buffer_size, ensemble.state_dim, self.action_dim, device
         )
-        self.algorithm = _algorithm(
-            ensemble, actor, critic, action_dim, settings, generator, termination, goal_resampled
-        )
+        self.algorithm = _algorithm(parts, task, settings, generator)
         self.imagination = Imagination(
-            ensemble, actor, termination, generator, settings.sac.model_penalty
+            ensemble, actor, task.termination, generator, settings.sac.model_penalty
         )
         self.ensemble_trainer = EnsembleTrainer(ensemble, settings.ensemble, generator)
-        self._predictable_next_state = predictable_next_state
+        self._predictable_next_state = task.predictable_next_state
         self.num_steps = 0
         self.num_trainings = 0
         self._updated_at = 0  # steps that were seen at the last update
@@ -161,15 +149,9 @@ class Learner:
 
 
 def _algorithm(
-    ensemble: Ensemble,
-    actor: Actor | LatentActor | ClonedActors,
-    critic: TwinCritic,
-    action_dim: int,
-    settings: Settings,
-    generator: torch.Generator,
-    termination: Termination | None,
-    goal_resampled: Callable[[Tensor], Tensor] | None,
+    parts: Parts, task: Task, settings: Settings, generator: torch.Generator
 ) -> OffPolicy:
+    _, actor, critic = parts
     if isinstance(actor, LatentActor):
         return PLAS(actor, critic, settings.sac, settings.plas, generator)
     if isinstance(actor, ClonedActors):
@@ -177,12 +159,9 @@ def _algorithm(
     if settings.learning.algorithm == 'crr':
         return CRR(actor, critic, settings.sac, settings.crr, generator)
     if settings.learning.algorithm == 'polo':
-        rollout = Rollout(
-            ensemble, actor, critic, None, termination=termination, goal_resampled=goal_resampled
-        )
-        planner = Planner(rollout, action_dim, generator.device, generator)
+        planner = Planner(Rollout(parts, task), generator)
         return POLO(critic, planner, settings.planner, settings.sac)
-    return SAC(actor, critic, action_dim, settings.sac, generator)
+    return SAC(actor, critic, len(task.action_labels), settings.sac, generator)
 
 
 def _numbers(losses: dict[str, Tensor]) -> list[float]:

@@ -26,8 +26,7 @@ class ReplayBuffer:
 
     def add(self, batch: Batch) -> None:
         """Append transitions; the oldest go when the ring is full."""
-        rows = torch.cat([part.reshape(len(batch.reward), -1) for part in batch], dim=-1)
-        rows = rows[-self.capacity :].to(self.device)
+        rows = batch.table()[-self.capacity :].to(self.device)
         needed = min(self._next + len(rows), self.capacity)
         if needed > len(self._rows):
             grown = min(max(1024, 2 * needed), self.capacity)
@@ -88,6 +87,4 @@ class ReplayBuffer:
         self._next = self._size % self.capacity
 
     def _split(self, rows: Tensor) -> Batch:
-        s, a = self._state_dim, self._action_dim
-        state, action, reward, cost, next_state, terminated = rows.split((s, a, 1, 1, s, 1), dim=-1)
-        return Batch(state, action, reward[:, 0], cost[:, 0], next_state, terminated[:, 0])
+        return Batch.from_table(rows, self._state_dim, self._action_dim)

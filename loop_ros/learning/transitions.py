@@ -4,40 +4,37 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from loop_ros.sim.task import Task
-from loop_ros.types import Batch, Transition
+from loop_ros.types import Array, Batch, Flags, Rows, Transition
+
+
+def encode(rows: Rows, task: Task) -> Batch:
+    """B transitions in the robot's units as the networks see them, in float32 on the CPU.
+
+    States are encoded in float64, actions scaled from physical units to [-1, 1].
+    """
+
+    def single(values: Array | Flags) -> Tensor:
+        return torch.as_tensor(values, dtype=torch.float32)
+
+    return Batch(
+        task.encode(torch.from_numpy(rows.observation)).float(),
+        single(task.normalize_action(rows.action)),
+        single(rows.reward),
+        single(rows.cost),
+        task.encode(torch.from_numpy(rows.next_observation)).float(),
+        single(rows.terminated),
+    )
 
 
 def as_batch(transition: Transition, task: Task) -> Batch:
-    """A batch of one on the CPU, from where the replay buffer takes it to its device in one copy.
-
-    ValueError where the transition is not usable.
-    """
+    """A batch of one; ValueError where the transition is not usable."""
     _check(transition, task)
-
-    def row(value: Any) -> Tensor:
-        return torch.as_tensor(np.atleast_2d(value), dtype=torch.float32)
-
-    def number(value: float) -> Tensor:
-        return torch.tensor([value], dtype=torch.float32)
-
-    def state(observation: Any) -> Tensor:
-        return task.encode(torch.as_tensor(observation, dtype=torch.float64)).float().unsqueeze(0)
-
-    return Batch(
-        state(transition.observation),
-        row(task.normalize_action(transition.action)),
-        number(transition.reward),
-        number(transition.cost),
-        state(transition.next_observation),
-        number(float(transition.terminated)),
-    )
+    return encode(Rows.of([transition]), task)
 
 
 def _check(t: Transition, task: Task) -> None:

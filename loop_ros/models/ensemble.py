@@ -75,15 +75,15 @@ class Ensemble(nn.Module):
         target = self.targets.denormalize(mean)
         return Prediction(state + target[..., :-1], target[..., -1], cost, std * self.targets.std)
 
-    def foretell(self, state: Tensor, action: Tensor) -> Tensor:
-        """Where a state [S] goes under an action [A], [2, S]: mean and standard deviation.
+    def predict_next(self, state: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation [S] of the state that follows state [S] under action [A].
 
         The deviation is that of a state drawn from any of the models: their noise and disagreement.
         """
         states = state.expand(self.num_models, 1, -1)
-        said = self.predict(states, action.expand(self.num_models, 1, -1))
-        means, noise = said.next_state[:, 0], said.std[:, 0, :-1].square().mean(dim=0)
-        return torch.stack((means.mean(dim=0), (noise + means.var(dim=0, correction=0)).sqrt()))
+        predicted = self.predict(states, action.expand(self.num_models, 1, -1))
+        means, noise = predicted.next_state[:, 0], predicted.std[:, 0, :-1].square().mean(dim=0)
+        return means.mean(dim=0), (noise + means.var(dim=0, correction=0)).sqrt()
 
     def fit_normalizers(self, batch: Batch) -> None:
         """Set the scales of inputs and targets from data."""

@@ -8,6 +8,12 @@ import torch
 from torch import Tensor, nn
 
 
+def scale(data: Tensor) -> Tensor:
+    """Standard deviations [D] of data [B, D]; 1 for a constant dimension."""
+    std = data.std(dim=0, correction=0)
+    return torch.where(std > 1e-6, std, torch.ones_like(std))
+
+
 class Normalizer(nn.Module):
     """An affine map fitted to data and saved with the weights."""
 
@@ -21,9 +27,8 @@ class Normalizer(nn.Module):
 
     def fit(self, data: Tensor) -> None:
         """Take the scales of data [B, size]; a constant dimension keeps scale 1."""
-        std = data.std(dim=0, correction=0)
         self.mean.copy_(data.mean(dim=0))
-        self.std.copy_(torch.where(std > 1e-6, std, torch.ones_like(std)))
+        self.std.copy_(scale(data))
 
     def normalize(self, x: Tensor) -> Tensor:
         """To zero mean and unit variance."""

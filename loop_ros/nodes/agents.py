@@ -37,9 +37,10 @@ class AgentParameters:
         profile = declare(
             node, 'profile', 'drift_car', 'settings: name of a shipped profile, or a YAML file'
         )
+        task = registry.task(name)
         return cls(
-            task=registry.task(name),
-            settings=Settings.load(profile),
+            task=task,
+            settings=Settings.load(profile, task.default_d0),
             checkpoint=declare(
                 node, 'checkpoint', 'shipped', 'weights to start from: shipped, none or a folder'
             ),

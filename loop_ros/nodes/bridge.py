@@ -8,7 +8,6 @@ import contextlib
 import time
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
 from rclpy.duration import Duration
 from rosgraph_msgs.msg import Clock
@@ -22,12 +21,12 @@ from loop_ros.nodes.managed import ManagedNode, StartError
 from loop_ros.sim.camera import open_environment
 from loop_ros.sim.run_statistics import RunStatistics
 from loop_ros.sim.simulation import Simulation, planner_cost
-from loop_ros.sim.task import Array
+from loop_ros.types import Array
 
 REPEAT_PERIOD = 0.2  # s; the state goes out again while a command is awaited
 START_GRACE = 10.0  # s that the other nodes may take to come up before a warning
-ACKNOWLEDGE_TIMEOUT = 1.0  # s for who listens to say that the last transitions are there
-PROGRESS_PERIOD = 10.0  # s between words about an episode that takes long
+ACKNOWLEDGE_TIMEOUT = 1.0  # s for subscribers to acknowledge the last transitions
+PROGRESS_PERIOD = 10.0  # s between log lines of an episode that takes long
 
 
 class BridgeNode(ManagedNode):
@@ -61,9 +60,6 @@ class BridgeNode(ManagedNode):
         # Relative, so that two stacks in two namespaces each have a clock; nodes that use
         # simulated time in a namespace need the remapping /clock:=clock (see launch/).
         self.clock_publisher = self.advertise(Clock, 'clock', qos.CLOCK)
-        self.diagnostics_publisher = self.advertise(
-            DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS
-        )
         reset = self.create_service(Trigger, '~/reset', self._on_reset)
         self.opened.callback(self.destroy_service, reset)
         self.get_logger().info(
@@ -78,10 +74,10 @@ class BridgeNode(ManagedNode):
         self.answer: Array | None = None  # to the state that is out
         self.newest = self.safe_command
         self.connected = self.due = False
-        self.command_topic = self.listen(
+        self.command_topic = self.subscribe(
             JointState, 'command', self._on_command, qos.COMMAND
         ).topic_name
-        self.listen(Float64MultiArray, 'planner/telemetry', self._on_telemetry, qos.TELEMETRY)
+        self.subscribe(Float64MultiArray, 'planner/telemetry', self._on_telemetry, qos.TELEMETRY)
         if self.parameters.speed > 0:
             self.every(self.task.control_period / self.parameters.speed, self._tick)
         self.every(REPEAT_PERIOD / 2, self._watch)
@@ -138,10 +134,9 @@ class BridgeNode(ManagedNode):
         self.answer, self.due = None, False
         transition = self.simulation.step(action)
         self.transition_publisher.publish(conversions.transition_to_msg(transition, self.task))
-        reached = transition.next_observation
-        line = self.statistics.step(
-            transition, self.task.metrics(reached), planner_cost(self.task, reached)
-        )
+        next_observation = transition.next_observation
+        metrics = self.task.metrics(next_observation)
+        line = self.statistics.step(transition, metrics, planner_cost(self.task, next_observation))
         if line is not None:
             print(line, flush=True)
             self.reported = time.monotonic()
@@ -157,7 +152,7 @@ class BridgeNode(ManagedNode):
         self.last_sent = time.monotonic()
 
     def _watch(self) -> None:
-        """Repeat an unanswered state, begin when all listeners are there, end in time."""
+        """Repeat an unanswered state, begin when all subscribers are there, end in time."""
         now = time.monotonic()
         if self.parameters.duration and now - self.started >= self.parameters.duration:
             self.finished = True
@@ -174,7 +169,7 @@ class BridgeNode(ManagedNode):
                 self._warn_waiting('waiting')
 
     def _begin(self) -> None:
-        """Step for the first time once everybody who must not miss a transition listens."""
+        """Step for the first time once those who must not miss a transition have subscribed."""
         publisher = self.transition_publisher
         self.begun = publisher.get_subscription_count() >= self.parameters.transition_listeners
         if not self.begun and self._is_late_start():
@@ -226,8 +221,4 @@ class BridgeNode(ManagedNode):
             'refused commands': self.refused,
             'steps without command': self.timeouts,
         }
-        name = f'{self.get_fully_qualified_name()}: simulation'
-        stamp = int(self.get_clock().now().nanoseconds)
-        self.diagnostics_publisher.publish(
-            views.diagnostics_to_msg(name, self.task.name, level, text, values, stamp)
-        )
+        self.publish_diagnostics('simulation', self.task.name, level, text, values)

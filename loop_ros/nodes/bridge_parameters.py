@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rclpy.node import Node
 
-from loop_ros.nodes.parameters import declare
+from loop_ros.nodes.parameters import declare, declare_clock
 from loop_ros.sim import registry
 from loop_ros.sim.camera import REALTIME_SHARE, View
 from loop_ros.sim.task import Task
@@ -32,7 +32,7 @@ class BridgeParameters:
     def declare(cls, node: Node) -> BridgeParameters:
         """Declare them on a node; ValueError where they do not fit together."""
         name = declare(node, 'task', 'drift_car', 'robot and job', choices=registry.names())
-        realtime, speed = _declare_clock(node)
+        realtime, speed = declare_clock(node)
         return cls(
             task=registry.task(name),
             seed=declare(node, 'seed', 0, 'episode e starts from the seed seed + e', minimum=0),
@@ -60,36 +60,12 @@ class BridgeParameters:
                 node,
                 'transition_listeners',
                 0,
-                'begin only when so many (learner, recorder) listen to the topic transition',
+                'begin only when so many (learner, recorder) subscribe to the topic transition',
                 minimum=0,
                 maximum=100,
             ),
             view=_declare_view(node, realtime),
         )
-
-
-def _declare_clock(node: Node) -> tuple[bool, float]:
-    """Whether it runs in real time, and the speed otherwise."""
-    step_mode = declare(
-        node,
-        'step_mode',
-        'lockstep',
-        'lockstep: a step waits for the command that answers its state; '
-        'realtime: it takes the newest command',
-        choices=('lockstep', 'realtime'),
-    )
-    speed = declare(
-        node,
-        'speed',
-        1.0,
-        'simulated seconds per second, at most; 0: as fast as it goes (lockstep only)',
-        minimum=0,
-        maximum=1000,
-    )
-    realtime = step_mode == 'realtime'
-    if realtime and speed == 0:
-        raise ValueError('speed: 0 (as fast as it goes) needs step_mode lockstep')
-    return realtime, speed
 
 
 def _declare_view(node: Node, realtime: bool) -> View:

@@ -17,13 +17,12 @@ from nav_msgs.msg import Odometry
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension, UInt8MultiArray
 
-from loop_ros import layout
-from loop_ros.sim.task import Array, Task
-from loop_ros.types import Transition
+from loop_ros import layout, planar
+from loop_ros.sim.task import Task
+from loop_ros.types import Array, Rows, Transition
 
 ODOM_FRAME = 'odom'
 BASE_FRAME = 'base_link'
-QUATERNION_TOLERANCE = 1e-3
 NANOSECONDS = 1_000_000_000
 
 
@@ -52,8 +51,8 @@ def odometry_to_msg(
     message.header.stamp = time_to_msg(nanoseconds)
     message.pose.pose.position.x = value['x']
     message.pose.pose.position.y = value['y']
-    message.pose.pose.orientation.z = math.sin(value['yaw'] / 2)
-    message.pose.pose.orientation.w = math.cos(value['yaw'] / 2)
+    orientation = message.pose.pose.orientation
+    orientation.z, orientation.w = planar.quaternion_from_yaw(value['yaw'])
     message.twist.twist.linear.x = value['v_x']
     message.twist.twist.linear.y = value['v_y']
     message.twist.twist.angular.z = value['yaw_rate']
@@ -71,15 +70,14 @@ def odometry_from_msg(
         if found != wanted:
             raise ValueError(f"{name} is '{found}', expected '{wanted}'")
     q = message.pose.pose.orientation
-    norm = math.hypot(q.x, q.y, q.z, q.w) if _finite(q.x, q.y, q.z, q.w) else math.nan
-    if not abs(norm - 1.0) <= QUATERNION_TOLERANCE:
+    yaw = planar.yaw_from_quaternion(np.array([[q.x, q.y, q.z, q.w]])).item()
+    if math.isnan(yaw):
+        norm = math.hypot(q.x, q.y, q.z, q.w)
         raise ValueError(f'pose.orientation has the norm {norm}, expected 1')
     value = {
         'x': message.pose.pose.position.x,
         'y': message.pose.pose.position.y,
-        'yaw': math.atan2(2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y**2 + q.z**2))
-        if q.x or q.y
-        else 2 * math.atan2(q.z, q.w),
+        'yaw': yaw,
         'v_x': message.twist.twist.linear.x,
         'v_y': message.twist.twist.linear.y,
         'yaw_rate': message.twist.twist.angular.z,
@@ -96,7 +94,7 @@ def state_to_msg(observation: Array, task: Task, nanoseconds: int) -> JointState
 
 def state_from_msg(message: JointState, task: Task) -> Array:
     """The observation [O] in a labelled vector, whatever its order."""
-    index = _indices(message.name, task.observation_labels)
+    index = layout.indices(message.name, task.observation_labels)
     values = _values('position', message.position, len(message.name))
     return finite('position', task.observation_labels, [values[i] for i in index])
 
@@ -114,7 +112,7 @@ def command_to_msg(action: Array, task: Task, nanoseconds: int) -> JointState:
 
 def command_from_msg(message: JointState, task: Task) -> Array:
     """The action [A] in a command, whatever the order of its joints; limits are not applied."""
-    index = _indices(message.name, task.action_labels)
+    index = layout.indices(message.name, task.action_labels)
     values = [
         _values(interface, getattr(message, interface), len(message.name))[i]
         for i, interface in zip(index, task.action_interfaces, strict=True)
@@ -124,13 +122,14 @@ def command_from_msg(message: JointState, task: Task) -> Array:
 
 def transition_to_msg(transition: Transition, task: Task) -> Float64MultiArray:
     """A transition as a labelled array."""
-    return labelled_to_msg(layout.transition_values(transition), layout.transition_layout(task))
+    fields = layout.transition_layout(task)
+    return labelled_to_msg(fields.table(Rows.of([transition])), fields.fields)
 
 
 def transition_from_msg(message: Float64MultiArray, task: Task) -> Transition:
     """The transition in a labelled array; labels and lengths are checked."""
-    values = labelled_from_msg(message, layout.transition_layout(task))
-    return layout.transition_from_values(values, task)
+    fields = layout.transition_layout(task)
+    return fields.transition(labelled_from_msg(message, fields.fields))
 
 
 def telemetry_to_msg(values: dict[str, float]) -> Float64MultiArray:
@@ -157,9 +156,8 @@ def labelled_to_msg(values: Array, fields: layout.Layout) -> Float64MultiArray:
 def labelled_from_msg(message: Float64MultiArray, fields: layout.Layout) -> Array:
     """The vector of a labelled array after a check of its labels and lengths."""
     found = [(dimension.label, int(dimension.size)) for dimension in message.layout.dim]
-    layout.check_layout(found, fields)
     values = np.array(message.data, dtype=np.float64)[message.layout.data_offset :]
-    layout.split(values, fields)
+    layout.check_layout(found, fields, len(values))
     return values
 
 
@@ -179,16 +177,6 @@ def finite(what: str, labels: Sequence[str], values: Sequence[float]) -> Array:
         if not abs(value) <= layout.LARGEST:
             raise ValueError(f"{what} '{label}' is {value}")
     return np.array(values, dtype=np.float64)
-
-
-def _finite(*values: float) -> bool:
-    return all(math.isfinite(value) for value in values)
-
-
-def _indices(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    if sorted(names) != sorted(wanted):
-        raise ValueError(f'names are {list(names)}, expected {list(wanted)} in any order')
-    return [list(names).index(name) for name in wanted]
 
 
 def _values(field: str, values: Sequence[float], length: int) -> Sequence[float]:

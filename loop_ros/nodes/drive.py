@@ -9,7 +9,8 @@ import importlib
 from typing import Any
 
 from loop_ros.nodes.conversions import BASE_FRAME, time_to_msg
-from loop_ros.sim.task import Array, Task
+from loop_ros.sim.task import Task
+from loop_ros.types import Array
 
 MESSAGE: Any = None
 with contextlib.suppress(ImportError):  # on no package registry; part of a ROS installation

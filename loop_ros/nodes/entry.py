@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 
-from loop_ros.nodes.leaving import end_despite_threads
+from loop_ros.process_end import end_despite_threads
 
 
 def run(module: str, node: str) -> int:

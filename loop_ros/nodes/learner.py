@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from diagnostic_msgs.msg import DiagnosticArray
 from std_msgs.msg import Float64MultiArray, UInt8MultiArray
 
 from loop_ros.agent import Agent
@@ -64,14 +63,11 @@ class LearnerNode(ManagedNode):
         self.sequence = SequenceCheck()
         self.refused = 0
         self.weights_publisher = self.advertise(UInt8MultiArray, 'weights', qos.WEIGHTS)
-        self.diagnostics_publisher = self.advertise(
-            DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS
-        )
         self.worker.start(self._make_agent)
 
     def activate(self) -> None:
-        """Listen."""
-        self.listen(Float64MultiArray, 'transition', self._on_transition, qos.TRANSITION)
+        """Subscribe."""
+        self.subscribe(Float64MultiArray, 'transition', self._on_transition, qos.TRANSITION)
         self.every(1.0, self._diagnose)
 
     def cleanup(self) -> None:
@@ -148,8 +144,4 @@ class LearnerNode(ManagedNode):
             'weights version': self.worker.version,
             **self.worker.report,
         }
-        name = f'{self.get_fully_qualified_name()}: learning'
-        stamp = int(self.get_clock().now().nanoseconds)
-        self.diagnostics_publisher.publish(
-            views.diagnostics_to_msg(name, self.parameters.task.name, level, text, values, stamp)
-        )
+        self.publish_diagnostics('learning', self.parameters.task.name, level, text, values)

@@ -3,8 +3,8 @@
 """How every node of this package lives: brings itself up, spins, and goes down cleanly.
 
 rclpy's own signal handlers invalidate the context at once, so that a node could neither save nor
-publish its last words. Here a signal only raises a flag (entry.py); the executor returns, the node
-is shut down through its lifecycle, and only then the context ends.
+publish its last command. Here a signal only raises a flag (entry.py); the executor returns, the
+node is shut down through its lifecycle, and only then the context ends.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
@@ -27,8 +28,10 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
-from loop_ros.nodes.leaving import end_within
+from loop_ros.nodes import qos, views
+from loop_ros.nodes.conversions import time_to_msg
 from loop_ros.nodes.parameters import declare
+from loop_ros.process_end import end_within
 
 POLL = 0.1  # s between looks at the stop flag
 LOG_PERIOD = 5.0  # s between repetitions of the same warning
@@ -78,7 +81,7 @@ class ManagedNode(LifecycleNode):
         self._publishers_made.append(publisher)
         return publisher
 
-    def listen(
+    def subscribe(
         self, message: type, topic: str, callback: Callable[[Any], None], profile: QoSProfile
     ) -> Subscription:
         """A subscription that lives until the node is deactivated."""
@@ -86,10 +89,24 @@ class ManagedNode(LifecycleNode):
         self._subscriptions_made.append(subscription)
         return subscription
 
-    def leave(self, subscription: Subscription) -> None:
-        """End a subscription of `listen` before that."""
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """End a subscription of `subscribe` before that."""
         self._subscriptions_made.remove(subscription)
         self.destroy_subscription(subscription)
+
+    def publish_diagnostics(
+        self, what: str, task: str, level: bytes, text: str, values: dict[str, Any]
+    ) -> None:
+        """One status on /diagnostics, named after the node and `what` (REP 107)."""
+        name = f'{self.get_fully_qualified_name()}: {what}'
+        status = views.status_to_msg(name, task, level, text, values)
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = time_to_msg(self.now())
+        self._diagnostics.publish(message)
+
+    def now(self) -> int:
+        """The time by the node's clock, ns."""
+        return int(self.get_clock().now().nanoseconds)
 
     def every(self, period: float, callback: Callable[[], None]) -> Timer:
         """A timer on the steady clock that lives until the node is deactivated."""
@@ -106,6 +123,7 @@ class ManagedNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Lifecycle hook."""
+        self._diagnostics = self.advertise(DiagnosticArray, '/diagnostics', qos.DIAGNOSTICS)
         return self._attempt('configure', self.configure, undo=self._clean)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:

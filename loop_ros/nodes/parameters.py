@@ -39,8 +39,9 @@ def declare(
 ) -> Any:
     """Declare a parameter with its descriptor and return its value.
 
-    A number of the other kind in a launch argument or a file (d0:=1) is converted: rclpy would
-    refuse it, so the override is read first by an untyped declaration.
+    A number of the other kind in a launch argument or a file (d0:=1) is converted, and an empty
+    text stands for the default: rclpy would refuse both, so the override is read first by an
+    untyped declaration.
     """
     descriptor = ParameterDescriptor(
         description=f'{description} [{unit}]' if unit else description, read_only=read_only
@@ -64,11 +65,40 @@ def declare(
     given = node.declare_parameter(name, default, ParameterDescriptor(dynamic_typing=True)).value
     node.undeclare_parameter(name)
     value = convert(given, type(default))
+    if value == '':  # a launch argument that was left empty
+        value = default
     if type(value) is not type(default):
         raise ValueError(f'{name}: {given!r} is not of the type {type(default).__name__}')
     if choices and value not in choices:
         raise ValueError(f'{name}: {value!r} is not one of {", ".join(choices)}')
     return node.declare_parameter(name, value, descriptor, ignore_override=True).value
+
+
+def declare_clock(node: Node) -> tuple[bool, float]:
+    """Whether the robot drives in real time, and how fast its clock runs otherwise.
+
+    ValueError where these do not fit together.
+    """
+    step_mode = declare(
+        node,
+        'step_mode',
+        'lockstep',
+        'lockstep: every state waits for the plan that answers it; realtime: a step takes the '
+        'newest command, and a late plan is replaced by a fallback',
+        choices=('lockstep', 'realtime'),
+    )
+    speed = declare(
+        node,
+        'speed',
+        1.0,
+        'simulated seconds per second, 1 on a robot; 0: as fast as it goes (lockstep only)',
+        minimum=0,
+        maximum=1000,
+    )
+    realtime = step_mode == 'realtime'
+    if realtime and speed == 0:
+        raise ValueError('speed: 0 (as fast as it goes) needs step_mode lockstep')
+    return realtime, speed
 
 
 def declare_each(node: Node, name: str, count: int, description: str) -> NDArray[np.float64]:
@@ -103,7 +133,7 @@ def convert(value: Any, wanted: type) -> Any:
 
 
 class PlannerParameters:
-    """Every planner setting as a parameter of the node; `on_change` hears of valid changes only."""
+    """Every planner setting as a parameter of the node; `on_change` gets valid changes only."""
 
     def __init__(
         self, node: Node, defaults: PlannerSettings, on_change: Callable[[PlannerSettings], None]

@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Quality of service of every topic (ARCHITECTURE.md, topics)."""
+"""Quality of service of every topic."""
 
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
@@ -14,7 +14,7 @@ WEIGHTS = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
-STATUS = WEIGHTS  # whoever comes later hears the last one too
+STATUS = WEIGHTS  # a late subscriber gets the last one too
 TELEMETRY = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 VIEW = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 DIAGNOSTICS = QoSProfile(depth=10)

@@ -1,18 +1,16 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The supervisor in ROS: parameters, ~/stop and ~/reset, and its word on `planner/supervisor`."""
+"""The supervisor in ROS: its parameters, ~/stop and ~/reset."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticStatus
 from std_srvs.srv import Trigger
 
-from loop_ros.control.supervisor import HOLD, NAMES, PLAN, STOP, Limits, Supervisor
-from loop_ros.nodes import qos, views
+from loop_ros.control.gate import Gate
+from loop_ros.control.supervisor import Limits
 from loop_ros.nodes.managed import ManagedNode
 from loop_ros.nodes.parameters import declare, declare_each
 from loop_ros.sim.task import Task
@@ -45,68 +43,24 @@ PARAMETERS: dict[str, tuple[str, float, float, str]] = {
 
 
 class Supervision:
-    """Makes the supervisor and tells what it decides."""
+    """~/stop and ~/reset of a gate.
 
-    def __init__(
-        self,
-        node: ManagedNode,
-        task: Task,
-        wall_period: float,
-        realtime: bool,
-        trusting: bool,
-        halt: Callable[[str], None],
-        release: Callable[[], list[str]],
-        is_shadow: bool,
-    ) -> None:
-        """`halt` stops the robot for a reason, `release` ends that and says for which.
+    They are there for as long as the node lives: a stop is taken in every state of its life.
+    """
 
-        Whoever is `trusting` distrusts no model unless the parameters say so. A shadow, which
-        commands nothing, offers no stop.
-        """
-        self._topic = 'shadow/supervisor' if is_shadow else 'planner/supervisor'
-        self._node, self._task = node, task
-        self._halt, self._release = halt, release
-        self.supervisor = Supervisor(_limits(node, task, wall_period, trusting), realtime)
-        self.level, self.reason = STOP, 'no command so far'
-        if is_shadow:
-            return
-        # Here for as long as the node lives: a stop is heard in every state of its life.
+    def __init__(self, node: ManagedNode, gate: Gate) -> None:
+        self._node, self._gate = node, gate
         node.create_service(Trigger, '~/stop', self._on_stop)
         node.create_service(Trigger, '~/reset', self._on_reset)
 
-    def advertise(self) -> None:
-        """Begin to tell."""
-        self._publisher = self._node.advertise(DiagnosticStatus, self._topic, qos.STATUS)
-        self._publish()
-
-    def tell(self, level: int, reason: str) -> None:
-        """The level of the command that goes out; published where it is another than before."""
-        if (level, reason) != (self.level, self.reason):
-            self.level, self.reason = level, reason
-            self._publish()
-
-    def status(self) -> tuple[bytes, str]:
-        """Severity and words for diagnostics."""
-        severe = {PLAN: views.OK, HOLD: views.ERROR, STOP: views.ERROR}
-        text = self.reason if self.level == PLAN else f'{NAMES[self.level]}: {self.reason}'
-        return severe.get(self.level, views.WARN), text
-
-    def _publish(self) -> None:
-        severity, text = self.status()
-        latched = str(self.supervisor.latched).lower()
-        values = {'level': self.level, 'reason': self.reason, 'latched': latched}
-        name = f'{self._node.get_fully_qualified_name()}: supervisor'
-        status = views.status_to_msg(name, self._task.name, severity, text, values)
-        self._publisher.publish(status)
-
     def _on_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._halt(OPERATOR_STOP)
+        self._gate.stop(OPERATOR_STOP, self._node.now())
         self._node.get_logger().warning(f'{OPERATOR_STOP}: the robot stands until ~/reset')
         response.success, response.message = True, 'stopped until ~/reset'
         return response
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        released = '; '.join(self._release())
+        released = '; '.join(self._gate.reset())
         if released:
             self._node.get_logger().info(f'reset, after: {released}')
         response.success = True
@@ -114,10 +68,14 @@ class Supervision:
         return response
 
 
-def _limits(node: ManagedNode, task: Task, wall_period: float, trusting: bool) -> Limits:
-    """The task's limits, and what the parameters say."""
+def declare_limits(
+    node: ManagedNode, task: Task, wall_period: float, distrust_disabled: bool
+) -> Limits:
+    """The task's limits, and what the parameters say; `distrust_disabled` unless they say so."""
     defaults = {name: getattr(Limits, name) for name in PARAMETERS}
-    if trusting:  # a model that still learns is wrong at first, and its actor knows no better
+    if (
+        distrust_disabled
+    ):  # a model that still learns is wrong at first, and its actor knows no better
         defaults['distrust_steps'] = 0
     given: dict[str, Any] = {
         name: declare(node, name, defaults[name], text, minimum=low, maximum=high, unit=unit)

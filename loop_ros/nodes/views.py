@@ -4,16 +4,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point, PoseStamped
 from nav_msgs.msg import Path
 from visualization_msgs.msg import Marker, MarkerArray
 
 from loop_ros.nodes.conversions import time_to_msg
-from loop_ros.sim.task import Array
+from loop_ros.planar import quaternion_from_yaw
+from loop_ros.types import Array
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 # Plan, shifted plan, actor, hold, stop.
@@ -30,7 +30,7 @@ def path_to_msg(poses: Array, frame: str, nanoseconds: int, period: float) -> Pa
         pose.header.frame_id = frame
         pose.header.stamp = time_to_msg(nanoseconds + round(step * period * 1e9))
         pose.pose.position.x, pose.pose.position.y = x, y
-        pose.pose.orientation.z, pose.pose.orientation.w = math.sin(yaw / 2), math.cos(yaw / 2)
+        pose.pose.orientation.z, pose.pose.orientation.w = quaternion_from_yaw(yaw)
         message.poses.append(pose)
     return message
 
@@ -54,15 +54,6 @@ def markers_to_msg(
     caption.text = text
     caption.pose.position.x, caption.pose.position.y = poses[-1, :2].tolist()
     return MarkerArray(markers=[line, caption])
-
-
-def diagnostics_to_msg(
-    name: str, hardware: str, level: bytes, text: str, values: dict[str, Any], nanoseconds: int
-) -> DiagnosticArray:
-    """One status; `name` reads '/planner: planning'."""
-    message = DiagnosticArray(status=[status_to_msg(name, hardware, level, text, values)])
-    message.header.stamp = time_to_msg(nanoseconds)
-    return message
 
 
 def status_to_msg(

@@ -18,14 +18,14 @@ from loop_ros.nodes.managed import ManagedNode
 from loop_ros.nodes.parameters import declare
 
 LOOK_PERIOD = 0.2  # s between looks whether those who may not publish are gone
-UNKNOWN = '_NODE_NAME_UNKNOWN_'  # what the graph calls a node until it has heard of it
+UNKNOWN = '_NODE_NAME_UNKNOWN_'  # what the graph calls a node until it knows its name
 
 
 class WeightsInbox:
     """Hands on weights or, as a ValueError, why they are refused.
 
-    After a refusal it listens anew as soon as nobody else publishes: the latched weights of the
-    node that is allowed come again.
+    After a refusal it subscribes again as soon as no other node publishes: the weights of the node
+    that is allowed are transient-local, so they come again.
     """
 
     def __init__(
@@ -44,16 +44,16 @@ class WeightsInbox:
             'come while another one publishes them are refused; empty: anybody',
         )
         self._allowed = full_name(node.get_namespace(), name) if name else ''
-        self._missed = False  # something was refused since the last time of listening
+        self._missed = False  # something was refused since the last subscription
 
     def open(self) -> None:
-        """Listen, until the node is deactivated."""
-        self._listen()
+        """Subscribe, until the node is deactivated."""
+        self._subscribe()
         self._node.every(LOOK_PERIOD, self._look)
 
-    def _listen(self) -> None:
+    def _subscribe(self) -> None:
         self._missed = False
-        self._subscription = self._node.listen(
+        self._subscription = self._node.subscribe(
             UInt8MultiArray, 'weights', self._on_message, qos.WEIGHTS
         )
 
@@ -65,21 +65,21 @@ class WeightsInbox:
             return
         self._missed = True
         if publishers:  # else its name may come in the next moment
-            self._complain(publishers, reason)
+            self._refuse_from(publishers, reason)
 
     def _look(self) -> None:
-        """Hear what was missed once it can be trusted, or say again why not."""
+        """Get what was missed once it can be trusted, or warn again."""
         if not self._missed:
             return
         publishers = self._publishers()
         if reason := objection(publishers, self._allowed):
-            self._complain(publishers, reason)
+            self._refuse_from(publishers, reason)
         else:
-            self._node.leave(self._subscription)
-            self._listen()
+            self._node.unsubscribe(self._subscription)
+            self._subscribe()
 
-    def _complain(self, publishers: Sequence[str], reason: str) -> None:
-        """Not of a node whose name the graph has yet to hear."""
+    def _refuse_from(self, publishers: Sequence[str], reason: str) -> None:
+        """Not of a node whose name the graph does not know yet."""
         if not any(UNKNOWN in name for name in publishers):
             self._refuse(ValueError(reason))
 
@@ -99,7 +99,7 @@ def objection(publishers: Sequence[str], allowed: str) -> str:
         return ''
     others = sorted(set(publishers) - {allowed})
     if others:
-        return f'published by {", ".join(others)}, and weights_from allows {allowed} alone'
+        return f'published by {", ".join(others)}, and weights_from allows only {allowed}'
     if len(publishers) > 1:
         return f'{len(publishers)} publishers call themselves {allowed}; one is allowed'
     return '' if publishers else f'their publisher is gone, and weights_from asks for {allowed}'

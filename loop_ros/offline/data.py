@@ -7,39 +7,42 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from loop_ros.learning.transitions import encode
 from loop_ros.sim.task import Task
-from loop_ros.types import Batch
+from loop_ros.types import Batch, Rows
 
 
 @dataclass(frozen=True)
 class OfflineData:
-    """Transitions in the order of their episodes, on the CPU."""
+    """N transitions of E whole episodes, in order, as the networks see them; on the CPU."""
 
     batch: Batch  # [N]
     episode: Tensor  # [N], 0, 0, ..., 1, 1, ...
     starts_at_zero: Tensor  # [E], whether an episode was recorded from its first step
 
     @classmethod
-    def from_rows(cls, parts: Iterable[Any], task: Task) -> Self:
-        """From chunks of rows (`loop_ros.bags.Rows`); ValueError where there are none.
+    def from_rows(cls, parts: Iterable[Rows], task: Task) -> Self:
+        """Encode chunks of rows, as `BagReader.batches` gives them, for a task.
 
-        An episode ends where its number changes and where a step is missing.
+        An episode ends where its number changes and where a step is missing. ValueError where
+        there is no transition.
         """
         batches, numbers, steps, ended = [], [], [], []
         for rows in parts:
-            batches.append(rows.batch(task))
+            batches.append(encode(rows, task))
             numbers.append(rows.episode)
             steps.append(rows.step)
             ended.append(rows.terminated | rows.truncated)
         if not batches or not sum(len(part) for part in numbers):
             raise ValueError(f"no transition of task '{task.name}' in these bags")
-        number, step, end = (np.concatenate(part) for part in (numbers, steps, ended))
+        number, step = np.concatenate(numbers), np.concatenate(steps)
+        end = np.concatenate(ended)
         new = np.ones(len(number), dtype=bool)
         new[1:] = (number[1:] != number[:-1]) | (step[1:] != step[:-1] + 1) | end[:-1]
         batch = Batch(*(torch.cat(part) for part in zip(*batches, strict=True)))
@@ -51,7 +54,7 @@ class OfflineData:
 
     @property
     def num_episodes(self) -> int:
-        """E."""
+        """The number of episodes E."""
         return len(self.starts_at_zero)
 
     def held_out(self, fraction: float, seed: int) -> Tensor:
@@ -61,7 +64,7 @@ class OfflineData:
         """
         if self.num_episodes < 2:
             raise ValueError(
-                'one episode alone: training needs another one to hold out; record more, or '
+                'only one episode: training needs another one to hold out; record more, or '
                 'shorter ones'
             )
         count = min(max(1, round(fraction * self.num_episodes)), self.num_episodes - 1)
@@ -97,13 +100,8 @@ class OfflineData:
         return total
 
     def digest(self) -> str:
-        """By which to know the same data again."""
+        """A hash of all numbers, which is the same for the same data."""
         found = hashlib.sha256(self.episode.numpy().tobytes())
         for part in self.batch:
             found.update(part.contiguous().numpy().tobytes())
         return found.hexdigest()[:16]
-
-
-def rows_of(batch: Batch, index: Tensor) -> Batch:
-    """Some of the transitions."""
-    return Batch(*(part[index] for part in batch))

@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What to expect of a trained agent before a robot moves, from its data alone."""
+"""What to expect of a trained agent before a robot moves, from its data only."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from loop_ros.agent import Agent
-from loop_ros.offline.data import OfflineData, rows_of
+from loop_ros.models.normalizer import scale
+from loop_ros.offline.data import OfflineData
 from loop_ros.offline.fitted_q import FittedQ
-from loop_ros.offline.model_episodes import Plans, Policy, imagined
+from loop_ros.offline.model_episodes import ArcPolicy, Policy, evaluate_in_model
 
 # What the paper searched (appendix C.3; 0.4 by Table 4), in the order of the search here.
 SEARCH: tuple[dict[str, tuple[float, ...]], ...] = (
@@ -33,13 +34,13 @@ Tried = Callable[[], object]
 
 @dataclass(frozen=True)
 class Effort:
-    """How much an evaluation looks at."""
+    """How many samples an evaluation takes; more take longer."""
 
     states: int = 1000  # transitions that fitted Q evaluation learns from; a plan each
     starts: int = 100  # held-out start states
-    imagined: int = 8  # of them in imagined episodes; each is driven in every model
+    model_episodes: int = 8  # starts of episodes in the model; each is driven in every model
     sequences: int = 32  # candidates of each plan
-    steps: int = 100  # of imagined episodes
+    steps: int = 100  # of an episode in the model
     members: int = 4
     features: int = 256
 
@@ -53,9 +54,12 @@ def evaluate(
     effort: Effort | None = None,
     tried: Tried = lambda: None,
 ) -> dict[str, Any]:
-    """Model error, imagined episodes, fitted Q evaluation and recommended planner settings.
+    """What to expect of an agent trained on `data`, by what its training did not see.
 
-    `tried` is called before each set of settings is.
+    `held_out` [N] marks the transitions of held-out episodes. Returns their number and mean return,
+    'model_error' (a row for each step ahead), 'candidates' (planner settings and what they return
+    in the model), 'recommended' settings, and 'actor' and 'plans' (by these) in the model and by
+    fitted Q evaluation; as JSON takes it. `tried` is called before each candidate.
     """
     effort = effort or Effort()
     starts = _starts(data, held_out, effort.starts)
@@ -77,8 +81,7 @@ def model_error(
     standard deviations of the data's states; `reward_error` of the reward in its own.
     """
     batch = agent.learner.learnable(data.batch)
-    scale = _std(data.batch.state)
-    reward_scale = _std(data.batch.reward[:, None])
+    state_scale, reward_scale = scale(data.batch.state), scale(data.batch.reward[:, None])
     rows = held_out.nonzero()[:, 0]
     rows = rows[torch.randperm(len(rows), generator=generator)[:1000]]
     ensemble, device = agent.ensemble, agent.device
@@ -100,8 +103,8 @@ def model_error(
         table.append(
             {
                 'step': float(step + 1),
-                'error': _rms(((mean - batch.next_state[row]) / scale)[inside]),
-                'spread': _rms((spread / scale)[inside]),
+                'error': _rms(((mean - batch.next_state[row]) / state_scale)[inside]),
+                'spread': _rms((spread / state_scale)[inside]),
                 'reward_error': _rms(
                     ((reward - batch.reward[row])[:, None] / reward_scale)[inside]
                 ),
@@ -113,20 +116,20 @@ def model_error(
 def choose(
     agent: Agent, data: OfflineData, starts: Tensor, seed: int, effort: Effort, tried: Tried
 ) -> dict[str, Any]:
-    """The actor and plans by the paper's settings, in imagined episodes from states [B, S].
+    """The actor and plans by the paper's settings, in the model from states [B, S].
 
     Recommended is what has the highest return less its spread over models. Settings are searched
     one after the other, the two that shape a plan most together. Fitted Q evaluation, which asks no
     model, gives a second opinion of the actor and of what is recommended.
     """
     own, steps = agent.settings.planner, min(effort.steps, agent.task.max_episode_steps)
-    some = starts[: effort.imagined]
+    some = starts[: effort.model_episodes]
 
     def judged(chosen: dict[str, float]) -> dict[str, float]:
         settings = dataclasses.replace(own, **chosen)  # type: ignore[arg-type]
         tried()
-        plans = Plans(agent, settings, effort.sequences, seed)
-        return {**chosen, **imagined(agent, plans, some, steps)}
+        plans = ArcPolicy(agent, settings, effort.sequences, seed)
+        return {**chosen, **evaluate_in_model(agent, plans, some, steps)}
 
     best = judged({name: getattr(own, name) for grid in SEARCH for name in grid})
     candidates = [best]
@@ -138,8 +141,8 @@ def choose(
                 candidates.append(judged(chosen))
         best = max(candidates, key=lambda row: row['lower'])
     recommended = {name: best[name] for grid in SEARCH for name in grid}
-    actor = imagined(agent, agent.actor.mean, some, steps)
-    plans = Plans(agent, dataclasses.replace(own, **recommended), effort.sequences, seed)  # type: ignore[arg-type]
+    actor = evaluate_in_model(agent, agent.actor.mean, some, steps)
+    plans = ArcPolicy(agent, dataclasses.replace(own, **recommended), effort.sequences, seed)  # type: ignore[arg-type]
     fitted = _Fitted(agent, data, starts, seed, effort)
     return {
         'steps': float(steps),
@@ -159,7 +162,7 @@ class _Fitted:
     ) -> None:
         generator = torch.Generator().manual_seed(seed)
         index = torch.randperm(len(data), generator=generator)[: effort.states]
-        batch = rows_of(data.batch, index)
+        batch = data.batch.take(index)
         discount = agent.settings.sac.discount
         self._fitted = FittedQ(batch, discount, effort.members, effort.features, seed)
         self._states = torch.cat((batch.next_state, starts)).to(agent.device)
@@ -179,11 +182,6 @@ def _starts(data: OfflineData, held_out: Tensor, most: int) -> Tensor:
     if len(chosen) == 0:
         chosen = first[held_out[first]]
     return data.batch.state[chosen[:most]]
-
-
-def _std(values: Tensor) -> Tensor:
-    std = values.std(dim=0, correction=0)
-    return torch.where(std > 1e-6, std, torch.ones_like(std))
 
 
 def _rms(values: Tensor) -> float:

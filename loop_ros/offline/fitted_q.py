@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from loop_ros.models.normalizer import scale
 from loop_ros.types import Batch
 
 TOLERANCE = 1e-4  # of the last change of a value, in units of the largest possible one
@@ -38,8 +39,7 @@ class FittedQ:
         self.batch, self.discount = batch, discount
         generator = torch.Generator().manual_seed(seed)
         inputs = _inputs(batch.state, batch.action)
-        self._mean, std = inputs.mean(dim=0), inputs.std(dim=0, correction=0)
-        self._scale = torch.where(std > 1e-6, std, torch.ones_like(std))
+        self._mean, self._scale = inputs.mean(dim=0), scale(inputs)
         columns = inputs.shape[1]
         self._members = []
         for _ in range(members):
@@ -67,11 +67,11 @@ class FittedQ:
         It does `next_action` [M, A] in the next states of the transitions and `action` [B, A] in
         the given states.
         """
-        reached = _inputs(self.batch.next_state, next_action)
+        inputs_after = _inputs(self.batch.next_state, next_action)
         wanted = _inputs(state, action)
         values = []
         for directions, solve in self._members:
-            following = self._features(reached, directions)
+            following = self._features(inputs_after, directions)
             coefficients = self._fixed_point(following, solve, iterations)
             values.append((self._features(wanted, directions) @ coefficients).mean())
         by_member = torch.stack(values).clamp(self._low, self._high)

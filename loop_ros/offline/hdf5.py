@@ -12,13 +12,13 @@ import numpy as np
 import torch
 
 from loop_ros.sim.task import Task
-from loop_ros.types import Array, Transition
+from loop_ros.types import Array, Rows, Transition
 
 
-def imported(path: Path, task: Task) -> Iterator[Transition]:
-    """The transitions of a file; ValueError where it is not of the task's observations and actions.
+def read(path: Path, task: Task) -> Iterator[Transition]:
+    """Yield the transitions of a D4RL or Minari file; ValueError where they are not the task's.
 
-    Costs are the task's own of the states reached, 0 where it has none. A D4RL file without
+    Costs are the task's own of the next states, 0 where it has none. A D4RL file without
     `next_observations` says nothing of the state that an episode's last step led to: where that
     was no end by itself, the step is left out.
     """
@@ -51,7 +51,7 @@ def _of_d4rl(file: Any, path: str, task: Task) -> Iterator[Columns]:
         np.asarray(file['timeouts']).astype(bool) if 'timeouts' in file else np.zeros(count, bool)
     )
     known = 'next_observations' in file
-    reached = (
+    following = (
         np.asarray(file['next_observations'])
         if known
         else np.concatenate((observation[1:], observation[-1:]))
@@ -66,7 +66,7 @@ def _of_d4rl(file: Any, path: str, task: Task) -> Iterator[Columns]:
         last = end if known or terminal[end] else end - 1
         part = slice(start, last + 1)
         if last >= start:
-            found = observation[part], action[part], reached[part].copy(), reward[part]
+            found = observation[part], action[part], following[part].copy(), reward[part]
             if not known and terminal[end]:
                 found[2][-1] = observation[end]
             yield (*found, terminal[part].astype(np.float64))
@@ -88,24 +88,26 @@ def _of_minari(file: Any, path: str, task: Task) -> Iterator[Columns]:
 
 
 def _numbered(episodes: Iterator[Columns], task: Task) -> Iterator[Transition]:
-    for number, (observation, action, reached, reward, terminated) in enumerate(episodes):
+    for number, (observation, action, following, reward, terminated) in enumerate(episodes):
+        step = np.arange(len(action))
+        following = following.astype(np.float64)
         cost = np.zeros(len(action))
         if task.cost is not None:
-            cost = task.cost(task.encode(torch.from_numpy(reached.astype(np.float64)))).numpy()
-        for step in range(len(action)):
-            ended = bool(terminated[step])
-            yield Transition(
-                step * task.control_period,
-                number,
-                step,
-                observation[step].astype(np.float64),
-                action[step].astype(np.float64),
-                float(reward[step]),
-                float(cost[step]),
-                reached[step].astype(np.float64),
-                ended,
-                step == len(action) - 1 and not ended,
-            )
+            cost = task.cost(task.encode(torch.from_numpy(following))).numpy()
+        ended = terminated.astype(bool)
+        rows = Rows(
+            stamp=step * task.control_period,
+            episode=np.full(len(action), number),
+            step=step,
+            observation=observation.astype(np.float64),
+            action=action.astype(np.float64),
+            reward=reward,
+            cost=cost,
+            next_observation=following,
+            terminated=ended,
+            truncated=(step == len(action) - 1) & ~ended,
+        )
+        yield from rows.transitions()
 
 
 def _check(where: str, task: Task, observation: Array, action: Array) -> None:

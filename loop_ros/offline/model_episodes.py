@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Episodes in the learned models: of an actor, or of plans by any settings."""
+"""Policies driven in the learned models: an actor, or ARC by any settings."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ Policy = Callable[[Tensor], Tensor]  # states [M, S] to actions [M, A]
 
 
 @torch.inference_mode()
-def imagined(agent: Agent, policy: Policy, starts: Tensor, steps: int) -> dict[str, float]:
-    """Episodes of a policy in each model's mean, from states [B, S]; sums without discount.
+def evaluate_in_model(agent: Agent, policy: Policy, starts: Tensor, steps: int) -> dict[str, float]:
+    """Drive episodes of a policy in each model's mean; sums are not discounted.
 
-    `spread` is the standard deviation over models of the mean return and `lower` the return less
-    it; `worst_cost` is the largest cost of any episode in any model. Plans look ahead in the same
-    models, so where the data are few they are judged too kindly.
+    `starts` are states [B, S], `steps` the length of an episode that does not terminate. Returns
+    'return' and 'mean_cost', 'spread', the standard deviation over models of the mean return,
+    'lower', the return less it, and 'worst_cost' of any episode in any model. Plans look ahead in
+    the same models, so where the data are few they are judged too kindly.
     """
     ensemble, task = agent.ensemble, agent.task
     known = agent.settings.planner.cost_source == 'known'
@@ -48,8 +49,8 @@ def imagined(agent: Agent, policy: Policy, starts: Tensor, steps: int) -> dict[s
     }
 
 
-class Plans:
-    """What ARC does offline, in many states at once: one iteration, proposals of the actor alone.
+class ArcPolicy:
+    """ARC in many states at once as it plans offline: one iteration, all proposals the actor's.
 
     Eq. 8 with the objective of Eq. 9; models are followed by their means.
     """

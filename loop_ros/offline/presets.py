@@ -48,7 +48,7 @@ class Preset(NamedTuple):
     std: float
 
     def settings(self) -> dict[str, Any]:
-        """As planner settings."""
+        """The planner settings of this line, by name."""
         return {
             'planner.horizon': self.horizon,
             'planner.temperature': 1.0 / self.inverse_temperature,

@@ -33,7 +33,7 @@ class OfflineTraining:
         self.updates = 0  # gradient steps, also of PLAS's autoencoder
         self.model: dict[str, float] = {}  # what its training came to
         self.held_out = data.held_out(agent.settings.ensemble.holdout_fraction, seed)
-        self._batch = Batch(*(part.to(agent.device) for part in data.batch))
+        self._batch = data.batch.to(agent.device)
         self._table, self._sizes = self._experience()
         _check_divisible(agent.settings)
         processes.check_same(data.digest(), 'data')

@@ -1,26 +1,25 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A whole plan as one CUDA graph, where that is what is fastest."""
+"""A whole plan as one CUDA graph, where that is the fastest backend."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
 from loop_ros.models.fused_ensemble import FusedEnsemble
-from loop_ros.planning.planner import Planner, Solution, shifted
+from loop_ros.planning.planner import Planner, Solution
 from loop_ros.planning.rollout import Rollout
 from loop_ros.settings import PlannerSettings
 
-# Numbers that a captured plan reads from the device. A change of another setting captures anew.
+# Numbers that a captured plan reads from the device. A change of another setting captures again.
 LIVE = (
     'd0', 'temperature', 'initial_std', 'mean_update', 'variance_update', 'min_safe', 'pessimism',
     'actor_noise',
@@ -31,7 +30,7 @@ ELSEWHERE: dict[str, Any] = {
 }  # fmt: skip
 ANY: dict[str, Any] = {name: getattr(PlannerSettings(), name) for name in LIVE}
 CAPTURED = 16  # most plans that are kept captured, one for each set of other settings
-TIMED = 10  # plans that decide which way is fastest
+TIMED = 10  # plans that decide which backend is fastest
 
 
 class LiveSettings:
@@ -57,15 +56,10 @@ class LiveSettings:
 class StaticPlan:
     """A plan on tensors that stay where they are: eager, and one graph launch once captured."""
 
-    def __init__(
-        self, planner: Planner, state: Tensor, start: Tensor, settings: PlannerSettings
-    ) -> None:
-        """`start` [H, A] is where the search begins; a plan leaves there where the next one does.
-
-        `state` [S] serves as an example.
-        """
+    def __init__(self, planner: Planner, state: Tensor, settings: PlannerSettings) -> None:
+        """`state` [S] serves as an example."""
         self._planner = planner
-        self._state, self._start = torch.zeros_like(state), start
+        self._state = torch.zeros_like(state)
         self._settings = LiveSettings(settings, state.device)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._solution: Solution | None = None
@@ -94,76 +88,47 @@ class StaticPlan:
         self._graph = self._solution = None
 
     def _run(self) -> Solution:
-        settings = cast(PlannerSettings, self._settings)
-        solution = self._planner.solve(self._state, self._start, settings)
-        self._start.copy_(shifted(solution.sequence))
-        return solution
+        # Not the planner's own way of planning, which is this one.
+        return Planner.plan(self._planner, self._state, cast(PlannerSettings, self._settings))
 
 
-class Way(NamedTuple):
-    """A way of planning."""
+class Backend(NamedTuple):
+    """One implementation of planning."""
 
     name: str
     copy: Callable[[Any, torch.dtype], Any] | None  # of the ensemble; None: the rollout's own
     graphed: bool
 
 
-EAGER = Way('eager planning', None, graphed=False)
-WAYS = (
-    Way('one CUDA graph with the fused rollout', FusedEnsemble, graphed=True),
-    Way('one CUDA graph', None, graphed=True),
+EAGER = Backend('eager planning', None, graphed=False)
+BACKENDS = (
+    Backend('one CUDA graph with the fused rollout', FusedEnsemble, graphed=True),
+    Backend('one CUDA graph', None, graphed=True),
     EAGER,
 )
 
 
 class GraphedPlanner(Planner):
-    """Plans in the way that is fastest on this device and agrees with eager planning.
+    """Plans by the backend that is fastest on this device and agrees with eager planning.
 
-    Its first plan tries the ways out, which takes seconds and no random numbers. One that fails or
-    disagrees is left out with a warning. A solution is valid until the next plan.
+    Its first plan tries the backends out, which takes seconds and no random numbers. One that fails
+    or disagrees is left out with a warning. A solution is valid until the next plan.
     """
 
-    def __init__(
-        self, rollout: Rollout, action_dim: int, device: torch.device, generator: torch.Generator
-    ) -> None:
-        super().__init__(rollout, action_dim, device, generator)
-        self.way: Way | None = None  # chosen by the first plan
+    def __init__(self, rollout: Rollout, generator: torch.Generator) -> None:
+        super().__init__(rollout, generator)
+        self.backend: Backend | None = None  # chosen by the first plan
         self._eager_rollout = rollout
         self._plan_s = (0.0, 0)  # what a plan of so many iterations takes
         self._plans: dict[PlannerSettings, StaticPlan] = {}
-        self._start = torch.zeros(0, action_dim, device=device)
-
-    def reset(self) -> None:
-        """Forget the last plan: the next one starts from the middle of the action range."""
-        super().reset()
-        with torch.inference_mode():
-            self._start.zero_()
-
-    @contextlib.contextmanager
-    def unchanged(self) -> Iterator[None]:
-        """Plans in this block leave the next one as it would have been."""
-        with super().unchanged():
-            start = self._start.clone()
-            try:
-                yield
-            finally:
-                with torch.inference_mode():
-                    self._start.copy_(start)
-
-    def skip(self, steps: int) -> None:
-        """Move on by steps in which nothing is planned: the next start is shifted by as many."""
-        super().skip(steps)
-        with torch.inference_mode():
-            for _ in range(steps):
-                self._start.copy_(shifted(self._start))
 
     @torch.inference_mode()
     def plan(self, state: Tensor, settings: PlannerSettings) -> Solution:
         """As Planner.plan; OutOfMemoryError that names the settings where memory is too small."""
         try:
-            if self.way is None:
-                self.way = self._choose(state, settings)
-            if not self.way.graphed:
+            if self.backend is None:
+                self.backend = self._choose(state, settings)
+            if not self.backend.graphed:
                 return super().plan(state, settings)
             settings = self._in_time(settings)
             return self._static(state, settings)(state, settings)
@@ -173,37 +138,26 @@ class GraphedPlanner(Planner):
                 'lower planner.num_samples, num_particles or horizon, or plan on the CPU'
             ) from error
 
-    def _choose(self, state: Tensor, settings: PlannerSettings) -> Way:
-        """The fastest way whose numbers are those of the eager one."""
-        found: dict[Way, tuple[float, Rollout]] = {}
-        for way in WAYS:
+    def _choose(self, state: Tensor, settings: PlannerSettings) -> Backend:
+        """The fastest backend whose numbers are those of the eager one."""
+        eager, found = self._eager_rollout, dict[Backend, tuple[float, Rollout]]()
+        for backend in BACKENDS:
             self._plans.clear()
-            self.rollout = self._eager_rollout if way.copy is None else self._with_copy(way.copy)
+            copy = backend.copy
+            self.rollout = eager if copy is None else Rollout(eager.parts, eager.task, copy)
             try:
                 self._check_rollout(state, settings)
-                found[way] = self._time(way, state, settings), self.rollout
+                found[backend] = self._time(backend, state, settings), self.rollout
             except Exception as error:  # of a compiler, a driver, a library: any will do
-                if way is EAGER:
+                if backend is EAGER:
                     raise
-                _warn(way.name, error)
-        way = min(found, key=lambda each: found[each][0])
-        seconds, self.rollout = found[way]
+                _warn(backend.name, error)
+        backend = min(found, key=lambda each: found[each][0])
+        seconds, self.rollout = found[backend]
         self._plan_s = seconds, settings.num_iterations
         self._plans.clear()
         self.reset()
-        return way
-
-    def _with_copy(self, copy: Callable[[Any, torch.dtype], Any]) -> Rollout:
-        given = self._eager_rollout
-        return Rollout(
-            given.ensemble,
-            given.actor,
-            given.critic,
-            given.cost,
-            copy,
-            given.termination,
-            given.goal_resampled,
-        )
+        return backend
 
     def _check_rollout(self, state: Tensor, settings: PlannerSettings) -> None:
         """Compare returns and states of random sequences with the eager rollout's."""
@@ -217,21 +171,22 @@ class GraphedPlanner(Planner):
         for rollout in (self.rollout, self._eager_rollout):
             rollout.refresh(settings)
             returns = rollout(state, sequences, noise, settings).returns
-            results.append((returns, rollout.follow(state, sequences[0], noise, settings)[2]))
+            path = rollout.evaluate(state, sequences[:1], noise, settings).path
+            results.append((returns, path.mean(dim=(1, 2))))
         for ours, theirs in zip(*results, strict=True):
             if not _close(ours, theirs):
                 raise ValueError('its scores are not those of eager planning')
 
-    def _time(self, way: Way, state: Tensor, settings: PlannerSettings) -> float:
+    def _time(self, backend: Backend, state: Tensor, settings: PlannerSettings) -> float:
         """The median time of a plan, s; leaves the random numbers as they were."""
         settings = dataclasses.replace(settings, time_budget=0.0)
         before = self.generator.get_state()
-        plan = self._static(state, settings) if way.graphed else super().plan
+        plan = self._static(state, settings) if backend.graphed else super().plan
         times = []
         try:
             for _ in range(TIMED):
                 begin = time.perf_counter()
-                plan(state, settings).predicted_return.item()
+                plan(state, settings).metrics['predicted_return'].item()
                 times.append(time.perf_counter() - begin)
         finally:
             self.generator.set_state(before)
@@ -253,17 +208,16 @@ class GraphedPlanner(Planner):
         """The plan of these settings, captured at its first use."""
         if len(self._plans) == CAPTURED or len(self._start) != settings.horizon:
             self._plans.clear()
-        if len(self._start) != settings.horizon:
-            self._start = torch.zeros(settings.horizon, self.action_dim, device=self.device)
+        self.start(settings.horizon)  # whose memory the plans are captured on
         key = dataclasses.replace(settings, **ELSEWHERE, **ANY)
         if key not in self._plans:
-            static = self._plans[key] = StaticPlan(self, state, self._start, settings)
+            static = self._plans[key] = StaticPlan(self, state, settings)
             try:
                 self._capture(static, state, settings)
             except Exception as error:
                 static.release()
-                if self.way is None:
-                    raise  # there are other ways
+                if self.backend is None:
+                    raise  # there are other backends
                 _warn('a CUDA graph for the changed settings', error)
         return self._plans[key]
 

@@ -13,81 +13,62 @@ import torch
 from torch import Tensor
 
 from loop_ros.planning import weighting
-from loop_ros.planning.rollout import WORTHLESS, Rollout
+from loop_ros.planning.rollout import Rollout
 from loop_ros.settings import PlannerSettings
 from loop_ros.types import Scores
-
-
-class RunnerUp(NamedTuple):
-    """The best candidate among those that begin farther from the plan than they do on average."""
-
-    action: Tensor  # [A], its first
-    predicted_return: Tensor  # []
-    worst_cost: Tensor  # []
 
 
 class Solution(NamedTuple):
     """The planned mean sequence and what the ensemble says of it; all on the device."""
 
     sequence: Tensor  # [H, A] in [-1, 1]
-    predicted_return: Tensor  # []
-    worst_cost: Tensor  # []
-    disagreement: Tensor  # [], standard deviation of the return over the models
     states: Tensor  # [H+1, S], the ensemble's mean along the sequence
-    safe_fraction: Tensor  # [], of the last iteration's candidates, as is what follows
-    actor_share: Tensor  # [], weight of the sequences that the actor proposed
-    runner_up: RunnerUp
+    runner_up: Tensor  # [A], first action of the best candidate that begins differently
+    metrics: dict[str, Tensor]  # [] each, of types.PlanMetrics
     iterations: int  # that were run
 
 
 class Planner:
-    """Plans in the ensemble; remembers the last mean for the next plan's start."""
+    """Plans in the ensemble; each search starts from the last plan, shifted by one step."""
 
-    def __init__(
-        self, rollout: Rollout, action_dim: int, device: torch.device, generator: torch.Generator
-    ) -> None:
-        self.rollout = rollout
-        self.action_dim, self.device, self.generator = action_dim, device, generator
-        self._last: Tensor | None = None
-        self._follow_s = 0.0  # what the last plan's evaluation took
+    def __init__(self, rollout: Rollout, generator: torch.Generator) -> None:
+        self.rollout, self.generator = rollout, generator
+        self.action_dim, self.device = len(rollout.task.action_labels), rollout.device
+        self._start = torch.zeros(0, self.action_dim, device=self.device)  # [H, A]
+        self._evaluation_s = 0.0  # what the last plan's evaluation took
 
     def reset(self) -> None:
         """Forget the last plan: the next one starts from the middle of the action range."""
-        self._last = None
+        with torch.inference_mode():
+            self._start.zero_()
 
     @contextlib.contextmanager
     def unchanged(self) -> Iterator[None]:
         """Plans in this block leave the next one as it would have been."""
-        numbers, last = self.generator.get_state(), self._last
+        numbers, start = self.generator.get_state(), self._start.clone()
         try:
             yield
         finally:
             self.generator.set_state(numbers)
-            self._last = last
+            with torch.inference_mode():
+                self.start(len(start)).copy_(start)
 
     @torch.inference_mode()
     def skip(self, steps: int) -> None:
         """Move on by steps in which nothing is planned: the next start is shifted by as many."""
-        if self._last is not None:
-            for _ in range(steps):
-                self._last = shifted(self._last)
+        for _ in range(steps):
+            self._start.copy_(shifted(self._start))
 
     @torch.inference_mode()
     def plan(self, state: Tensor, settings: PlannerSettings) -> Solution:
-        """The best action sequence from `state` [S], sought around the last one."""
-        solution = self.solve(state, self.initial_mean(settings.horizon), settings)
-        self._last = solution.sequence
-        return solution
-
-    def solve(self, state: Tensor, mean: Tensor, settings: PlannerSettings) -> Solution:
-        """The best action sequence from `state` [S], sought around `mean` [H, A] (Alg. 3 and 4).
+        """The best action sequence from `state` [S], sought around the last one (Alg. 3 and 4).
 
         With a time budget the iterations end while there is still time to evaluate the result; the
         first one always runs. Without one nothing waits for the device.
         """
-        start = time.perf_counter()
+        begin = time.perf_counter()
         self.rollout.refresh(settings)
-        rule = weighting.RULES[settings.algorithm]
+        mean = start = self.start(settings.horizon)
         variance = (torch.zeros_like(mean) + settings.initial_std).square()
         noise = self._particle_noise(settings)
         proposed = self._proposals(state, mean, settings)
@@ -96,24 +77,33 @@ class Planner:
             num = settings.num_samples - len(proposals)
             candidates = torch.cat((proposals, self._samples(mean, variance, num, settings)))
             scores = self.rollout(state, candidates, noise, settings)
-            weights = rule(scores, settings)
-            mean, variance = self._update(mean, variance, candidates, weights, settings)
-            if settings.time_budget and not self._fits_another(start, iterations, settings):
+            weights = weighting.weigh(scores, settings)
+            mean, variance = _update(mean, variance, candidates, weights, settings)
+            if settings.time_budget and not self._fits_another(begin, iterations, settings):
                 break
         end = time.perf_counter()
-        final, disagreement, states = self.rollout.follow(state, mean, noise, settings)
-        self._follow_s = time.perf_counter() - end
-        return Solution(
-            mean,
-            final.returns[0],
-            final.costs[0],
-            disagreement,
-            states,
-            (scores.costs <= settings.d0).float().mean(),
-            weights[: len(proposals)].sum(),
-            _runner_up(mean[0], candidates, scores, settings),
-            iterations,
-        )
+        final, spread, path = self.rollout.evaluate(state, mean.unsqueeze(0), noise, settings)
+        self._evaluation_s = time.perf_counter() - end
+        other = _runner_up(mean[0], candidates, scores, settings)
+        metrics = {
+            'predicted_return': final.returns[0],
+            'worst_cost': final.costs[0],
+            'safe_fraction': (scores.costs <= settings.d0).float().mean(),
+            'actor_share': weights[: len(proposals)].sum(),
+            'disagreement': spread[0],
+            'runner_up_return': scores.returns.index_select(0, other)[0],
+            'runner_up_cost': scores.costs.index_select(0, other)[0],
+        }
+        runner_up = candidates[:, 0].index_select(0, other)[0]
+        states = torch.cat((state.unsqueeze(0), path.mean(dim=(1, 2))))
+        start.copy_(shifted(mean))
+        return Solution(mean, states, runner_up, metrics, iterations)
+
+    def start(self, horizon: int) -> Tensor:
+        """Where the next search begins [H, A]; zeros where the last plan was of another length."""
+        if len(self._start) != horizon:
+            self._start = torch.zeros(horizon, self.action_dim, device=self.device)
+        return self._start
 
     @torch.inference_mode()
     def values(self, states: Tensor, settings: PlannerSettings) -> Tensor:
@@ -123,7 +113,7 @@ class Planner:
         all meet the same noise.
         """
         self.rollout.refresh(settings)
-        rule, num = weighting.RULES[settings.algorithm], settings.num_samples
+        num = settings.num_samples
         mean = states.new_zeros(len(states), settings.horizon, self.action_dim)
         variance = (mean + settings.initial_std).square()
         noise = self._particle_noise(settings)
@@ -132,9 +122,8 @@ class Planner:
             candidates = self._samples(mean, variance, num, settings)
             scores = self.rollout(starts, candidates.flatten(0, 1), noise, settings)
             of_state = Scores(*(part.unflatten(0, (-1, num)) for part in scores))
-            mean, variance = self._update(
-                mean, variance, candidates, rule(of_state, settings), settings
-            )
+            weights = weighting.weigh(of_state, settings)
+            mean, variance = _update(mean, variance, candidates, weights, settings)
         return self.rollout(states, mean, noise, settings).returns
 
     def score(self, state: Tensor, sequences: Tensor, settings: PlannerSettings) -> Scores:
@@ -143,24 +132,17 @@ class Planner:
         with self.unchanged():
             return self.rollout(state, sequences, self._particle_noise(settings), settings)
 
-    def _fits_another(self, start: float, iterations: int, settings: PlannerSettings) -> bool:
+    def _fits_another(self, begin: float, iterations: int, settings: PlannerSettings) -> bool:
         """Whether one more iteration like the ones so far, and the evaluation, are in time."""
         if self.device.type == 'cuda':
             torch.cuda.synchronize(self.device)
-        elapsed = time.perf_counter() - start
-        return elapsed * (1 + 1 / iterations) + self._follow_s <= settings.time_budget
-
-    def initial_mean(self, horizon: int) -> Tensor:
-        """The last plan shifted by one step, its last action repeated; zeros without one."""
-        last = self._last
-        if last is None or len(last) != horizon:
-            return torch.zeros(horizon, self.action_dim, device=self.device)
-        return shifted(last)
+        elapsed = time.perf_counter() - begin
+        return elapsed * (1 + 1 / iterations) + self._evaluation_s <= settings.time_budget
 
     def _proposals(self, state: Tensor, last: Tensor, settings: PlannerSettings) -> Tensor:
         """The actor's share of the candidates, [I, beta N, H, A]; I is 1 without resampling.
 
-        It depends on the state and the shifted last plan [H, A] alone, so that all iterations'
+        It depends only on the state and the shifted last plan [H, A], so that all iterations'
         shares are drawn in one pass.
         """
         num = round(settings.actor_fraction * settings.num_samples)
@@ -183,31 +165,11 @@ class Planner:
             noise = torch.special.ndtri((1.0 - edge) + uniform * (2.0 * edge - 1.0))
         return (mean + variance.sqrt() * noise).clamp(-1.0, 1.0)
 
-    @staticmethod
-    def _update(
-        mean: Tensor,
-        variance: Tensor,
-        candidates: Tensor,
-        weights: Tensor,
-        settings: PlannerSettings,
-    ) -> tuple[Tensor, Tensor]:
-        """Weighted mean and variance (Eq. 8), mixed into the old ones (Alg. 3, lines 27 to 30).
-
-        Candidates [..., N, H, A] with weights [..., N].
-        """
-        weights = weights[..., None, None]
-        new_mean = (weights * candidates).sum(dim=-3)
-        new_variance = (weights * (candidates - new_mean.unsqueeze(-3)) ** 2).sum(dim=-3)
-        return (
-            torch.lerp(mean, new_mean, settings.mean_update),
-            torch.lerp(variance, new_variance, settings.variance_update),
-        )
-
     def _particle_noise(self, settings: PlannerSettings) -> Tensor | None:
         """The models' aleatoric noise [H, K, P, S+1], one draw a plan."""
         if not settings.propagate_noise:
             return None
-        ensemble = self.rollout.ensemble
+        ensemble = self.rollout.parts.ensemble
         return self._normal(
             settings.horizon, ensemble.num_models, settings.num_particles, ensemble.noisy_dim
         )
@@ -221,32 +183,37 @@ def shifted(sequence: Tensor) -> Tensor:
     return torch.cat((sequence[1:], sequence[-1:]))
 
 
-def _runner_up(
-    action: Tensor, candidates: Tensor, scores: Scores, settings: PlannerSettings
-) -> RunnerUp:
-    """Of candidates [N, H, A] beside a plan that begins with `action` [A].
+def _update(
+    mean: Tensor,
+    variance: Tensor,
+    candidates: Tensor,
+    weights: Tensor,
+    settings: PlannerSettings,
+) -> tuple[Tensor, Tensor]:
+    """Weighted mean and variance (Eq. 8), mixed into the old ones (Alg. 3, lines 27 to 30).
 
-    Under a constraint safe ones come first, by return, then the others by cost.
+    Candidates [..., N, H, A] with weights [..., N].
     """
-    merit = scores.returns
-    if settings.constrained:
-        merit = torch.where(scores.costs <= settings.d0, merit, 2 * WORTHLESS - scores.costs)
-    distance = (candidates[:, 0] - action).norm(dim=-1)
-    best = torch.where(distance >= distance.mean(), merit, -torch.inf).argmax().view(1)
-    return RunnerUp(
-        candidates[:, 0].index_select(0, best)[0],
-        scores.returns.index_select(0, best)[0],
-        scores.costs.index_select(0, best)[0],
+    weights = weights[..., None, None]
+    new_mean = (weights * candidates).sum(dim=-3)
+    new_variance = (weights * (candidates - new_mean.unsqueeze(-3)) ** 2).sum(dim=-3)
+    return (
+        torch.lerp(mean, new_mean, settings.mean_update),
+        torch.lerp(variance, new_variance, settings.variance_update),
     )
 
 
-def make_planner(
-    rollout: Rollout, action_dim: int, device: torch.device, generator: torch.Generator
-) -> Planner:
-    """The planner for a device; it plans in the thread that makes it."""
-    if device.type != 'cuda':
-        return Planner(rollout, action_dim, device, generator)
-    from loop_ros.planning.graph import GraphedPlanner  # brings a compiler with it
+def _runner_up(
+    action: Tensor, candidates: Tensor, scores: Scores, settings: PlannerSettings
+) -> Tensor:
+    """The best [1] of candidates [N, H, A] that begin differently from a plan's `action` [A].
 
-    torch.cuda.set_device(device)  # graphs and kernels go to the present one
-    return GraphedPlanner(rollout, action_dim, device, generator)
+    That is, farther from it than they do on average. Under a constraint the safe ones come first,
+    by return, then the others by cost.
+    """
+    merit = scores.returns
+    if settings.constrained:
+        merit = weighting.safe_merit(scores, settings)
+    distance = (candidates[:, 0] - action).norm(dim=-1)
+    different = torch.where(distance >= distance.mean(), merit, -torch.inf)
+    return different.argmax().view(1)

@@ -8,25 +8,31 @@ All sequences, models and particles move together; the only loop is the one over
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from loop_ros.models.ensemble import Ensemble
-from loop_ros.models.networks import TwinCritic
-from loop_ros.models.offline_actors import Policy
-from loop_ros.models.planning_ensemble import PlanningEnsemble, Trajectory
+from loop_ros.devices import rollout_dtype
+from loop_ros.models.parts import Parts
+from loop_ros.models.planning_ensemble import PlanningEnsemble
 from loop_ros.settings import PlannerSettings
+from loop_ros.sim.task import Task
 from loop_ros.types import Scores
 
-Cost = Callable[[Tensor], Tensor]
-WORTHLESS = -1e9
-SHARE = 128  # rows of states that are worth a thread of their own; fewer wait for the interpreter
+ROWS_PER_THREAD = 128  # rows of states that are worth a thread; fewer wait for the interpreter
+
+
+class Evaluation(NamedTuple):
+    """What the models say of N action sequences, and where these lead."""
+
+    scores: Scores  # of the sequences
+    spread: Tensor  # [N], standard deviation of the return over the models
+    path: Tensor  # [H, K, B, S], next states; the particles of a sequence in a block
 
 
 class Rollout:
@@ -34,18 +40,13 @@ class Rollout:
 
     def __init__(
         self,
-        ensemble: Ensemble,
-        actor: Policy,
-        critic: TwinCritic,
-        cost: Cost | None,
+        parts: Parts,
+        task: Task,
         copy: Callable[[Any, torch.dtype], Any] = PlanningEnsemble,
-        termination: Callable[[Tensor], Tensor] | None = None,
-        goal_resampled: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        """`cost`, `termination` and `goal_resampled` are the task's; `copy` makes the ensemble's copy."""
-        self.ensemble, self.actor, self.critic, self.cost = ensemble, actor, critic, cost
-        self.termination, self.goal_resampled = termination, goal_resampled
-        self.device = ensemble.device
+        """`copy` makes the copy of the ensemble that plans roll out in."""
+        self.parts, self.task = parts, task
+        self.device = parts.ensemble.device
         self._copy = copy
         self._copies: dict[str, Any] = {}
 
@@ -59,34 +60,49 @@ class Rollout:
         """Score sequences [N, H, A] from state [S], or each from a state of its own [N, S].
 
         `noise` [H, K, P, S+1] drives the particles; every sequence meets the same noise, so that
-        sequences differ by their actions alone. None makes the particles follow the means.
+        sequences differ by their actions only. None makes the particles follow the means.
 
         On the CPU, threads take shares of the sequences through all steps: unlike threads within
         each operation they never wait for each other, which matters where cores are shared.
         """
         rows = len(sequences) * (1 if noise is None else settings.num_particles)
         cores = settings.rollout_threads or len(os.sched_getaffinity(0))
-        shares = min(cores, rows // SHARE) if state.device.type == 'cpu' else 1
+        shares = min(cores, rows // ROWS_PER_THREAD) if state.device.type == 'cpu' else 1
         if shares < 2:
-            return self._score(state, sequences, noise, settings)
-        score = functools.partial(_alone, self._score, noise=noise, settings=settings)
+            return self.evaluate(state, sequences, noise, settings).scores
         starts = state.tensor_split(shares) if state.ndim == 2 else [state] * shares
-        scores = _threads(shares).map(score, starts, sequences.tensor_split(shares))
-        returns, costs = zip(*scores, strict=True)
-        return Scores(torch.cat(returns), torch.cat(costs))
+        same = itertools.repeat(noise), itertools.repeat(settings)
+        found = _threads(shares).map(self.evaluate, starts, sequences.tensor_split(shares), *same)
+        return Scores(*map(torch.cat, zip(*(each.scores for each in found), strict=True)))
 
-    def follow(
-        self, state: Tensor, sequence: Tensor, noise: Tensor | None, settings: PlannerSettings
-    ) -> tuple[Scores, Tensor, Tensor]:
-        """Score one sequence [H, A].
-
-        Also the standard deviation [] of its return over the models, and the mean states [H+1, S]
-        of models and particles.
-        """
-        trajectory, actions = self._roll(state, sequence.unsqueeze(0), noise, settings)
-        states = torch.cat((state.unsqueeze(0), trajectory.states.mean(dim=(1, 2))))
-        scores, spread = self._judge(state, trajectory, actions, settings)
-        return scores, spread[0], states
+    @torch.inference_mode()  # a mode of each thread's own
+    def evaluate(
+        self, state: Tensor, sequences: Tensor, noise: Tensor | None, settings: PlannerSettings
+    ) -> Evaluation:
+        """Scores of sequences [N, H, A] and what they are made of, in this thread."""
+        if state.ndim == 2 and noise is not None:  # the particles of a sequence in a block
+            state = state.repeat_interleave(settings.num_particles, dim=0)
+        actions = sequences.transpose(0, 1)
+        path, rewards, predicted_costs = self._model(settings).roll(state, actions, noise)
+        discounts = _discounts(settings.discount, len(path) + 1, path.device, path.dtype)
+        alive = _until(self.task.termination, path)  # nothing is gained after the end of an episode
+        rewards = rewards * alive[:-1]
+        if settings.terminal_value == 'q':
+            returns = self._with_q(state, path, rewards, alive, actions, settings)
+        elif settings.terminal_value == 'none':
+            returns = torch.tensordot(discounts[:-1], rewards, dims=1)
+        else:
+            returns = self._with_value(path, rewards, alive, actions, settings)
+        step_costs = self.step_cost(path, predicted_costs, settings)
+        costs = torch.tensordot(discounts[:-1], step_costs, dims=1)
+        by_model = path.shape[1], len(sequences), -1  # models, N, particles
+        model_returns = returns.view(by_model).mean(dim=2)
+        spread = model_returns.std(dim=0, correction=0)
+        total = model_returns.mean(dim=0) - settings.pessimism * spread
+        worst = costs.view(by_model).amax(dim=(0, 2))
+        finite = total.isfinite() & path[-1].isfinite().view(by_model).all(dim=2).all(dim=0)
+        scores = torch.where(finite, total, -torch.inf), torch.where(finite, worst, torch.inf)
+        return Evaluation(Scores(*scores, ~finite), spread, path)
 
     def actor_sequences(
         self,
@@ -123,134 +139,91 @@ class Rollout:
         sequences = torch.stack(actions, dim=2).unflatten(1, (draws, rows))  # [K, I, rows, H, A]
         return sequences.permute(1, 2, 0, 3, 4).flatten(1, 2)[:, :num]
 
+    def step_cost(self, states: Tensor, predicted: Tensor, settings: PlannerSettings) -> Tensor:
+        """Cost [...] of steps that lead to `states` [..., S].
+
+        The task's own cost of them where the settings say so, else the ensemble's `predicted` one.
+        """
+        if settings.cost_source == 'known' and self.task.cost is not None:
+            return self.task.cost(states)
+        return predicted.clamp(min=0.0)
+
     def _proposal(self, states: Tensor, noise: Tensor, settings: PlannerSettings) -> Tensor:
         """Actions of the actor with its own noise, or with that of Table 4."""
+        actor = self.parts.actor
         if settings.proposal_std > 0:
-            return (self.actor.mean(states) + settings.proposal_std * noise).clamp(-1.0, 1.0)
-        return self.actor.act(states, noise)
-
-    def _score(
-        self, state: Tensor, sequences: Tensor, noise: Tensor | None, settings: PlannerSettings
-    ) -> Scores:
-        if state.ndim == 2 and noise is not None:  # the particles of a sequence in a block
-            state = state.repeat_interleave(settings.num_particles, dim=0)
-        trajectory, actions = self._roll(state, sequences, noise, settings)
-        return self._judge(state, trajectory, actions, settings)[0]
-
-    def _roll(
-        self, state: Tensor, sequences: Tensor, noise: Tensor | None, settings: PlannerSettings
-    ) -> tuple[Trajectory, Tensor]:
-        """The trajectory of sequences [N, H, A], and their actions [H, N, A]."""
-        actions = sequences.transpose(0, 1)
-        return self._model(settings).roll(state, actions, noise), actions
+            return (actor.mean(states) + settings.proposal_std * noise).clamp(-1.0, 1.0)
+        return actor.act(states, noise)
 
     def _model(self, settings: PlannerSettings) -> Any:
         """The ensemble's copy in the dtype of the settings, made at its first use."""
         name = settings.rollout_dtype
         if name not in self._copies:
-            self._copies[name] = self._copy(self.ensemble, rollout_dtype(name, self.device))
+            dtype = rollout_dtype(name, self.device)
+            self._copies[name] = self._copy(self.parts.ensemble, dtype)
         return self._copies[name]
 
-    def _judge(
-        self, state: Tensor, trajectory: Trajectory, actions: Tensor, settings: PlannerSettings
-    ) -> tuple[Scores, Tensor]:
-        """Of a trajectory under actions [H, N, A]; also the returns' spread over models [N]."""
-        path, rewards, predicted = trajectory
-        horizon, models, _, _ = path.shape
-        num = actions.shape[1]
-        valued = settings.terminal_value in ('v', 'state')
-        alive = _until(self.termination, path)
-        renewed = _until(self.goal_resampled, path) if valued else None
-        if alive is not None:  # what comes after the end of an episode is worth nothing
-            rewards = rewards * alive[:-1]
-        if renewed is not None:  # only the value knows what follows a new goal
-            rewards = rewards * renewed[:-1]
-        discounts = _discounts(settings.discount, horizon + 1, state.device, state.dtype)
-        if settings.terminal_value == 'q':  # Alg. 3: Q takes the place of the last reward
-            before = path[-2] if horizon > 1 else state.expand(path.shape[1:])
-            particles = path.shape[2] // num
-            last = actions[-1].repeat_interleave(particles, dim=0).expand(models, -1, -1)
-            returns = torch.tensordot(discounts[: horizon - 1], rewards[:-1], dims=1)
-            returns = returns + discounts[horizon - 1] * _if(
-                alive, -2, self._value(before, last, settings)
-            )
-        else:
-            returns = torch.tensordot(discounts[:-1], rewards, dims=1)
-        if valued:
-            end, discount = _end(path, renewed, discounts)
-            if settings.terminal_value == 'v':
-                action = self.actor.mean(end)
-            else:
-                action = path.new_zeros(*path.shape[1:3], actions.shape[-1])
-            returns = returns + discount * _if(alive, -1, self._value(end, action, settings))
-        costs = torch.tensordot(discounts[:-1], self.step_cost(path, predicted, settings), dims=1)
-        by_model = returns.view(models, num, -1).mean(dim=2)
-        spread = by_model.std(dim=0, correction=0)
-        total = by_model.mean(dim=0) - settings.pessimism * spread
-        worst = costs.view(models, num, -1).amax(dim=(0, 2))
-        # A rollout that leaves the numbers (a diverging model) is worth nothing and is not safe.
-        sound = total.isfinite() & path[-1].isfinite().view(models, num, -1).all(dim=2).all(dim=0)
-        returns = torch.where(sound, total, WORTHLESS)
-        return Scores(returns, torch.where(sound, worst, -WORTHLESS)), spread
+    def _with_q(
+        self,
+        state: Tensor,
+        path: Tensor,
+        rewards: Tensor,
+        alive: Tensor,
+        actions: Tensor,
+        settings: PlannerSettings,
+    ) -> Tensor:
+        """H-1 rewards, then Q(s_H, a_H) in place of the last one (Alg. 3, line 22), [K, B]."""
+        horizon, models, rows, _ = path.shape
+        discounts = _discounts(settings.discount, horizon, path.device, path.dtype)
+        before = path[-2] if horizon > 1 else state.expand(path.shape[1:])
+        particles = rows // actions.shape[1]
+        last = actions[-1].repeat_interleave(particles, dim=0).expand(models, -1, -1)
+        returns = torch.tensordot(discounts[:-1], rewards[:-1], dims=1)
+        return returns + discounts[-1] * alive[-2] * self._q(before, last, settings)
 
-    def _value(self, states: Tensor, action: Tensor, settings: PlannerSettings) -> Tensor:
-        """Terminal value [K, B] of states [K, B, S] and actions [K, B, A]."""
-        models, batch, _ = states.shape
-        flat = states.reshape(models * batch, -1), action.reshape(models * batch, -1)
-        if settings.critic == 'q1':
-            return self.critic.first(*flat).view(models, batch)
-        values = self.critic(*flat)
-        value = values.amin(dim=0) if settings.critic == 'min' else values.mean(dim=0)
-        return value.view(models, batch)
+    def _with_value(
+        self,
+        path: Tensor,
+        rewards: Tensor,
+        alive: Tensor,
+        actions: Tensor,
+        settings: PlannerSettings,
+    ) -> Tensor:
+        """H rewards, then V(s_{H+1}) (Eq. 3), [K, B].
 
-    def step_cost(self, states: Tensor, predicted: Tensor, settings: PlannerSettings) -> Tensor:
-        """Cost [...] of steps that lead to `states` [..., S]; `predicted` [...] is the ensemble's.
-
-        It is that of the state reached, as the task counts it, where the settings say so.
+        A rollout that resamples the goal ends there, with the value of that state: no model can
+        predict where the next goal is. V is Q of the actor's action, or of critics that see no
+        action ('state').
         """
-        if settings.cost_source == 'known' and self.cost is not None:
-            return self.cost(states)
-        return predicted.clamp(min=0.0)
+        horizon = len(path)
+        discounts = _discounts(settings.discount, horizon + 1, path.device, path.dtype)
+        same_goal = _until(self.task.goal_resampled, path)
+        steps = same_goal[1:].sum(dim=0).long().clamp(max=horizon - 1)  # before the end
+        index = steps[None, ..., None].expand(1, *path.shape[1:])
+        end = path.gather(0, index)[0]
+        if settings.terminal_value == 'v':
+            action = self.parts.actor.mean(end)
+        else:
+            action = path.new_zeros(*path.shape[1:3], actions.shape[-1])
+        returns = torch.tensordot(discounts[:-1], rewards * same_goal[:-1], dims=1)
+        return returns + discounts[steps + 1] * alive[-1] * self._q(end, action, settings)
+
+    def _q(self, states: Tensor, actions: Tensor, settings: PlannerSettings) -> Tensor:
+        """Q-values [K, B] of states [K, B, S] and actions [K, B, A], as settings say."""
+        flat = states.flatten(0, 1), actions.flatten(0, 1)
+        if settings.critic == 'q1':
+            return self.parts.critic.first(*flat).view(states.shape[:2])
+        values = self.parts.critic(*flat)
+        value = values.amin(dim=0) if settings.critic == 'min' else values.mean(dim=0)
+        return value.view(states.shape[:2])
 
 
-def _until(event: Callable[[Tensor], Tensor] | None, path: Tensor) -> Tensor | None:
+def _until(event: Callable[[Tensor], Tensor] | None, path: Tensor) -> Tensor:
     """1 before each step and after the last, 0 once the event was met on a path; [H+1, K, B]."""
     if event is None:
-        return None
+        return path.new_ones(len(path) + 1, *path.shape[1:3])
     going_on = (~event(path)).to(path.dtype)
     return torch.cat((torch.ones_like(going_on[:1]), going_on)).cumprod(dim=0)
-
-
-def _end(path: Tensor, renewed: Tensor | None, discounts: Tensor) -> tuple[Tensor, Tensor]:
-    """The last state [K, B, S] of each rollout, or the first with a new goal, and its discount."""
-    if renewed is None:
-        return path[-1], discounts[-1]
-    before = renewed[1:].sum(dim=0).long().clamp(max=len(path) - 1)  # steps
-    index = before[None, ..., None].expand(1, *path.shape[1:])
-    return path.gather(0, index)[0], discounts[before + 1]
-
-
-def _if(alive: Tensor | None, step: int, value: Tensor) -> Tensor:
-    """A terminal value [K, B], where the episode has not ended before."""
-    return value if alive is None else value * alive[step]
-
-
-@functools.cache
-def rollout_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The dtype of a setting; `auto` is bfloat16 where the device multiplies it natively."""
-    if name == 'auto':
-        return torch.bfloat16 if _multiplies_bfloat16(device) else torch.float32
-    return {'float32': torch.float32, 'bfloat16': torch.bfloat16}[name]
-
-
-def _multiplies_bfloat16(device: torch.device) -> bool:
-    if device.type == 'cuda':
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    try:
-        words = set(Path('/proc/cpuinfo').read_text(encoding='ascii').split())
-    except (OSError, UnicodeDecodeError):
-        return False
-    return bool(words & {'avx512_bf16', 'amx_bf16', 'bf16'})  # x86, x86, ARM
 
 
 @functools.cache
@@ -262,10 +235,5 @@ def _discounts(discount: float, num: int, device: torch.device, dtype: torch.dty
 
 @functools.cache
 def _threads(num: int) -> ThreadPoolExecutor:
-    """Threads that compute alone; torch keeps a thread count for each thread."""
+    """Threads of one core each; torch keeps a thread count for each thread."""
     return ThreadPoolExecutor(num, 'rollout', lambda: torch.set_num_threads(1))
-
-
-def _alone(score: Callable[..., Scores], state: Tensor, sequences: Tensor, **rest: Any) -> Scores:
-    with torch.inference_mode():  # a mode of each thread's own
-        return score(state, sequences, **rest)

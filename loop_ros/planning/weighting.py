@@ -43,11 +43,16 @@ def safe_cem(scores: Scores, settings: PlannerSettings) -> Tensor:
 
     The constrained cross-entropy method (Wen and Topcu 2018), for safePETS.
     """
+    return _elites(safe_merit(scores, settings), settings)
+
+
+def safe_merit(scores: Scores, settings: PlannerSettings) -> Tensor:
+    """What orders sequences: safe ones by return, below them the others by cost, then diverged."""
     safe = scores.costs <= settings.d0
     best = scores.returns.amax(dim=-1, keepdim=True)
-    spread = best - scores.returns.amin(dim=-1, keepdim=True) + 1.0
-    merit = torch.where(safe, scores.returns - best, -spread - (scores.costs - settings.d0))
-    return _elites(merit, settings)
+    lowest = torch.where(scores.diverged, torch.inf, scores.returns).amin(dim=-1, keepdim=True)
+    merit = scores.returns - best
+    return torch.where(safe, merit, (lowest - best) - 1.0 - (scores.costs - settings.d0))
 
 
 def _elites(merit: Tensor, settings: PlannerSettings) -> Tensor:
@@ -57,3 +62,9 @@ def _elites(merit: Tensor, settings: PlannerSettings) -> Tensor:
 
 
 RULES = {'arc': arc, 'safe_arc': safe_arc, 'cem': cem, 'safe_cem': safe_cem}
+
+
+def weigh(scores: Scores, settings: PlannerSettings) -> Tensor:
+    """Weights by the rule of the settings' algorithm; equal ones where all sequences diverged."""
+    weights = RULES[settings.algorithm](scores, settings)
+    return weights.nan_to_num(1.0 / weights.shape[-1])

@@ -73,14 +73,20 @@ class Settings:
         return cls(**built)
 
     @classmethod
-    def load(cls, profile: str) -> Self:
-        """A shipped profile by name, or a YAML file by path; ValueError where it is not usable."""
+    def load(cls, profile: str, default_d0: float | None = None) -> Self:
+        """A shipped profile by name, or a YAML file by path; ValueError where it is not usable.
+
+        `default_d0` is the task's threshold, for a profile that says nothing of it.
+        """
         path = profile_path(profile)
         try:
             values = plain_yaml.load(path.read_text(encoding='utf-8'))
         except ValueError as error:
             raise ValueError(f'{path}: {error}') from None
-        return cls.from_dict(values or {}, str(path))
+        settings = cls.from_dict(values or {}, str(path))
+        if default_d0 is None or 'd0' in ((values or {}).get('planner') or {}):
+            return settings
+        return settings.replace({'planner.d0': default_d0})
 
     def trained_by(self, saved: Settings) -> Self:
         """A copy with the networks of `saved` and the algorithm that trained them."""

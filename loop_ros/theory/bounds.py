@@ -50,7 +50,7 @@ def replanning(
     value_max: float,
     planner_error: float = 0.0,
 ) -> float:
-    """Loss of a planner that plans anew after each step.
+    """Loss of a planner that plans again after each step.
 
     It may lose at every step what a plan carried out loses once: 1 - discount in place of
     1 - discount^horizon.

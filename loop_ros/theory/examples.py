@@ -54,7 +54,7 @@ def worst_case(
 
 
 def procrastination(horizon: int, discount: float, value_error: float) -> Example:
-    """Exact model, yet planning anew at each step loses more than Theorem 1 allows for horizon > 1.
+    """Exact model, yet replanning at each step loses more than Theorem 1 allows for horizon > 1.
 
     State 0 can leave (action 1, pays 1, as all later states do) or stay (action 0, pays less). V^
     is too low but for the state that leaving in the *next* step reaches: each plan is to stay once

@@ -8,7 +8,6 @@ action for each step and state: the best one depends on both where transitions a
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,7 +86,7 @@ def evaluate(mdp: MDP, plan: Plan) -> Array:
 
 
 def evaluate_replanning(mdp: MDP, plan: Plan) -> Array:
-    """Value [..., S] of taking the plan's first step and planning anew, again and again."""
+    """Value [..., S] of taking the plan's first step and replanning, again and again."""
     return evaluate(mdp, plan[:1])
 
 
@@ -95,26 +94,3 @@ def repeat(mdp: MDP, rewards: Array, ends: Array, steps: int) -> Array:
     """Value [..., S] of `rewards` [..., S] again and again, `steps` apart, from where each ends."""
     system = np.eye(rewards.shape[-1]) - mdp.discount**steps * ends
     return np.linalg.solve(system, rewards[..., None])[..., 0]
-
-
-def best_sequences(model: MDP, values: Array, horizon: int) -> tuple[Plan, Array]:
-    """The open-loop plans [S, H] of one MDP and their returns in the model [S], by trying all.
-
-    Such a plan fixes its actions beforehand, as ARC and CEM do, so it cannot answer to chance.
-    """
-    size, num_actions = model.rewards.shape
-    sequences = np.array(list(itertools.product(range(num_actions), repeat=horizon)), dtype=np.intp)
-    returns = np.empty((len(sequences), size))
-    for row, sequence in zip(returns, sequences, strict=True):
-        rewards, ends = carry_out(model, np.repeat(sequence[:, None], size, axis=1))
-        row[:] = rewards + model.discount**horizon * ends @ values
-    return sequences[returns.argmax(axis=0)], returns.max(axis=0)
-
-
-def evaluate_sequences(mdp: MDP, sequences: Plan) -> Array:
-    """Value [S] of carrying out the open-loop plan [H] of the state reached, again and again."""
-    size, steps = sequences.shape
-    plans = [carry_out(mdp, np.repeat(row[:, None], size, axis=1)) for row in sequences]
-    rewards = np.array([gained[state] for state, (gained, _) in enumerate(plans)])
-    ends = np.array([reached[state] for state, (_, reached) in enumerate(plans)])
-    return repeat(mdp, rewards, ends, steps)

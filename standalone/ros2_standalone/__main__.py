@@ -8,8 +8,8 @@ import importlib
 import os
 import sys
 
+from loop_ros.process_end import end_within
 from ros2_standalone.errors import Ros2Error
-from ros2_standalone.leaving import end_within
 
 _COMMANDS = {
     'bag': 'Record, inspect and play bags',

@@ -92,10 +92,10 @@ def _publisher(ros: Session, connection: Any) -> Any:
 
     offered = connection.ext.offered_qos_profiles
     best_effort = any(o.reliability.name == 'BEST_EFFORT' for o in offered)
-    latched = bool(offered) and all(o.durability.name == 'TRANSIENT_LOCAL' for o in offered)
+    durable = bool(offered) and all(o.durability.name == 'TRANSIENT_LOCAL' for o in offered)
     qos = QoSProfile(
         depth=_DEPTH,
         reliability=ReliabilityPolicy.BEST_EFFORT if best_effort else ReliabilityPolicy.RELIABLE,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if durable else DurabilityPolicy.VOLATILE,
     )
     return ros.node.create_publisher(message_class(connection.msgtype), connection.topic, qos)

@@ -11,7 +11,6 @@ from typing import Any
 
 from rosbags.rosbag2 import Reader
 
-from ros2_standalone.bag_mend import mend
 from ros2_standalone.errors import Ros2Error
 
 
@@ -19,7 +18,7 @@ from ros2_standalone.errors import Ros2Error
 def open_bag(text: str) -> Iterator[Any]:
     """Open a bag folder, or the folder of a bag's .mcap file, as a rosbags Reader.
 
-    Of one whose recording was cut off, a mended copy is opened; the bag stays as it is.
+    Of one whose recording was cut off, a repaired copy is opened; the bag stays as it is.
 
     :raises Ros2Error: no bag there, or a broken one.
     """
@@ -36,15 +35,25 @@ def open_bag(text: str) -> Iterator[Any]:
                 raise Ros2Error(f"cannot read the bag '{text}': {error}") from None
             folder = stack.enter_context(TemporaryDirectory(prefix='ros2_bag_'))
             copy = Path(folder) / path.resolve().name
-            count = mend(path, copy)
+            count = _repaired(path, copy)
             print(
                 f"[WARN] the bag '{text}' was left unfinished ({error}): "
-                f'going on with the {count} messages that are whole',
+                f'continuing with the {count} messages that are whole',
                 file=sys.stderr,
             )
             reader = _opened(copy)
         stack.callback(reader.close)
         yield reader
+
+
+def _repaired(path: Path, copy: Path) -> int:
+    """Write what is whole in a bag to a new one and return its messages."""
+    from loop_ros.bags.repair import repair  # few bags need it, and it takes time to import
+
+    try:
+        return repair(path, copy).contents.messages
+    except ValueError as error:
+        raise Ros2Error(f"cannot read the bag '{path}': {error}") from None
 
 
 def _opened(path: Path) -> Reader:

@@ -87,7 +87,7 @@ class _Recorder:
         return self._bag.message_count
 
     def _look(self) -> None:
-        """Subscribe to new topics; subscribe anew where a publisher offers less than is asked."""
+        """Subscribe to new topics; subscribe again where a publisher offers less than is asked."""
         for topic, types in self._ros.node.get_topic_names_and_types():
             if is_hidden(topic) if self._wanted is None else topic not in self._wanted:
                 continue

@@ -3,8 +3,6 @@
 """A rosbag2 bag on disk: MCAP files and their metadata.yaml, all valid at any time."""
 
 import os
-from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,37 +10,12 @@ import yaml
 from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.base import TypesysError
 
+from loop_ros.bags.contents import Contents, Topic, information, write_metadata
 from ros2_standalone import __version__
 from ros2_standalone.durable_mcap import DurableMcap
 from ros2_standalone.errors import Ros2Error
 
 _FLUSH_BYTES = 4 * 2**20  # flush before so much is lost or held in memory
-
-
-@dataclass(frozen=True)
-class _Topic:
-    name: str
-    type_name: str
-    definition: str
-    qos: list[dict[str, Any]]
-    hash: str
-
-
-@dataclass(frozen=True)
-class _File:
-    """What metadata.yaml says of one file; times in ns since the epoch."""
-
-    name: str
-    start_time: int
-    end_time: int
-    message_count: int
-
-    def entry(self) -> dict[str, Any]:
-        return {
-            'starting_time': {'nanoseconds_since_epoch': self.start_time},
-            'duration': {'nanoseconds': self.end_time - self.start_time},
-            'message_count': self.message_count,
-        }
 
 
 class BagWriter:
@@ -62,18 +35,16 @@ class BagWriter:
         self._path = path
         self._max_size, self._max_duration = max_size, round(max_duration * 1e9)
         self._typestore = get_typestore(Stores.ROS2_JAZZY)
-        self._topics: dict[str, _Topic] = {}
+        self._topics: dict[str, tuple[Topic, str]] = {}  # by name, with its definition
         self._channels: dict[str, int] = {}  # of the present file, by topic
-        self._counts: Counter[str] = Counter()  # messages by topic, over all files
-        self._finished: list[_File] = []
-        self._mcap = self._open()
-        self._dirty = True
+        self._files: dict[str, Contents] = {}  # by name; the last is the present one
+        self._open()
         self.flush()
 
     @property
     def message_count(self) -> int:
         """Messages written so far."""
-        return self._counts.total()
+        return sum(contents.messages for contents in self._files.values())
 
     def add_topic(
         self,
@@ -89,8 +60,9 @@ class BagWriter:
         :raises Ros2Error: a type whose definition is not known.
         """
         text, hash_ = definition or self._definition(type_name)
-        self._topics[name] = _Topic(name, type_name, text, qos, hash_)
-        self._add_channel(self._topics[name])
+        profiles = yaml.safe_dump(qos, sort_keys=False)
+        self._topics[name] = Topic(name, type_name, 'cdr', profiles, hash_), text
+        self._add_channel(name)
         self._dirty = True
 
     def has_topic(self, name: str) -> bool:
@@ -109,7 +81,7 @@ class BagWriter:
         if self._is_full(time_ns):
             self._split()
         self._mcap.write(self._channels[topic], time_ns, data)
-        self._counts[topic] += 1
+        self._present.add(self._topics[topic][0], time_ns)
         self._dirty = True
         if self._mcap.pending_bytes > _FLUSH_BYTES:
             self.flush()
@@ -118,7 +90,9 @@ class BagWriter:
         """Put everything on disk."""
         if self._dirty:
             self._mcap.flush()
-            self._write_metadata()
+            distro = os.environ.get('ROS_DISTRO', 'jazzy')
+            found = information('mcap', self._files, {'ros_distro': distro})
+            write_metadata(self._path, found)
             self._dirty = False
 
     def close(self) -> None:
@@ -128,73 +102,28 @@ class BagWriter:
 
     def _is_full(self, time_ns: int) -> bool:
         """Whether the next message belongs into a new file."""
-        if not self._mcap.message_count:
+        if self._present.start is None:
             return False
         too_large = 0 < self._max_size <= self._mcap.size
-        return too_large or 0 < self._max_duration <= time_ns - self._mcap.start_time
+        return too_large or 0 < self._max_duration <= time_ns - self._present.start
 
     def _split(self) -> None:
         self._mcap.close()
-        self._finished.append(self._present())
-        self._mcap = self._open()
-        for topic in self._topics.values():
-            self._add_channel(topic)
-        self._dirty = True
+        self._open()
+        for name in self._topics:
+            self._add_channel(name)
         self.flush()
 
-    def _open(self) -> DurableMcap:
-        return DurableMcap(self._path / self._name(), f'ros2_standalone {__version__}')
+    def _open(self) -> None:
+        """Begin a file."""
+        name = f'{self._path.resolve().name}_{len(self._files)}.mcap'
+        self._mcap = DurableMcap(self._path / name, f'ros2_standalone {__version__}')
+        self._present = self._files[name] = Contents()
+        self._dirty = True
 
-    def _name(self) -> str:
-        return f'{self._path.resolve().name}_{len(self._finished)}.mcap'
-
-    def _present(self) -> _File:
-        mcap = self._mcap
-        return _File(self._name(), mcap.start_time, mcap.end_time, mcap.message_count)
-
-    def _add_channel(self, topic: _Topic) -> None:
-        qos = yaml.safe_dump(topic.qos, sort_keys=False)
-        self._channels[topic.name] = self._mcap.add_channel(
-            topic.name, topic.type_name, topic.definition, qos, topic.hash
+    def _add_channel(self, name: str) -> None:
+        topic, definition = self._topics[name]
+        self._present.topics[topic] = 0
+        self._channels[name] = self._mcap.add_channel(
+            topic.name, topic.kind, definition, topic.qos, topic.hash
         )
-
-    def _write_metadata(self) -> None:
-        temporary = self._path / 'metadata.yaml.tmp'
-        text = yaml.safe_dump({'rosbag2_bagfile_information': self._metadata()}, sort_keys=False)
-        temporary.write_text(text, encoding='utf-8')
-        os.replace(temporary, self._path / 'metadata.yaml')
-
-    def _metadata(self) -> dict[str, Any]:
-        topics = [
-            {
-                'topic_metadata': {
-                    'name': topic.name,
-                    'type': topic.type_name,
-                    'serialization_format': 'cdr',
-                    'offered_qos_profiles': topic.qos,
-                    'type_description_hash': topic.hash,
-                },
-                'message_count': self._counts[topic.name],
-            }
-            for topic in self._topics.values()
-        ]
-        files = [*self._finished, self._present()]
-        used = [file for file in files if file.message_count] or files
-        whole = _File(
-            self._path.name,
-            min(file.start_time for file in used),
-            max(file.end_time for file in used),
-            self.message_count,
-        )
-        return {
-            'version': 9,
-            'storage_identifier': 'mcap',
-            **whole.entry(),
-            'topics_with_message_count': topics,
-            'compression_format': '',
-            'compression_mode': '',
-            'relative_file_paths': [file.name for file in files],
-            'files': [{'path': file.name, **file.entry()} for file in files],
-            'custom_data': None,
-            'ros_distro': os.environ.get('ROS_DISTRO', 'jazzy'),
-        }

@@ -64,10 +64,6 @@ class DurableMcap:
         """Bytes that the next flush will write."""
         return self._chunk.count
 
-    def count(self, channel: int) -> int:
-        """Messages written to one channel so far."""
-        return self._counts[channel]
-
     def add_channel(self, topic: str, type_name: str, definition: str, qos: str, hash_: str) -> int:
         """Add a topic and return the number of its channel.
 

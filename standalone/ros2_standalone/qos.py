@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Quality of service that fits what the publishers of a topic offer."""
+"""Quality of service: a subscription's, by what publishers offer, and as metadata.yaml has it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,11 +16,11 @@ def matching_qos(publishers: Sequence[Any], depth: int) -> Any:
 
     offers = [publisher.qos_profile for publisher in publishers]
     reliable = bool(offers) and all(o.reliability == ReliabilityPolicy.RELIABLE for o in offers)
-    latched = bool(offers) and all(o.durability == DurabilityPolicy.TRANSIENT_LOCAL for o in offers)
+    durable = bool(offers) and all(o.durability == DurabilityPolicy.TRANSIENT_LOCAL for o in offers)
     return QoSProfile(
         depth=depth,
         reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if durable else DurabilityPolicy.VOLATILE,
     )
 
 

@@ -15,10 +15,10 @@ import pytest
 import tiny
 import torch
 
-from loop_ros.bags import BagReader
+from loop_ros.bags.reader import BagReader
 from loop_ros.cli import dataset
 from loop_ros.cli.main import main
-from loop_ros.offline.hdf5 import imported
+from loop_ros.offline import hdf5
 from loop_ros.sim import registry
 from loop_ros.types import Transition
 
@@ -116,7 +116,7 @@ def write_d4rl(path: Path, next_observations: bool) -> np.ndarray:
 @pytest.mark.parametrize('known', [True, False])
 def test_d4rl(tmp_path: Path, known: bool) -> None:
     observations = write_d4rl(tmp_path / 'd4rl.hdf5', known)
-    found = list(imported(tmp_path / 'd4rl.hdf5', HOPPER))
+    found = list(hdf5.read(tmp_path / 'd4rl.hdf5', HOPPER))
     lengths = [3, 2, 2] if known else [3, 1, 1]
     expected = [(n, step) for n, length in enumerate(lengths) for step in range(length)]
     assert [(t.episode, t.step) for t in found] == expected
@@ -137,7 +137,7 @@ def test_minari(tmp_path: Path) -> None:
             group['rewards'] = np.ones(length)
             group['terminations'] = np.arange(length) == length - 1
             group['truncations'] = np.zeros(length, dtype=bool)
-    found = list(imported(tmp_path / 'main_data.hdf5', HOPPER))
+    found = list(hdf5.read(tmp_path / 'main_data.hdf5', HOPPER))
     assert [(t.episode, t.step) for t in found] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
     assert [t.terminated for t in found] == [False, False, True, False, True]
 
@@ -145,7 +145,7 @@ def test_minari(tmp_path: Path) -> None:
 def test_files_of_another_task_are_refused(tmp_path: Path) -> None:
     write_d4rl(tmp_path / 'd4rl.hdf5', True)
     with pytest.raises(ValueError, match=r"observations of shape \(7, 11\); task 'HalfCheetah'"):
-        list(imported(tmp_path / 'd4rl.hdf5', registry.task('HalfCheetah')))
+        list(hdf5.read(tmp_path / 'd4rl.hdf5', registry.task('HalfCheetah')))
 
 
 def test_without_h5py(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -153,4 +153,4 @@ def test_without_h5py(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setitem(sys.modules, 'h5py', None)
     with pytest.raises(ValueError, match='pip install h5py'):
-        list(imported(tmp_path / 'any.hdf5', HOPPER))
+        list(hdf5.read(tmp_path / 'any.hdf5', HOPPER))

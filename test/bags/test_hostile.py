@@ -15,8 +15,9 @@ import pytest
 import zstandard
 from bag_files import TASK, drive, transition_messages, write_bag
 
-from loop_ros.bags import BagReader, sqlite_file, unpacking
+from loop_ros.bags import sqlite_file, unpacking
 from loop_ros.bags.mcap_file import CHUNK, MAGIC
+from loop_ros.bags.reader import BagReader
 from loop_ros.bags.repair import repair
 from loop_ros.bags.unpacking import LARGEST, unpack
 

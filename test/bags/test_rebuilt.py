@@ -24,7 +24,7 @@ from bag_files import (
     write_bag,
 )
 
-from loop_ros.bags import BagReader
+from loop_ros.bags.reader import BagReader
 from loop_ros.sim import drift_car, registry
 from loop_ros.sim.simulation import Simulation
 from loop_ros.types import Array, Transition

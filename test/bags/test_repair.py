@@ -31,8 +31,8 @@ from mcap.reader import make_reader
 from mcap.writer import CompressionType, Writer
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader
 
-from loop_ros.bags import BagReader
 from loop_ros.bags import repair as repair_module
+from loop_ros.bags.reader import BagReader
 from loop_ros.bags.repair import repair
 from loop_ros.cli.main import main
 from ros2_standalone.bag_writer import BagWriter as Recorder
@@ -151,7 +151,7 @@ def test_cut_off_anywhere(
 def test_nothing_but_the_index_is_new(whole: Path, tmp_path: Path) -> None:
     found = repair(whole.parent, tmp_path / 'new')
     assert found.notes == []
-    assert 'nothing was lost' in found.words()
+    assert 'nothing was lost' in found.describe()
     assert held(tmp_path / 'new') == SENT
     assert [file.name for file in (tmp_path / 'new').iterdir() if file.suffix == whole.suffix] == [
         whole.name

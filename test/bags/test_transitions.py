@@ -18,6 +18,7 @@ from bag_files import (
     cdr,
     drive,
     labelled,
+    numbers,
     same,
     transition_bytes,
     transition_messages,
@@ -27,11 +28,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader
 
-from loop_ros.bags import BagReader, BagWriter, Rows
 from loop_ros.bags.episodes import Seen
-from loop_ros.layout import transition_layout, transition_values
+from loop_ros.bags.reader import BagReader
+from loop_ros.bags.writer import BagWriter
+from loop_ros.layout import transition_layout
+from loop_ros.learning.transitions import encode
 from loop_ros.sim import registry
-from loop_ros.types import Transition
+from loop_ros.types import Rows, Transition
 
 MODE, ZSTD = CompressionMode, CompressionFormat.ZSTD
 FORMS: dict[str, dict[str, Any]] = {
@@ -60,7 +63,7 @@ def test_what_was_recorded_comes_back(tmp_path: Path, form: str) -> None:
     bag = write_bag(tmp_path / 'bag', transition_messages(wanted), **FORMS[form])
     found, reader = read(bag)
     assert_same(found, wanted)
-    assert reader.summary.words() == '15 transitions in 3 episodes from 1 bag (1 file)'
+    assert reader.summary.describe() == '15 transitions in 3 episodes from 1 bag (1 file)'
 
 
 @pytest.mark.parametrize('name', ['drift_car', 'PointGoal1', 'Humanoid'])
@@ -91,7 +94,7 @@ def test_rows_go_round(tmp_path: Path) -> None:
             bag.write_rows(part)
     found, _ = read(tmp_path / 'b')
     assert_same(found, wanted)
-    batch = rows[0].batch(TASK)
+    batch = encode(rows[0], TASK)
     first = torch.from_numpy(wanted[2].observation)
     torch.testing.assert_close(batch.state[2], TASK.encode(first).float())
     assert batch.action[2].numpy() == pytest.approx(TASK.normalize_action(wanted[2].action))
@@ -109,8 +112,8 @@ def test_a_wrong_length_is_refused(tmp_path: Path) -> None:
     'data',
     [
         transition_bytes(drive()[1], little_endian=False),
-        cdr(labelled(transition_values(drive()[1]), transition_layout(TASK), stride=1), ARRAY),
-        cdr(labelled(transition_values(drive()[1]), transition_layout(TASK), unused=3), ARRAY),
+        cdr(labelled(numbers(drive()[1]), transition_layout(TASK).fields, stride=1), ARRAY),
+        cdr(labelled(numbers(drive()[1]), transition_layout(TASK).fields, unused=3), ARRAY),
         transition_bytes(drive()[1])[:2] + b'\x01\x02' + transition_bytes(drive()[1])[4:],
         transition_bytes(drive()[1]) + b'\0\0\0',
     ],
@@ -161,8 +164,8 @@ def test_bad_records_are_dropped_and_end_the_episode(tmp_path: Path, what: str) 
     wanted[6] = dataclasses.replace(wanted[6], truncated=True)
     assert_same(found, wanted[:7] + wanted[8:], 'episode')
     assert [t.episode for t in found] == [0] * 5 + [1] * 2 + [2] * 2 + [3] * 5
-    assert words in reader.summary.words()
-    assert 'closed 1 episode early: steps are missing 1' in reader.summary.words()
+    assert words in reader.summary.describe()
+    assert 'closed 1 episode early: steps are missing 1' in reader.summary.describe()
 
 
 def cut(transitions: list[Transition], index: int) -> Transition:

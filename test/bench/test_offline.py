@@ -15,10 +15,9 @@ import pytest
 import tiny
 import torch
 
-from loop_ros.bags import BagWriter
+from loop_ros.bags.writer import BagWriter
 from loop_ros.bench import offline as bench
 from loop_ros.cli.main import main
-from loop_ros.offline.data import rows_of
 from loop_ros.runner import run_episode
 from loop_ros.sim import registry
 
@@ -34,7 +33,7 @@ def bag(tmp_path: Path) -> Path:
 def peer(algorithm: str, **changes: Any) -> bench.Peer:
     """d3rlpy's, on what the training of the same settings draws from."""
     ours = offline.training(algorithm, **changes)
-    kept = rows_of(ours.data.batch, ~ours.held_out)
+    kept = ours.data.batch.take(~ours.held_out)
     module = pytest.importorskip('d3rlpy')
     return bench.Peer(module, tiny.TASK, ours.agent.settings, kept, 'cpu', seed=0)
 

@@ -17,7 +17,7 @@ import pytest
 from stack import Process, environment, make_prefix, until
 
 from loop_ros.bench.soak import COLUMNS, Returns, descendants, node_pids, sample
-from loop_ros.bench.soak_figures import Sample, figures, slope
+from loop_ros.bench.soak_metrics import Sample, metrics, slope
 
 pytestmark = pytest.mark.slow
 # Each line that it reads makes it take 20 MiB, a thread and three descriptors more.
@@ -90,9 +90,9 @@ def test_a_leak_shows_and_noise_does_not() -> None:
     flat = 200 + noise - 80 * np.exp(-hours * 60)
     kept = {'learned': 50_000 * hours, 'backlog': np.full(720, 500)}
     by_design = 68 * kept['learned'] / 2**20  # bytes of a transition: 17 numbers of 4
-    (still,) = figures(samples(flat))
-    (leaks,) = figures(samples(flat + 3 * hours, **kept))
-    (learns,) = figures(samples(flat + by_design, **kept))
+    (still,) = metrics(samples(flat))
+    (leaks,) = metrics(samples(flat + 3 * hours, **kept))
+    (learns,) = metrics(samples(flat + by_design, **kept))
     for part, error in (('MiB_per_h', 'error'), ('half_MiB_per_h', 'half_error')):
         assert abs(still[part]) < 3 * still[error] < 1
         assert abs(leaks[part] - 3) < 3 * leaks[error] < 1
@@ -115,7 +115,7 @@ def test_the_error_holds_for_samples_that_resemble_each_other() -> None:
 
 
 def test_a_process_that_came_again_has_a_row_of_its_own() -> None:
-    first, second = figures(samples(np.full(50, 90.0)) + samples(np.full(50, 100.0), pid='2'))
+    first, second = metrics(samples(np.full(50, 90.0)) + samples(np.full(50, 100.0), pid='2'))
     assert (first['last_MiB'], second['last_MiB']) == (90, 100)
     assert first['MiB_per_h'] == pytest.approx(0, abs=1e-9)
     assert first['threads'] == '5 / 5 / 5'

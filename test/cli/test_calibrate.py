@@ -65,7 +65,7 @@ def made_up(predicted: list[float], realised: list[float], episode: list[int]) -
 
 def test_promises_are_counted_as_by_hand() -> None:
     found = made_up([0, 1, 1, 2, 3, 4], [0, 0, 2, 0, 2, 4], [0, 0, 0, 1, 1, 1])
-    row = calibrate.figures(found, d0=1.0, horizon=2)
+    row = calibrate.metrics(found, d0=1.0, horizon=2)
     assert row['windows'] == 6
     assert row['promised'] == pytest.approx(3 / 6)
     assert row['broken'] == pytest.approx(1 / 3)
@@ -76,9 +76,9 @@ def test_promises_are_counted_as_by_hand() -> None:
     assert [(r['predicted'], r['realised'], r['windows']) for r in row['reliability']] == [
         (0, 0, 1), (1, 1, 2), (2, 0, 1), (3, 2, 1), (4, 4, 1),
     ]  # fmt: skip
-    row = calibrate.figures(found, d0=0.0, horizon=2)
+    row = calibrate.metrics(found, d0=0.0, horizon=2)
     assert (row['promised'], row['broken']) == (pytest.approx(1 / 6), 0)
-    none = calibrate.figures(made_up([2.0], [0.0], [0]), d0=0.0, horizon=2)
+    none = calibrate.metrics(made_up([2.0], [0.0], [0]), d0=0.0, horizon=2)
     assert none['broken'] is none['broken_low'] is None
     assert none['refused_held'] == 1
 
@@ -145,7 +145,7 @@ def test_a_condition_is_the_same_alone_as_among_others(saved: Path, tmp_path: Pa
     [
         (['--disturb', 'rain=1'], "disturbance 'rain=1': write none, friction=0.7"),
         (['--d0', '0', '-1'], '-1.0 is outside'),
-        (['--set', 'planner.algorithm=actor'], 'the actor alone predicts no cost'),
+        (['--set', 'planner.algorithm=actor'], 'an actor without a planner predicts no cost'),
     ],
 )
 def test_errors_are_told_before_anything_is_driven(

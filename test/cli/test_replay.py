@@ -16,7 +16,7 @@ import tiny
 from html_page import Page, assert_loads_nothing
 
 from loop_ros.agent import Agent
-from loop_ros.bags import BagWriter
+from loop_ros.bags.writer import BagWriter
 from loop_ros.cli.main import main
 from loop_ros.runner import run_episode
 from loop_ros.sim import registry

@@ -60,8 +60,8 @@ def test_states_between_plans_move_the_start(checkpoint: Path) -> None:
     agent = Agent.load(checkpoint, tiny.TASK)
     still = {'mean_update': 0.0, 'horizon': 4}
     agent.configure(dataclasses.replace(agent.settings.planner, **still))
-    start = torch.tensor([[0.1, 0.0], [0.2, 0.0], [0.3, 0.0], [0.4, 0.0]])
-    agent.reset = lambda: setattr(agent.planner, '_last', start)  # type: ignore[method-assign]
+    start = torch.tensor([[0.2, 0.0], [0.3, 0.0], [0.4, 0.0], [0.4, 0.0]])
+    agent.reset = lambda: setattr(agent.planner, '_start', start)  # type: ignore[method-assign]
     found = replay(agent, Recording(0, tiny.transitions(7)), every=3)
     assert found.has_plan.tolist() == [True, False, False, True, False, False, True]
     speeds = tiny.TASK.normalize_action(found.planned)[found.has_plan, 0]
@@ -128,7 +128,7 @@ def test_figures_worked_by_hand() -> None:
         1, [2.0], reward=[-2], cost=[0], cost_ahead=[1], worst_cost=[0.0], safe_fraction=[0.5],
         model_error=[0],
     )  # fmt: skip
-    found = replay_summary.figures([first, second])
+    found = replay_summary.metrics([first, second])
     assert (found['episodes'], found['steps'], found['plans']) == (2, 5, 4)
     assert found['different'] == 2  # 0.6 and 2.0; 0.5 is a quarter of the range, not more
     assert found['different_share'] == 0.5
@@ -146,7 +146,10 @@ def test_large_differences_close_together_count_once() -> None:
     one, two = made_up(0, [0.5, 0.9, 0.8, 0.7, 0.0]), made_up(1, [0.85, 0.1])
 
     def found(count: int, apart: int) -> list[tuple[int, int]]:
-        return [(d.episode.number, d.row) for d in replay_summary.largest([one, two], count, apart)]
+        return [
+            (d.episode.number, d.row)
+            for d in replay_summary.largest_differences([one, two], count, apart)
+        ]
 
     assert found(9, 1) == [(0, 1), (1, 0), (0, 2), (0, 3), (0, 0), (1, 1)]
     assert found(9, 2) == [(0, 1), (1, 0), (0, 3)]

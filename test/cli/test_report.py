@@ -16,7 +16,7 @@ from made_up_runs import RETURNS, write_csv, write_run
 from source_tree import TREE
 
 from loop_ros.cli.main import main
-from loop_ros.cli.report import published, statistics
+from loop_ros.cli.report import aggregates, published
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_page_has_the_figures_worked_by_hand(experiments: Path, tmp_path: Path) 
     finals = [row for row in rows if row['algorithm'] == 'loop_sac']
     assert len(finals) == 2
     seeds = [np.array(values, dtype=float) for values in RETURNS]
-    low, high = statistics.interval(seeds, statistics.interquartile_mean) or (0.0, 0.0)
+    low, high = aggregates.interval(seeds, aggregates.interquartile_mean) or (0.0, 0.0)
     for row in finals:
         assert row['seeds'] == '3'
         assert row['steps'] == '40,000'

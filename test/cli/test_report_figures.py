@@ -10,33 +10,33 @@ import numpy as np
 import pytest
 from made_up_runs import write_run
 
-from loop_ros.cli.report import figures, kinds, published, statistics, tables
+from loop_ros.cli.report import aggregates, figures, kinds, published, tables
 from loop_ros.cli.report.groups import group
 
 
 def test_interquartile_mean_worked_by_hand() -> None:
-    assert statistics.interquartile_mean(np.array([9.0, 1, 2, 3, 4, 5, 6, -50])) == 3.5  # 2 3 4 5
-    assert statistics.interquartile_mean(np.array([1.0, 2, 6])) == 3.0  # nothing to cut
+    assert aggregates.interquartile_mean(np.array([9.0, 1, 2, 3, 4, 5, 6, -50])) == 3.5  # 2 3 4 5
+    assert aggregates.interquartile_mean(np.array([1.0, 2, 6])) == 3.0  # nothing to cut
     stats = pytest.importorskip('scipy.stats')
     for size in range(1, 30):
         values = np.random.default_rng(size).standard_normal(size)
         expected = stats.trim_mean(values, 0.25)
-        assert statistics.interquartile_mean(values) == pytest.approx(expected)
+        assert aggregates.interquartile_mean(values) == pytest.approx(expected)
 
 
 def test_interval_draws_seeds_before_episodes() -> None:
     apart = [np.zeros(4), np.full(4, 10.0)]
     # Both seeds, one or the other: 5, 0 or 10, the latter two in a quarter of resamples each.
-    assert statistics.interval(apart, statistics.mean) == (0.0, 10.0)
+    assert aggregates.interval(apart, aggregates.mean) == (0.0, 10.0)
     uneven = [np.zeros(1), np.full(9, 10.0)]
-    assert statistics.interval(uneven, statistics.mean) == (0.0, 10.0)
-    assert statistics.interval([np.full(5, 3.0)] * 2, statistics.mean) == (3.0, 3.0)
-    assert statistics.interval([np.array([7.0])], statistics.mean) is None
+    assert aggregates.interval(uneven, aggregates.mean) == (0.0, 10.0)
+    assert aggregates.interval([np.full(5, 3.0)] * 2, aggregates.mean) == (3.0, 3.0)
+    assert aggregates.interval([np.array([7.0])], aggregates.mean) is None
 
 
 def test_interval_of_one_seed_is_that_of_its_episodes() -> None:
     values = np.random.default_rng(0).standard_normal(400)
-    interval = statistics.interval([values], statistics.mean)
+    interval = aggregates.interval([values], aggregates.mean)
     assert interval is not None
     # Of a mean of n values: the mean +- 1.96 standard errors.
     half = 1.96 * values.std() / 20.0
@@ -45,11 +45,11 @@ def test_interval_of_one_seed_is_that_of_its_episodes() -> None:
 
 def test_bins() -> None:
     steps, values = np.array([100.0, 200, 450, 900]), np.array([1.0, 3, 8, 5])
-    found = statistics.binned(steps, values, 200.0, 6)
+    found = aggregates.binned(steps, values, 200.0, 6)
     # (0, 200], nothing, (400, 600], nothing, (800, 1000], not reached
     np.testing.assert_allclose(found, [2.0, 5.0, 8.0, 6.5, 5.0, np.nan])
     last_steps = (15_000, 30_000, 100_000, 20)
-    assert [statistics.bin_width(last) for last in last_steps] == [250, 500, 2000, 1]
+    assert [aggregates.bin_width(last) for last in last_steps] == [250, 500, 2000, 1]
 
 
 def test_variants_are_not_merged(tmp_path: Path) -> None:

@@ -48,23 +48,24 @@ def test_data_and_expectations_of_each_run(tmp_path: Path) -> None:
         'return, most': '-151.5', 'cost, all': '2,658', 'model error, 1 step': '0.1',
         'many steps': '0.3 after 3', 'hours': '0.10',
     }  # fmt: skip
-    expected = table(page, 'actor, imagined')
+    expected = table(page, 'actor, in the model')
     assert expected['medium'] == {
-        'run': 'medium', 'held-out return': '-277.5', 'actor, imagined': '4 +- 0.25',
-        'plans, imagined': '6 +- 0.5', 'their worst cost': '1.5', 'driven return': '-280.2 +- 12.5',
+        'run': 'medium', 'held-out return': '-277.5', 'actor, in the model': '4 +- 0.25',
+        'plans, in the model': '6 +- 0.5', 'their worst cost': '1.5',
+        'driven return': '-280.2 +- 12.5',
         'driven cost, mean': '88.5', 'most': '92', 'actor, value': '-3 +- 1',
         'plans, value': '-2 +- 1.5', 'recommended': 'H 2, sigma 0.4, eta 0.5, beta_pess 0.5',
         'gain': 'certain',
     }  # fmt: skip
     assert expected['replay']['driven return'] == '–'
-    assert 'Imagined episodes have 100 steps.' in text
+    assert 'Episodes in the model have 100 steps.' in text
     assert 'loop-ros train-offline --algorithm plas' in text
 
 
 def test_candidates_are_listed_and_drawn(tmp_path: Path) -> None:
     write_offline(tmp_path / 'crr')
     text, page = report(tmp_path / 'crr', out=tmp_path / 'report.html')
-    header = ['H', 'sigma', 'eta', 'beta_pess', 'imagined return', 'spread', 'less spread']
+    header = ['H', 'sigma', 'eta', 'beta_pess', 'return in the model', 'spread', 'less spread']
     start = page.rows.index([*header, 'cost', 'worst'])
     assert [row[1:3] + row[4:] for row in page.rows[start + 1 : start + 5]] == [
         ['0.4', '0.5', '6', '0.5', '5.5', '0.5', '1.5'],
@@ -103,7 +104,7 @@ def test_without_off_policy_evaluation(tmp_path: Path) -> None:
     (tmp_path / 'runs' / 'mbop' / 'off_policy.json').unlink()
     text, page = report(tmp_path / 'runs', out=tmp_path / 'report.html')
     assert table(page, 'transitions')['mbop']['model error, 1 step'] == '–'
-    assert table(page, 'actor, imagined')['mbop']['recommended'] == '–'
+    assert table(page, 'actor, in the model')['mbop']['recommended'] == '–'
     assert 'Not evaluated off policy: mbop.' in text
 
 

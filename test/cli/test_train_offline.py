@@ -10,7 +10,7 @@ from pathlib import Path
 
 import tiny
 
-from loop_ros.bags import BagWriter
+from loop_ros.bags.writer import BagWriter
 from loop_ros.cli.main import main
 
 SETTINGS = (

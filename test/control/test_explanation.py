@@ -38,7 +38,7 @@ def test_a_plan_is_explained_by_what_it_was_chosen_from() -> None:
         'runner-up, the best that begins differently: wheel_speed 3, steering -0.5; return -3.5, '
         'worst cost 0',
         'binding: nothing',
-        "weight: 25% on the actor's sequences, 75% on the planner's; the actor alone: "
+        "weight: 25% on the actor's sequences, 75% on the planner's; the actor's own: "
         'wheel_speed 1.5, steering 0',
     ]
 

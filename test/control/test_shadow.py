@@ -42,7 +42,7 @@ def test_answers_to_one_state_are_compared_once(
         beside.compare(Judge())
 
     def other() -> None:
-        assert beside.hear(7, np.array([1.5, 0.25]))
+        assert beside.observe(7, np.array([1.5, 0.25]))
         beside.compare(Judge())
 
     steps = [plan, other] if order == 'plan first' else [other, plan]
@@ -64,31 +64,31 @@ def test_answers_to_different_states_are_not_compared(
     beside: Shadow, told: list[Difference]
 ) -> None:
     beside.keep_plan(7, np.zeros(6), make_plan(2.0))
-    beside.hear(8, np.zeros(2))
+    beside.observe(8, np.zeros(2))
     beside.compare(Judge())
     assert not told
-    assert beside.figures()['compared'] == 0
+    assert beside.metrics()['compared'] == 0
 
 
 def test_a_repetition_is_not_a_new_action(beside: Shadow) -> None:
-    assert beside.hear(7, np.zeros(2))
-    assert not beside.hear(7, np.ones(2))
-    assert beside.hear(8, np.ones(2))
+    assert beside.observe(7, np.zeros(2))
+    assert not beside.observe(7, np.ones(2))
+    assert beside.observe(8, np.ones(2))
 
 
 def test_figures_are_means_over_states(beside: Shadow) -> None:
     for stamp, (speed, steering) in enumerate([(1.0, 0.0), (3.0, 0.5)]):
         beside.keep_plan(stamp, np.zeros(6), make_plan(2.0, d0=0.2))
-        beside.hear(stamp, np.array([speed, steering]))
+        beside.observe(stamp, np.array([speed, steering]))
         beside.compare(Judge())
-    found = list(beside.figures().values())
+    found = list(beside.metrics().values())
     assert found[0] == 2
     assert found[2:] == [0.0, 0.0, 0.5]  # gains 1 and -1; only the other's steering breaks d0
 
 
 def test_a_difference_on_the_wire_has_its_labels(beside: Shadow, told: list[Difference]) -> None:
     beside.keep_plan(2_000_000_000, np.zeros(6), make_plan(2.0, d0=0.3))
-    beside.hear(2_000_000_000, np.array([1.5, 0.25]))
+    beside.observe(2_000_000_000, np.array([1.5, 0.25]))
     beside.compare(Judge())
     fields, values = shadow.layout(CAR), shadow.values(told[0])
     assert sum(length for _, length in fields) == len(values)

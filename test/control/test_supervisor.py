@@ -118,17 +118,17 @@ def test_hold_goes_straight_to_the_safe_command() -> None:
 
 def test_silence_stops_and_says_why() -> None:
     found = supervisor(realtime=False)
-    found.state(1.0)
+    found.receive(1.0)
     found.keep_plan(0, make_plan(1.0))
     found.command(1.0, 0)
     assert not found.due(1.0 + LIMITS.state_timeout)
     late = 1.01 + LIMITS.state_timeout
     assert found.due(late)
     found.refuse_state("odometry 'v_y' is nan")
-    level, action, reason, _ = found.command(late, 0, unasked=True)
+    level, action, reason, _ = found.command(late, 0, unsolicited=True)
     assert (level, action.tolist()) == (STOP, [0.0, 0.0])
     assert reason == "no usable state for 0.5 s: odometry 'v_y' is nan"
-    found.state(3.0)
+    found.receive(3.0)
     assert not found.due(3.0)
     found.keep_plan(9 * PERIOD, make_plan(1.0))
     assert found.command(3.0, 9 * PERIOD).level == PLAN  # recovered by itself
@@ -137,12 +137,12 @@ def test_silence_stops_and_says_why() -> None:
 def test_in_real_time_a_missing_state_is_answered_by_the_shifted_plan() -> None:
     found = supervisor(realtime=True)
     assert not found.due(5 * WALL)  # no state so far: nothing to go on with
-    found.state(0.0)
+    found.receive(0.0)
     found.keep_plan(0, make_plan(1.0))
     found.command(0.0, 0)
     assert not found.due(1.2 * WALL)
     assert found.due(1.5 * WALL)
-    assert found.command(1.5 * WALL, PERIOD, unasked=True)[0] == SHIFTED
+    assert found.command(1.5 * WALL, PERIOD, unsolicited=True)[0] == SHIFTED
     assert not found.due(2.0 * WALL)
     assert found.due(2.5 * WALL)  # from now on one a period
 
@@ -154,7 +154,7 @@ def test_latches_hold_until_reset() -> None:
     found.latch('operator stop')
     for step in range(3):
         found.restart()
-        found.state(step * WALL)
+        found.receive(step * WALL)
         found.keep_plan(step * PERIOD, make_plan(1.0))
         command = found.command(step * WALL, step * PERIOD)
         assert command[2] == 'operator stop; weights are not finite'
@@ -174,16 +174,15 @@ def test_no_safe_sequence_for_long_holds_until_there_is_one() -> None:
     assert driven(found, [make_plan(1.0)], 4) == [PLAN]
     some = make_plan(1.0, worst_cost=3.0, safe_fraction=0.01)
     assert driven(found, [unsafe, unsafe, some, unsafe], 5) == [PLAN] * 4
-    unbound = supervisor(unsafe_steps=3)
-    unbound.constrained = False
-    assert driven(unbound, [unsafe] * 5) == [PLAN] * 5
+    free = make_plan(1.0, worst_cost=3.0, safe_fraction=0.0, constrained=False)
+    assert driven(supervisor(unsafe_steps=3), [free] * 5) == [PLAN] * 5
     assert driven(supervisor(unsafe_steps=0), [unsafe] * 50) == [PLAN] * 50
     unknown = make_plan(1.0, worst_cost=np.nan, safe_fraction=np.nan)
     assert driven(supervisor(unsafe_steps=2), [unknown] * 3)[-1] == HOLD
 
 
 class TestDistrust:
-    right = make_plan(1.0, actor=7.0)  # foretells the state that the next one starts from
+    right = make_plan(1.0, actor=7.0)  # predicts the state that the next one starts from
     wrong = make_plan(1.0, actor=7.0, next_state=5.0)
 
     def test_the_actor_takes_over_and_the_model_gets_another_chance(self) -> None:
@@ -227,8 +226,8 @@ def test_the_shipped_model_is_distrusted_on_a_heavier_car(mass: float, trusted: 
     found, levels = supervisor(), []
     observation, _ = car.reset(seed=7)
     for step in range(60):
-        found.state(step * WALL)
-        found.keep_plan(step * PERIOD, agent.act(observation, foretell=True))
+        found.receive(step * WALL)
+        found.keep_plan(step * PERIOD, agent.act(observation, predict_next=True))
         command = found.command(step * WALL, step * PERIOD)
         levels.append(command.level)
         observation = car.step(command.action)[0]
@@ -239,6 +238,6 @@ def test_the_last_word_is_the_safe_command() -> None:
     found = Supervisor(limits(rates=RATES, safe=np.array([1.0, 0.0])), realtime=True)
     found.keep_plan(0, make_plan(9.0))
     found.command(0.0, 0)
-    level, action, reason, _ = found.last_word()
+    level, action, reason, _ = found.shutdown_command()
     assert (level, action.tolist(), reason) == (STOP, [1.0, 0.0], 'the planner leaves')
     assert (action >= LOW).all()

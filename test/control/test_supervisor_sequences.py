@@ -52,7 +52,7 @@ class AnySequence(RuleBasedStateMachine):
         self.now += share * (self.next_look - self.now)
         self.stamp += round(gap * PERIOD)
         self.answered, self.met, self.heard = False, True, self.now
-        self.supervisor.state(self.now)
+        self.supervisor.receive(self.now)
         if gap != 1:
             self.supervisor.restart()
 
@@ -127,7 +127,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule()
     def the_node_is_activated_again(self) -> None:
-        self.supervisor.last_word()
+        self.supervisor.shutdown_command()
         self.last = LIMITS.safe
         self.supervisor.begin(self.now)
         self.met, self.answered = False, True
@@ -155,13 +155,13 @@ class AnySequence(RuleBasedStateMachine):
         else:
             self.duty_since = self.now
         if self.supervisor.due(self.now):
-            self.answer(unasked=True)
+            self.answer(unsolicited=True)
 
-    def answer(self, unasked: bool = False) -> None:
+    def answer(self, unsolicited: bool = False) -> None:
         with np.errstate(all='ignore'):
-            command = self.supervisor.command(self.now, self.stamp, unasked)
+            command = self.supervisor.command(self.now, self.stamp, unsolicited)
         self.check(command)
-        if not unasked:
+        if not unsolicited:
             self.answered = True
         self.last, self.sent_at = command.action, self.now
 

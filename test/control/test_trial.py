@@ -10,6 +10,7 @@ import torch
 
 from loop_ros.agent import Agent, Weights
 from loop_ros.checkpoint.files import resolve
+from loop_ros.control.gate import RecentSteps, Step
 from loop_ros.control.trial import FEWEST, WeightsTrial
 from loop_ros.sim import registry
 
@@ -33,16 +34,17 @@ def weights(agent: Agent, version: int, shift: float = 0.0, column: int = 3) -> 
     return other.weights()
 
 
-def drive(trial: WeightsTrial, agent: Agent, steps: int) -> None:
-    """The simulated car, with the agent's actor."""
+def drive(agent: Agent, count: int, total: int | None = None) -> RecentSteps:
+    """What the gate remembers of the simulated car under the agent's actor."""
     env = registry.make('drift_car')
     observation, _ = env.reset(seed=0)
-    trial.reach(observation, restart=True)
-    for _ in range(steps):
+    steps = []
+    for _ in range(count):
         action = agent.act_without_planning(observation)
-        trial.did(action)
-        observation, *_ = env.step(action)
-        trial.reach(observation, restart=False)
+        next_observation, *_ = env.step(action)
+        steps.append(Step(observation, action, next_observation))
+        observation = next_observation
+    return RecentSteps(steps, count if total is None else total)
 
 
 def assert_same(ours: Weights, theirs: Weights) -> None:
@@ -55,23 +57,21 @@ def agent() -> Agent:
     return make_agent()
 
 
-def trial_of(agent: Agent, steps: int = STEPS) -> WeightsTrial:
-    """A trial that has seen the car drive."""
-    trial = WeightsTrial(steps, tolerance=2.0, period=CAR.control_period)
-    drive(trial, agent, STEPS)
-    return trial
+def make_trial(steps: int = STEPS) -> WeightsTrial:
+    return WeightsTrial(steps, tolerance=2.0, period=CAR.control_period)
 
 
-def test_weights_that_foretell_as_well_are_taken(agent: Agent) -> None:
-    assert trial_of(agent).take(agent, weights(agent, 2), plan_s=1e9) == agent.version == 2
+def test_weights_that_predict_as_well_are_taken(agent: Agent) -> None:
+    make_trial().take(agent, weights(agent, 2), drive(agent, STEPS), plan_s=1e9)
+    assert agent.version == 2
 
 
-def test_weights_that_foretell_worse_are_refused_and_nothing_has_changed(agent: Agent) -> None:
+def test_weights_that_predict_worse_are_refused_and_nothing_has_changed(agent: Agent) -> None:
     before, plan = agent.keep_weights(), agent.act(np.array([1.0, 0.0, 1.6, 2.0, 0.1, 2.0]))
     agent.reset()
-    trial = trial_of(agent)
+    recent = drive(agent, STEPS)
     with pytest.raises(ValueError, match='version 2 on the last 30 steps: error in predicted stat'):
-        trial.take(agent, weights(agent, 2, shift=1.0), plan_s=1e9)
+        make_trial().take(agent, weights(agent, 2, shift=1.0), recent, plan_s=1e9)
     assert_same(agent.keep_weights(), before)
     agent._plan_generator.manual_seed(0)  # as at the start
     again = agent.act(np.array([1.0, 0.0, 1.6, 2.0, 0.1, 2.0]))
@@ -79,61 +79,53 @@ def test_weights_that_foretell_worse_are_refused_and_nothing_has_changed(agent: 
 
 
 def test_weights_with_a_wrong_cost_are_refused(agent: Agent) -> None:
-    """They put the car 0.3 m further out, where it costs; as states, that is borne here."""
+    """They put the car 0.3 m further out, where it costs; as states, that is tolerated here."""
     trial = WeightsTrial(STEPS, tolerance=1000.0, period=CAR.control_period)
-    drive(trial, agent, STEPS)
+    recent = drive(agent, STEPS)
     with pytest.raises(ValueError, match='error in predicted costs .*, with the old ones 0$'):
-        trial.take(agent, weights(agent, 2, shift=0.3, column=0), plan_s=1e9)
+        trial.take(agent, weights(agent, 2, shift=0.3, column=0), recent, plan_s=1e9)
 
 
 def test_untried_where_there_is_nothing_to_try_them_on(agent: Agent) -> None:
     bad = weights(agent, 2, shift=1.0)
-    early = WeightsTrial(STEPS, 2.0, 1.0)
-    drive(early, agent, FEWEST - 1)
-    assert early.take(agent, bad, plan_s=1e9) == 2
-    assert trial_of(agent, steps=0).take(agent, weights(agent, 3, shift=1.0), plan_s=1e9) == 3
+    make_trial().take(agent, bad, drive(agent, FEWEST - 1), plan_s=1e9)
+    assert agent.version == 2
+    make_trial(steps=0).take(agent, weights(agent, 3, shift=1.0), drive(agent, STEPS), plan_s=1e9)
+    assert agent.version == 3
 
 
 def test_an_untrained_agent_takes_what_it_gets() -> None:
     trained = make_agent()
     agent = Agent(CAR, trained.settings)
-    assert trial_of(trained).take(agent, weights(trained, 5, shift=1.0), plan_s=1e9) == 5
+    recent = drive(trained, STEPS)
+    make_trial().take(agent, weights(trained, 5, shift=1.0), recent, plan_s=1e9)
+    assert agent.version == 5
 
 
 def test_weights_that_fail_the_next_steps_are_given_back(agent: Agent) -> None:
-    """Nobody had seen these steps: the old ones foretell them, the new ones do not."""
-    old, trial = agent.keep_weights(), WeightsTrial(STEPS, 2.0, CAR.control_period)
-    assert trial.take(agent, weights(agent, 2, shift=1.0), plan_s=1e9) == 2  # too early to try
-    drive(trial, agent, STEPS - 1)
-    assert trial.review(agent) == ''
+    """Nobody had seen these steps: the old ones predict them, the new ones do not."""
+    old, trial = agent.keep_weights(), make_trial()
+    recent = drive(agent, STEPS)
+    trial.take(agent, weights(agent, 2, shift=1.0), RecentSteps([], 0), plan_s=1e9)  # too early
+    assert trial.is_pending
+    trial.review(agent, recent._replace(total=STEPS - 1))
     assert agent.version == 2
-    drive(trial, agent, 1)
-    assert 'version 2 on its first 30 steps: error in predicted states' in trial.review(agent)
+    with pytest.raises(ValueError, match='version 2 on its first 30 steps: error in predicted sta'):
+        trial.review(agent, recent)
     assert_same(agent.keep_weights(), old)
-    assert trial.review(agent) == ''  # once
+    assert not trial.is_pending  # once
 
 
 def test_weights_that_pass_the_next_steps_stay(agent: Agent) -> None:
-    trial = trial_of(agent)
-    trial.take(agent, weights(agent, 2), plan_s=1e9)
-    drive(trial, agent, STEPS)
-    assert trial.review(agent) == ''
-    assert agent.version == 2
+    trial = make_trial()
+    trial.take(agent, weights(agent, 2), drive(agent, STEPS), plan_s=1e9)
+    trial.review(agent, drive(agent, STEPS, total=2 * STEPS))
+    assert agent.version == 2 and not trial.is_pending
 
 
 def test_a_slow_plan_is_refused(agent: Agent) -> None:
     """Slower than three times the plans before, and than the control period."""
     trial, version = WeightsTrial(STEPS, 2.0, period=1e-9), agent.version
-    drive(trial, agent, STEPS)
     with pytest.raises(ValueError, match=r'a plan takes .* s, before 1e-09 s'):
-        trial.take(agent, weights(agent, 2), plan_s=1e-9)
+        trial.take(agent, weights(agent, 2), drive(agent, STEPS), plan_s=1e-9)
     assert agent.version == version
-
-
-def test_a_step_before_a_restart_is_no_step(agent: Agent) -> None:
-    trial = WeightsTrial(STEPS, 2.0, 1.0)
-    trial.reach(np.zeros(6), restart=True)
-    trial.reach(np.ones(6), restart=False)  # nothing was done there
-    trial.did(np.zeros(2))
-    trial.reach(np.zeros(6), restart=True)
-    assert trial._memory() == ([], 0)

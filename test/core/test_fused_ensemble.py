@@ -16,10 +16,12 @@ from torch import Tensor
 from loop_ros.models.ensemble import Ensemble
 from loop_ros.models.fused_ensemble import FusedEnsemble
 from loop_ros.models.networks import Actor, TwinCritic
+from loop_ros.models.parts import Parts
 from loop_ros.models.planning_ensemble import PlanningEnsemble
 from loop_ros.planning.planner import Planner
 from loop_ros.planning.rollout import Rollout
 from loop_ros.settings import EnsembleSettings, PlannerSettings
+from loop_ros.sim.drift_car import TASK
 
 DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
 HERE = Path(__file__).resolve().parents[1] / 'support'
@@ -92,8 +94,8 @@ def test_a_plan_over_fused_rollouts_equals_one_over_eager_ones() -> None:
         critic = TwinCritic(4, 2, 8, layer_norm=False).to(DEVICE)
     solutions = []
     for copy in (FusedEnsemble, PlanningEnsemble):
-        rollout = Rollout(ensemble, actor, critic, None, copy)
-        planner = Planner(rollout, 2, DEVICE, torch.Generator(DEVICE).manual_seed(0))
+        rollout = Rollout(Parts(ensemble, actor, critic), TASK, copy)
+        planner = Planner(rollout, torch.Generator(DEVICE).manual_seed(0))
         for state in torch.linspace(-1.0, 1.0, 8, device=DEVICE).view(2, 4):
             solutions.append(planner.plan(state, settings))
     for ours, theirs in zip(solutions[:2], solutions[2:], strict=True):

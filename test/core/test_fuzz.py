@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from loop_ros import plain_yaml
 from loop_ros.agent import Agent
-from loop_ros.bags import BagReader
+from loop_ros.bags.reader import BagReader
 from loop_ros.bags.repair import repair
 from loop_ros.profiles import profile_names, profile_path
 from loop_ros.settings import Settings

@@ -15,12 +15,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from loop_ros.models.ensemble import Ensemble
 from loop_ros.models.networks import Actor, TwinCritic
+from loop_ros.models.parts import Parts
 from loop_ros.models.planning_ensemble import PlanningEnsemble, Trajectory
 from loop_ros.planning import graph
-from loop_ros.planning.graph import EAGER, WAYS, GraphedPlanner, LiveSettings, StaticPlan
-from loop_ros.planning.planner import Planner, RunnerUp, Solution
+from loop_ros.planning.graph import BACKENDS, EAGER, GraphedPlanner, LiveSettings, StaticPlan
+from loop_ros.planning.planner import Planner, Solution
 from loop_ros.planning.rollout import Rollout
 from loop_ros.settings import EnsembleSettings, PlannerSettings
+from loop_ros.sim.drift_car import TASK
 
 CPU = torch.device('cpu')
 STATE, ACTION = 3, 2
@@ -34,25 +36,27 @@ STATES = torch.linspace(-1.0, 1.0, 12).view(4, STATE)
 def make(kind: Any = Planner, device: str = 'cpu') -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        networks = (
+        parts = Parts(
             Ensemble(STATE, ACTION, EnsembleSettings(num_models=2, num_layers=2, width=8)),
             Actor(STATE, ACTION, 8),
             TwinCritic(STATE, ACTION, 8, layer_norm=True),
         )
-    rollout = Rollout(*(n.to(device) for n in networks), lambda s: s[..., 0].abs())
-    return kind(rollout, ACTION, torch.device(device), torch.Generator().manual_seed(0))
+    for network in parts:
+        network.to(device)
+    task = dataclasses.replace(TASK, cost=lambda s: s[..., 0].abs())
+    return kind(Rollout(parts, task), torch.Generator().manual_seed(0))
 
 
 def static_plan(planner: Planner, settings: PlannerSettings = SETTINGS) -> StaticPlan:
-    return StaticPlan(planner, STATES[0], torch.zeros(settings.horizon, ACTION), settings)
+    return StaticPlan(planner, STATES[0], settings)
 
 
 def assert_same(ours: Any, theirs: Any) -> None:
     for name, mine, other in zip(ours._fields, ours, theirs, strict=True):
         if isinstance(mine, Tensor):
             assert torch.equal(mine, other), name
-        elif isinstance(mine, RunnerUp):
-            assert_same(mine, other)
+        elif isinstance(mine, dict):
+            assert mine == other
         else:
             assert mine == other
 
@@ -150,8 +154,7 @@ def test_a_plan_never_waits_for_the_device(
     planner = make(device='meta')
     planner._normal = lambda *shape: torch.randn(shape, device='meta')  # it has no generators
     with torch.inference_mode():
-        start = torch.zeros(settings.horizon, ACTION, device='meta')
-        static = StaticPlan(planner, torch.zeros(STATE, device='meta'), start, settings)
+        static = StaticPlan(planner, torch.zeros(STATE, device='meta'), settings)
         static._run()  # what is made once is made outside a capture
         monkeypatch.delattr(torch, 'tensor')  # would copy numbers unseen
         with NoHost() as guard:
@@ -160,7 +163,7 @@ def test_a_plan_never_waits_for_the_device(
     assert guard.seen > 100
 
 
-# --- the choice of a way ---
+# --- the choice of a backend ---
 
 
 def test_where_nothing_else_works_plans_are_eager_and_warnings_say_why() -> None:
@@ -168,8 +171,10 @@ def test_where_nothing_else_works_plans_are_eager_and_warnings_say_why() -> None
     with pytest.warns(UserWarning) as told:
         first = planner.plan(STATES[0], SETTINGS)
     texts = [str(warning.message) for warning in told]
-    assert [text.split(' is not used: ')[0] for text in texts] == [way.name for way in WAYS[:2]]
-    assert planner.way is EAGER
+    assert [text.split(' is not used: ')[0] for text in texts] == [
+        backend.name for backend in BACKENDS[:2]
+    ]
+    assert planner.backend is EAGER
     assert_same(first, reference.plan(STATES[0], SETTINGS))
     with warnings.catch_warnings():
         warnings.simplefilter('error')
@@ -193,8 +198,8 @@ def captures(monkeypatch: pytest.MonkeyPatch) -> list[StaticPlan]:
     """Captures that succeed, as on a GPU; the plan on static memory then runs eagerly."""
     made: list[StaticPlan] = []
     monkeypatch.setattr(StaticPlan, 'capture', lambda self: made.append(self))
-    fused = WAYS[0]._replace(copy=PlanningEnsemble)
-    monkeypatch.setattr(graph, 'WAYS', (fused, *WAYS[1:]))
+    fused = BACKENDS[0]._replace(copy=PlanningEnsemble)
+    monkeypatch.setattr(graph, 'BACKENDS', (fused, *BACKENDS[1:]))
     return made
 
 
@@ -202,14 +207,14 @@ def captures(monkeypatch: pytest.MonkeyPatch) -> list[StaticPlan]:
 def test_the_fastest_way_is_taken_and_plans_the_same(
     fastest: str, captures: list[StaticPlan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Trying the ways out takes no random numbers, and leaves no warm start."""
-    ways = dict(zip(('fused', 'graph', 'eager'), graph.WAYS, strict=True))
-    times = {way: 0.001 if name == fastest else 0.002 for name, way in ways.items()}
+    """Trying the backends out takes no random numbers, and leaves no warm start."""
+    backends = dict(zip(('fused', 'graph', 'eager'), graph.BACKENDS, strict=True))
+    times = {b: 0.001 if name == fastest else 0.002 for name, b in backends.items()}
     monkeypatch.setattr(GraphedPlanner, '_time', timing(times))
     planner, reference = make(GraphedPlanner), make()
     for state in STATES:
         assert_same(planner.plan(state, SETTINGS), reference.plan(state, SETTINGS))
-    assert planner.way is ways[fastest]
+    assert planner.backend is backends[fastest]
     for forget in (lambda p: p.skip(1), lambda p: p.reset()):
         forget(planner)
         forget(reference)
@@ -219,7 +224,7 @@ def test_the_fastest_way_is_taken_and_plans_the_same(
 def test_only_settings_that_are_not_live_capture_anew(
     captures: list[StaticPlan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fast = dict(zip(graph.WAYS, (0.001, 0.002, 0.003), strict=True))
+    fast = dict(zip(graph.BACKENDS, (0.001, 0.002, 0.003), strict=True))
     monkeypatch.setattr(GraphedPlanner, '_time', timing(fast))
     planner = make(GraphedPlanner)
     planner.plan(STATES[0], SETTINGS)
@@ -237,7 +242,7 @@ def test_a_time_budget_sets_the_iterations_by_the_time_of_a_plan(
     captures: list[StaticPlan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """3 iterations and the evaluation take 4 ms here."""
-    monkeypatch.setattr(GraphedPlanner, '_time', timing(dict.fromkeys(graph.WAYS, 0.004)))
+    monkeypatch.setattr(GraphedPlanner, '_time', timing(dict.fromkeys(graph.BACKENDS, 0.004)))
     planner = make(GraphedPlanner)
     run = [
         planner.plan(STATES[0], dataclasses.replace(SETTINGS, time_budget=budget)).iterations
@@ -257,33 +262,33 @@ class Wrong(PlanningEnsemble):
 def test_a_rollout_that_scores_otherwise_is_not_used(
     captures: list[StaticPlan], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(graph, 'WAYS', (WAYS[0]._replace(copy=Wrong), *WAYS[1:]))
-    fast = dict(zip(graph.WAYS, (0.001, 0.002, 0.003), strict=True))
+    monkeypatch.setattr(graph, 'BACKENDS', (BACKENDS[0]._replace(copy=Wrong), *BACKENDS[1:]))
+    fast = dict(zip(graph.BACKENDS, (0.001, 0.002, 0.003), strict=True))
     monkeypatch.setattr(GraphedPlanner, '_time', timing(fast))
     planner = make(GraphedPlanner)
     with pytest.warns(UserWarning, match='fused rollout is not used: its scores'):
         planner.plan(STATES[0], SETTINGS)
-    assert planner.way is WAYS[1]
+    assert planner.backend is BACKENDS[1]
 
 
 def test_a_graph_that_plans_otherwise_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """A capture that leaves the candidates' random numbers behind, say."""
 
     def capture(self: StaticPlan) -> None:
-        self._start.add_(0.5)
+        self._planner._start.add_(0.5)
 
     monkeypatch.setattr(StaticPlan, 'capture', capture)
     planner = make(GraphedPlanner)
     with pytest.warns(UserWarning, match='one CUDA graph is not used: its plan'):
         planner.plan(STATES[0], SETTINGS)
-    assert planner.way is EAGER
+    assert planner.backend is EAGER
 
 
 def test_too_little_memory_names_the_settings_that_help(monkeypatch: pytest.MonkeyPatch) -> None:
-    def solve(*arguments: Any) -> Solution:
+    def plan(*arguments: Any) -> Solution:
         raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 80.00 GiB.')
 
-    monkeypatch.setattr(GraphedPlanner, 'solve', solve)
+    monkeypatch.setattr(Planner, 'plan', plan)
     with (
         pytest.warns(UserWarning, match='is not used: CUDA out of memory'),
         pytest.raises(RuntimeError, match='12 sequences .* lower planner.num_samples'),

@@ -40,7 +40,7 @@ def quadratic_optimum(horizon: int) -> np.ndarray:
 
 def quadratic_plan(std: float, cost: Any = None, **changes: Any) -> Solution:
     rollout = make_rollout(LinearEnsemble([GAIN], quadratic_reward, std), cost=cost)
-    planner = Planner(rollout, 1, torch.device('cpu'), torch.Generator().manual_seed(0))
+    planner = Planner(rollout, torch.Generator().manual_seed(0))
     settings = PlannerSettings(
         **{
             'horizon': 5, 'num_samples': 400, 'num_particles': 20, 'num_iterations': 25,
@@ -77,10 +77,10 @@ def test_the_constraint_holds_where_the_free_optimum_breaks_it(free: str, safe: 
 
     unsafe = quadratic_plan(0.02, beyond_wall, algorithm=free, d0=0.0)
     cautious = quadratic_plan(0.02, beyond_wall, algorithm=safe, d0=0.0, min_safe=10)
-    assert unsafe.worst_cost > 0.0
-    assert cautious.worst_cost == 0.0
+    assert unsafe.metrics['worst_cost'] > 0.0
+    assert cautious.metrics['worst_cost'] == 0.0
     assert 0.15 < cautious.states.max() <= 0.3
-    assert cautious.predicted_return < unsafe.predicted_return
+    assert cautious.metrics['predicted_return'] < unsafe.metrics['predicted_return']
 
 
 def test_the_worst_model_binds_the_plan() -> None:
@@ -90,7 +90,7 @@ def test_the_worst_model_binds_the_plan() -> None:
         rollout = make_rollout(
             LinearEnsemble(gains, quadratic_reward), cost=lambda s: (s[..., 0] > 0.3).float()
         )
-        planner = Planner(rollout, 1, torch.device('cpu'), torch.Generator().manual_seed(0))
+        planner = Planner(rollout, torch.Generator().manual_seed(0))
         settings = PlannerSettings(
             algorithm='safe_arc', d0=0.0, min_safe=10, horizon=3, num_samples=300,
             num_iterations=15, temperature=0.003, mean_update=1.0, variance_update=0.5,

@@ -17,7 +17,7 @@ from torch import Tensor
 from loop_ros.planning import planner as planner_module
 from loop_ros.planning import weighting
 from loop_ros.planning.planner import Planner, Solution
-from loop_ros.planning.rollout import Rollout
+from loop_ros.planning.rollout import Evaluation, Rollout
 from loop_ros.settings import PlannerSettings
 from loop_ros.types import Scores
 
@@ -33,17 +33,10 @@ class RecordingRollout(Rollout):
         self.noises: list[Tensor | None] = []
         self.asked = 0
 
-    def __call__(self, state: Tensor, sequences: Tensor, noise: Any, settings: Any) -> Scores:
+    def evaluate(self, state: Tensor, sequences: Tensor, noise: Any, settings: Any) -> Evaluation:
         self.candidates.append(sequences.clone())
         self.noises.append(noise)
-        return super().__call__(state, sequences, noise, settings)
-
-    def follow(
-        self, state: Tensor, sequence: Tensor, noise: Any, settings: Any
-    ) -> tuple[Scores, Tensor, Tensor]:
-        self.candidates.append(sequence.clone().unsqueeze(0))
-        self.noises.append(noise)
-        return super().follow(state, sequence, noise, settings)
+        return super().evaluate(state, sequences, noise, settings)
 
     def actor_sequences(
         self,
@@ -62,7 +55,7 @@ def recording_planner(seed: int = 0, actor: Any = None, std: float = STD) -> Pla
         ensemble, actor, cost=lambda s: s[..., 0].clamp(0), kind=RecordingRollout
     )
     generator = torch.Generator().manual_seed(seed)
-    return Planner(rollout, 1, torch.device('cpu'), generator)
+    return Planner(rollout, generator)
 
 
 def recorded(planner: Planner) -> RecordingRollout:
@@ -127,10 +120,10 @@ def test_a_plan_equals_algorithm_4_in_plain_loops(changes: dict[str, Any]) -> No
     np.testing.assert_allclose(solution.sequence[:, 0], mean, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(final[0, :, 0], mean, rtol=1e-4, atol=1e-5)
     returns, worst = score([mean.tolist()])
-    assert solution.predicted_return.item() == pytest.approx(returns[0], rel=1e-4)
-    assert solution.worst_cost.item() == pytest.approx(worst[0], rel=1e-4, abs=1e-5)
+    assert solution.metrics['predicted_return'].item() == pytest.approx(returns[0], rel=1e-4)
+    assert solution.metrics['worst_cost'].item() == pytest.approx(worst[0], rel=1e-4, abs=1e-5)
     safe = sum(c <= settings.d0 for c in costs) / len(costs)
-    assert solution.safe_fraction.item() == pytest.approx(safe)
+    assert solution.metrics['safe_fraction'].item() == pytest.approx(safe)
     if 'd0' in changes:
         assert branches == {changes['d0'] > 0}, 'the case must exercise the branch it is named for'
 
@@ -146,7 +139,7 @@ class FixedNoisePlanner(Planner):
 def test_variance_is_the_weighted_spread_smoothed_by_alpha() -> None:
     """Eq. 8 and Alg. 3 line 30: candidates of the next iteration have exactly that variance."""
     source = recording_planner()
-    planner = FixedNoisePlanner(source.rollout, 1, source.device, source.generator)
+    planner = FixedNoisePlanner(source.rollout, source.generator)
     settings = PlannerSettings(
         algorithm='arc', horizon=2, num_samples=6, num_particles=1, num_iterations=2,
         temperature=1.5, initial_std=0.1, actor_fraction=0.0, mean_update=0.25,
@@ -192,19 +185,20 @@ def test_a_plan_starts_from_the_last_one_shifted_by_a_step() -> None:
 def test_skipped_steps_shift_the_start() -> None:
     planner = recording_planner()
     planner.skip(1)
-    assert planner.initial_mean(4).tolist() == [[0.0]] * 4
+    assert planner.start(4).tolist() == [[0.0]] * 4
     last = plan(planner, mean_update=1.0).sequence
     planner.skip(2)
-    torch.testing.assert_close(planner.initial_mean(4), last[[3, 3, 3, 3]])
+    torch.testing.assert_close(planner.start(4), last[[3, 3, 3, 3]])
 
 
 def test_reset_and_a_new_horizon_start_from_zero() -> None:
     planner = recording_planner()
     plan(planner, mean_update=1.0)
-    assert planner.initial_mean(4).abs().sum() > 0
-    assert planner.initial_mean(5).tolist() == [[0.0]] * 5
+    assert planner.start(4).abs().sum() > 0
     planner.reset()
-    assert planner.initial_mean(4).tolist() == [[0.0]] * 4
+    assert planner.start(4).tolist() == [[0.0]] * 4
+    plan(planner, mean_update=1.0)
+    assert planner.start(5).tolist() == [[0.0]] * 5
 
 
 @pytest.mark.parametrize(('fraction', 'count'), [(0.0, 0), (0.05, 2), (0.5, 20), (1.0, 40)])
@@ -279,13 +273,9 @@ class SlowRollout(RecordingRollout):
 
     now = 0.0
 
-    def __call__(self, *arguments: Any) -> Scores:
-        SlowRollout.now += 0.010
-        return super().__call__(*arguments)
-
-    def follow(self, *arguments: Any) -> tuple[Scores, Tensor, Tensor]:
-        SlowRollout.now += 0.008
-        return super().follow(*arguments)
+    def evaluate(self, state: Tensor, sequences: Tensor, noise: Any, settings: Any) -> Evaluation:
+        SlowRollout.now += 0.008 if len(sequences) == 1 else 0.010
+        return super().evaluate(state, sequences, noise, settings)
 
 
 @pytest.fixture
@@ -294,7 +284,7 @@ def slow_planner(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Planner]:
 
     def make() -> Planner:
         rollout = make_rollout(LinearEnsemble(GAINS, plain_reward, STD), kind=SlowRollout)
-        return Planner(rollout, 1, torch.device('cpu'), torch.Generator().manual_seed(0))
+        return Planner(rollout, torch.Generator().manual_seed(0))
 
     return make
 
@@ -304,7 +294,11 @@ def test_a_time_budget_ends_the_iterations_with_the_best_so_far(
 ) -> None:
     def plan(budget: float, iterations: int = 8) -> Solution:
         settings = PlannerSettings(
-            num_iterations=iterations, time_budget=budget, horizon=3, actor_fraction=0.0
+            num_iterations=iterations,
+            time_budget=budget,
+            horizon=3,
+            actor_fraction=0.0,
+            rollout_threads=1,
         )
         return slow_planner().plan(torch.tensor([START]), settings)
 
@@ -315,7 +309,7 @@ def test_a_time_budget_ends_the_iterations_with_the_best_so_far(
 def test_the_budget_keeps_time_for_the_evaluation(slow_planner: Callable[[], Planner]) -> None:
     """Once a plan has shown how long it takes."""
     planner = slow_planner()
-    settings = PlannerSettings(num_iterations=8, time_budget=0.035, horizon=3)
+    settings = PlannerSettings(num_iterations=8, time_budget=0.035, horizon=3, rollout_threads=1)
     planner.plan(torch.tensor([START]), settings)
     before = SlowRollout.now
     assert planner.plan(torch.tensor([START]), settings).iterations == 2
@@ -325,24 +319,24 @@ def test_the_budget_keeps_time_for_the_evaluation(slow_planner: Callable[[], Pla
 def test_the_runner_up_begins_differently_and_is_the_best_of_those() -> None:
     """Of six candidates three begin farther from the plan (0) than the average (0.45)."""
     candidates = torch.tensor([0.0, 0.1, -0.1, 0.7, -0.8, 1.0]).view(6, 1, 1)
-    scores = Scores(
-        torch.tensor([9.0, 8.0, 7.0, 3.0, 5.0, 4.0]), torch.tensor([0.0, 0.0, 0.0, 0.1, 2.0, 3.0])
-    )
+    returns = torch.tensor([9.0, 8.0, 7.0, 3.0, 5.0, 4.0])
+    costs = torch.tensor([0.0, 0.0, 0.0, 0.1, 2.0, 3.0])
+    scores = Scores(returns, costs, returns.isnan())
 
-    def runner_up(algorithm: str, d0: float) -> tuple[float, float, float]:
+    def runner_up(algorithm: str, d0: float) -> float:
         settings = PlannerSettings(algorithm=algorithm, d0=d0)
         found = planner_module._runner_up(torch.zeros(1), candidates, scores, settings)
-        return tuple(round(part.item(), 6) for part in found)
+        return round(candidates[found].item(), 6)
 
-    assert runner_up('arc', 0.2) == (-0.8, 5.0, 2.0)
-    assert runner_up('safe_arc', 0.2) == (0.7, 3.0, 0.1)  # the only safe one of them
-    assert runner_up('safe_arc', 2.0) == (-0.8, 5.0, 2.0)
-    assert runner_up('safe_arc', 0.0) == (0.7, 3.0, 0.1)  # none is safe: the least cost
+    assert runner_up('arc', 0.2) == -0.8  # return 5
+    assert runner_up('safe_arc', 0.2) == 0.7  # the only safe one of them
+    assert runner_up('safe_arc', 2.0) == -0.8
+    assert runner_up('safe_arc', 0.0) == 0.7  # none is safe: the least cost
 
 
 def test_a_plan_says_whose_sequences_it_is_made_of() -> None:
     """With nothing but the actor's proposals all of the weight is theirs; without them none."""
     for fraction in (0.0, 1.0):
         solution = plan(recording_planner(), actor_fraction=fraction, num_iterations=1)
-        assert solution.actor_share.item() == pytest.approx(fraction)
-    assert 0.0 < plan(recording_planner(), actor_fraction=0.5).actor_share.item() < 1.0
+        assert solution.metrics['actor_share'].item() == pytest.approx(fraction)
+    assert 0.0 < plan(recording_planner(), actor_fraction=0.5).metrics['actor_share'] < 1.0

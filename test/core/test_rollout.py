@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import threading
@@ -23,9 +24,10 @@ from known_world import (
 
 from loop_ros.models.ensemble import Ensemble
 from loop_ros.models.networks import Actor, TwinCritic
-from loop_ros.planning.rollout import Rollout
+from loop_ros.models.parts import Parts
+from loop_ros.planning.rollout import Evaluation, Rollout
 from loop_ros.settings import EnsembleSettings, PlannerSettings
-from loop_ros.types import Scores
+from loop_ros.sim.drift_car import TASK
 
 
 def identity(state: torch.Tensor) -> torch.Tensor:
@@ -80,7 +82,7 @@ def test_nothing_is_gained_after_the_end_of_an_episode(
     limit: float, terminal_value: str, expected: float
 ) -> None:
     rollout = make_rollout(LinearEnsemble([1.0], plain_reward))
-    rollout.termination = lambda state: state[..., 0] > limit
+    rollout.task.termination = lambda state: state[..., 0] > limit
     settings = PlannerSettings(discount=0.5, terminal_value=terminal_value)
     sequence = torch.tensor([[[1.0], [2.0], [1.0]]])
     scores = rollout(torch.tensor([1.0]), sequence, None, settings)
@@ -90,7 +92,7 @@ def test_nothing_is_gained_after_the_end_of_an_episode(
 def test_each_model_ends_its_own_episode() -> None:
     """Of two models one falls in the first step: the mean is over 3 and 3 + 6 / 2."""
     rollout = make_rollout(LinearEnsemble([5.0, 1.0], plain_reward))
-    rollout.termination = lambda state: state[..., 0] > 5.5
+    rollout.task.termination = lambda state: state[..., 0] > 5.5
     settings = PlannerSettings(discount=0.5, terminal_value='none')
     scores = rollout(torch.tensor([1.0]), torch.tensor([[[1.0], [2.0]]]), None, settings)
     assert scores.returns.item() == pytest.approx((3 + 3 + 6 / 2) / 2)
@@ -112,7 +114,7 @@ def test_a_plan_is_worth_the_value_of_its_renewal(
 ) -> None:
     """States 2, 4 and 5 are reached with rewards 3, 6 and 6; V(s) = 10 s + 0.1 s up to s = 10."""
     rollout = make_rollout(LinearEnsemble([1.0], plain_reward))
-    rollout.goal_resampled = lambda state: state[..., 0] > limit
+    rollout.task.goal_resampled = lambda state: state[..., 0] > limit
     settings = PlannerSettings(discount=0.5, terminal_value=terminal_value)
     sequence = torch.tensor([[[1.0], [2.0], [1.0]]])
     scores = rollout(torch.tensor([1.0]), sequence, None, settings)
@@ -122,7 +124,7 @@ def test_a_plan_is_worth_the_value_of_its_renewal(
 def test_each_model_renews_in_its_own_time() -> None:
     """Model 0 arrives with its first step, at 6, model 1 never: 3 + V(6) / 2, 6 + V(4) / 4."""
     rollout = make_rollout(LinearEnsemble([5.0, 1.0], plain_reward))
-    rollout.goal_resampled = lambda state: state[..., 0] > 5.5
+    rollout.task.goal_resampled = lambda state: state[..., 0] > 5.5
     settings = PlannerSettings(discount=0.5, terminal_value='v')
     scores = rollout(torch.tensor([1.0]), torch.tensor([[[1.0], [2.0]]]), None, settings)
     assert scores.returns.item() == pytest.approx((3 + 60.6 / 2 + 6 + 40.4 / 4) / 2)
@@ -214,15 +216,14 @@ def test_batched_scores_equal_plain_loops(terminal_value: str, pessimism: float)
 def networks() -> Rollout:
     torch.manual_seed(0)
     ensemble = Ensemble(3, 2, EnsembleSettings(num_models=3, num_layers=2, width=16))
-    return Rollout(
-        ensemble, Actor(3, 2, 16), TwinCritic(3, 2, 16, layer_norm=False), lambda s: s[..., 0].abs()
-    )
+    parts = Parts(ensemble, Actor(3, 2, 16), TwinCritic(3, 2, 16, layer_norm=False))
+    return Rollout(parts, dataclasses.replace(TASK, cost=lambda s: s[..., 0].abs()))
 
 
 def test_a_sequence_scores_the_same_alone_and_among_others(networks: Rollout) -> None:
     generator = torch.Generator().manual_seed(1)
     sequences = torch.rand(7, 4, 2, generator=generator) * 2 - 1
-    noise = torch.randn(4, 3, 5, networks.ensemble.noisy_dim, generator=generator)
+    noise = torch.randn(4, 3, 5, networks.parts.ensemble.noisy_dim, generator=generator)
     settings = PlannerSettings(num_particles=5, pessimism=1.0)
     state = torch.tensor([0.2, -0.1, 0.5])
     with torch.no_grad():
@@ -236,16 +237,16 @@ def test_a_sequence_scores_the_same_alone_and_among_others(networks: Rollout) ->
 def test_shares_of_threads_score_as_one(networks: Rollout) -> None:
     generator = torch.Generator().manual_seed(1)
     sequences = torch.rand(201, 4, 2, generator=generator) * 2 - 1
-    noise = torch.randn(4, 3, 2, networks.ensemble.noisy_dim, generator=generator)
+    noise = torch.randn(4, 3, 2, networks.parts.ensemble.noisy_dim, generator=generator)
     state = torch.tensor([0.2, -0.1, 0.5])
     used: set[int] = set()
-    score = networks._score
+    score = networks.evaluate
 
-    def watched(*arguments: Any, **named: Any) -> Scores:
+    def watched(*arguments: Any, **named: Any) -> Evaluation:
         used.add(threading.get_ident())
         return score(*arguments, **named)
 
-    networks._score = watched  # type: ignore[method-assign]
+    networks.evaluate = watched  # type: ignore[method-assign]
     scores = []
     with torch.inference_mode():
         for number in (1, 3):
@@ -259,10 +260,10 @@ def test_every_model_is_its_own_network(networks: Rollout) -> None:
     """Model k in the batch computes what its layers say, one matrix product at a time."""
     state, action = torch.tensor([0.3, -0.2, 0.1]), torch.tensor([0.5, -0.5])
     with torch.no_grad():
-        predicted = networks.ensemble.predict(state.expand(3, 1, -1), action.expand(3, 1, -1))
+        predicted = networks.parts.ensemble.predict(state.expand(3, 1, -1), action.expand(3, 1, -1))
         for k in range(3):
             x = torch.cat((state, action))
-            layers: list[Any] = list(networks.ensemble.network.layers)
+            layers: list[Any] = list(networks.parts.ensemble.network.layers)
             for i, layer in enumerate(layers):
                 x = x @ layer.weight[k] + layer.bias[k, 0]
                 if i < len(layers) - 1:
@@ -284,7 +285,7 @@ def test_particles_of_every_sequence_meet_the_same_noise(networks: Rollout) -> N
 
 
 def test_noise_scales_with_the_predicted_variance(networks: Rollout) -> None:
-    ensemble = networks.ensemble
+    ensemble = networks.parts.ensemble
     ensemble.targets.std.copy_(torch.tensor([1.0, 2.0, 3.0, 4.0]))
     state, action = torch.zeros(3, 1, 3), torch.zeros(3, 1, 2)
     with torch.no_grad():
@@ -313,20 +314,20 @@ def test_actor_sequences_follow_the_actor_through_one_model_each() -> None:
             s = s + gains[i % 2] * a
 
 
-def test_followed_states_are_the_mean_of_models_and_particles() -> None:
+def test_evaluated_states_are_the_mean_of_models_and_particles() -> None:
     rollout = make_rollout(LinearEnsemble([1.0, 3.0], plain_reward, noise_std=1.0))
     noise = torch.zeros(2, 2, 2, 2)
     noise[0, :, 1, 0] = 10.0  # the second particle is kicked in the first step
     settings = PlannerSettings(num_particles=2)
-    scores, disagreement, states = rollout.follow(
-        torch.tensor([1.0]), torch.tensor([[0.5], [-1.0]]), noise, settings
+    scores, spread, path = rollout.evaluate(
+        torch.tensor([1.0]), torch.tensor([[[0.5], [-1.0]]]), noise, settings
     )
     # Models and particles reach (1.5, 11.5, 2.5, 12.5), then (0.5, 10.5, -0.5, 9.5).
-    assert states[:, 0].tolist() == pytest.approx([1.0, 7.0, 5.0])
+    assert path.mean(dim=(1, 2))[:, 0].tolist() == pytest.approx([7.0, 5.0])
     again = rollout(torch.tensor([1.0]), torch.tensor([[[0.5], [-1.0]]]), noise, settings)
     torch.testing.assert_close(scores, again)
     # Before their last action the models are at 6.5 and 7.5 on average, where Q1 = 10 s + a.
-    assert disagreement.item() == pytest.approx(0.5 * 0.99 * 10.0 * (7.5 - 6.5))
+    assert spread.item() == pytest.approx(0.5 * 0.99 * 10.0 * (7.5 - 6.5))
 
 
 def test_critic_first_is_the_first_of_both() -> None:

@@ -145,6 +145,13 @@ def test_a_profile_overrides_what_it_names_and_nothing_else(tmp_path: Path) -> N
     assert Settings.load(str(path)) == Settings()
 
 
+def test_the_tasks_threshold_holds_where_the_profile_names_none(tmp_path: Path) -> None:
+    path = tmp_path / 'mine.yaml'
+    for content, expected in (('', 0.5), ('planner:\n', 0.5), ('planner:\n  d0: 0.2\n', 0.2)):
+        path.write_text(content)
+        assert Settings.load(str(path), default_d0=0.5).planner.d0 == expected
+
+
 @pytest.mark.parametrize(
     ('content', 'message'),
     [

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -22,6 +23,29 @@ HORIZONS = st.integers(1, 8)
 
 def worst_share(horizon: int, discount: float, form: bounds.Form, size: float = 1e-6) -> float:
     return experiments.worst_case_share(horizon, discount, size, 0.0, form)
+
+
+def best_sequences(model: tabular.MDP, values: Array, horizon: int) -> tuple[tabular.Plan, Array]:
+    """The open-loop plans [S, H] of one MDP and their returns in the model [S], by trying all.
+
+    Such a plan fixes its actions beforehand, as ARC and CEM do, so it cannot answer to chance.
+    """
+    size, num_actions = model.rewards.shape
+    sequences = np.array(list(itertools.product(range(num_actions), repeat=horizon)), dtype=np.intp)
+    returns = np.empty((len(sequences), size))
+    for row, sequence in zip(returns, sequences, strict=True):
+        rewards, ends = tabular.carry_out(model, np.repeat(sequence[:, None], size, axis=1))
+        row[:] = rewards + model.discount**horizon * ends @ values
+    return sequences[returns.argmax(axis=0)], returns.max(axis=0)
+
+
+def evaluate_sequences(mdp: tabular.MDP, sequences: tabular.Plan) -> Array:
+    """Value [S] of carrying out the open-loop plan [H] of each state, again and again."""
+    size, steps = sequences.shape
+    plans = [tabular.carry_out(mdp, np.repeat(row[:, None], size, axis=1)) for row in sequences]
+    rewards = np.array([gained[state] for state, (gained, _) in enumerate(plans)])
+    ends = np.array([reached[state] for state, (_, reached) in enumerate(plans)])
+    return tabular.repeat(mdp, rewards, ends, steps)
 
 
 # The formulas
@@ -125,9 +149,9 @@ def test_no_sequence_beats_the_plan_and_optimal_values_make_it_optimal(
     plan = tabular.lookahead(mdp, optimal, horizon)
     assert tabular.evaluate(mdp, plan) == pytest.approx(optimal)
     assert tabular.evaluate_replanning(mdp, plan) == pytest.approx(optimal)
-    assert np.all(tabular.best_sequences(mdp, optimal, horizon)[1] <= optimal + 1e-9)
-    sequences, _ = tabular.best_sequences(mdp, optimal, 1)
-    assert tabular.evaluate_sequences(mdp, sequences) == pytest.approx(optimal)
+    assert np.all(best_sequences(mdp, optimal, horizon)[1] <= optimal + 1e-9)
+    sequences, _ = best_sequences(mdp, optimal, 1)
+    assert evaluate_sequences(mdp, sequences) == pytest.approx(optimal)
 
 
 @given(seed=st.integers(0, 2**32 - 1), size=st.floats(0, 1), branching=st.integers(1, 6))
@@ -304,12 +328,12 @@ def test_sequences_fixed_beforehand_lose_without_any_error() -> None:
     """Eq. 3 maximises over sequences; the proof needs plans that see the state."""
     case = examples.coin(0.95)
     optimal = tabular.optimal_values(case.mdp)
-    sequences, returns = tabular.best_sequences(case.mdp, optimal, 2)
-    lost = (optimal - tabular.evaluate_sequences(case.mdp, sequences))[0]
+    sequences, returns = best_sequences(case.mdp, optimal, 2)
+    lost = (optimal - evaluate_sequences(case.mdp, sequences))[0]
     assert lost == pytest.approx((0.95 - 0.6) / (1 - 0.95**2))
     assert (optimal - tabular.evaluate(case.mdp, case.plan))[0] == pytest.approx(0, abs=1e-9)
     # Replanning with the sequence's first action does not help: it never bets.
-    assert (optimal - tabular.evaluate_sequences(case.mdp, sequences[:, :1]))[0] > 3
+    assert (optimal - evaluate_sequences(case.mdp, sequences[:, :1]))[0] > 3
     planner_error = float((optimal - returns).max())
     assert lost <= bounds.theorem1(0.0, 0.0, 2, 0.95, 1.0, 11.0, planner_error) + 1e-9
 

@@ -16,7 +16,8 @@ from loop_ros.types import Scores
 
 
 def scores(returns: list[float], costs: list[float] | None = None) -> Scores:
-    return Scores(torch.tensor(returns), torch.tensor(costs or [0.0] * len(returns)))
+    found = torch.tensor(returns)
+    return Scores(found, torch.tensor(costs or [0.0] * len(returns)), found.isneginf())
 
 
 def test_arc_weights_by_hand() -> None:
@@ -101,7 +102,21 @@ def test_safe_cem_elites(returns: list[float], costs: list[float], expected: lis
 @pytest.mark.parametrize('rule', sorted(weighting.RULES))
 def test_weights_are_a_distribution(rule: str) -> None:
     generator = torch.Generator().manual_seed(0)
-    drawn = Scores(torch.randn(50, generator=generator) * 100, torch.rand(50, generator=generator))
-    weights = weighting.RULES[rule](drawn, PlannerSettings(d0=0.3))
+    returns, costs = torch.randn(50, generator=generator) * 100, torch.rand(50, generator=generator)
+    drawn = Scores(returns, costs, returns.isnan())
+    weights = weighting.weigh(drawn, PlannerSettings(algorithm=rule, d0=0.3))
     assert weights.min() >= 0.0
     assert weights.sum().item() == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize('rule', sorted(weighting.RULES))
+def test_diverged_sequences_weigh_nothing(rule: str) -> None:
+    """Whether others are safe or not; where all diverged the weights are equal, or CEM's elites."""
+    settings = PlannerSettings(algorithm=rule, d0=0.3, min_safe=1, elite_fraction=0.5)
+    for cost in (0.0, 5.0):
+        drawn = scores([-torch.inf, 2.0, -torch.inf, -3e9], [torch.inf, cost, torch.inf, cost])
+        weights = weighting.weigh(drawn, settings)
+        assert weights[[0, 2]].tolist() == [0.0, 0.0]
+        assert weights.sum().item() == pytest.approx(1.0)
+    weights = weighting.weigh(scores([-torch.inf] * 4, [torch.inf] * 4), settings)
+    assert weights.isfinite().all() and weights.sum().item() == pytest.approx(1.0)

@@ -38,7 +38,7 @@ def planner(noise_std: float = 0.0, actor: Any = None) -> Planner:
     ensemble = LinearEnsemble([1.0, 1.0], plain_reward, noise_std)
     rollout = make_rollout(ensemble, actor, LinearCritic())
     generator = torch.Generator().manual_seed(0)
-    return Planner(rollout, 1, torch.device('cpu'), generator)
+    return Planner(rollout, generator)
 
 
 def value(start: float, actions: list[float]) -> float:
@@ -66,7 +66,7 @@ def test_the_value_of_the_best_plan() -> None:
 def test_a_plan_that_is_renewed_is_worth_the_value_there() -> None:
     """0.5 is beyond 0.4 once it stays there: one reward and the value; the others go on."""
     own = planner()
-    own.rollout.goal_resampled = lambda state: (state[..., 0] > 0.4) & (state[..., 0] < 0.6)
+    own.rollout.task.goal_resampled = lambda state: (state[..., 0] > 0.4) & (state[..., 0] < 0.6)
     found = own.values(STATES, settings(initial_std=0.0))
     stays = [value(s, [0.0, 0.0]) for s in (1.0, -2.0)]
     assert found.tolist() == pytest.approx([*stays, 0.5 + 0.5 * 8 * 0.5])
@@ -76,7 +76,7 @@ def test_an_agents_polo_plans_with_what_its_task_renews() -> None:
     agent = Agent(registry.task('PointGoal1'), tiny.settings().replace(ALGORITHMS['polo']))
     algorithm = agent.learner.algorithm
     assert isinstance(algorithm, POLO)
-    assert algorithm.planner.rollout.goal_resampled is agent.task.goal_resampled is not None
+    assert algorithm.planner.rollout.task.goal_resampled is agent.task.goal_resampled is not None
 
 
 def test_each_state_has_a_plan_of_its_own() -> None:
@@ -86,7 +86,7 @@ def test_each_state_has_a_plan_of_its_own() -> None:
         return -((state + action) ** 2)
 
     own = planner()
-    own.rollout.ensemble.reward = reward  # type: ignore[attr-defined]
+    own.rollout.parts.ensemble.reward = reward  # type: ignore[attr-defined]
     states = torch.tensor([[0.5], [-0.9], [0.0]])
     sought = settings(horizon=1, terminal_value='none', initial_std=1.0, num_samples=300)
     assert own.values(states, sought).tolist() == pytest.approx([0.0, 0.0, 0.0], abs=1e-2)
@@ -124,9 +124,9 @@ def test_rules_weigh_each_row_of_scores_alone(rule: str) -> None:
     returns, costs = torch.randn(2, 4, 30, generator=generator)
     costs[0] = 5.0  # no safe sequence in this row
     chosen = settings(d0=0.5, min_safe=3)
-    together = weighting.RULES[rule](Scores(returns, costs), chosen)
+    together = weighting.RULES[rule](Scores(returns, costs, returns.isnan()), chosen)
     for i in range(4):
-        alone = weighting.RULES[rule](Scores(returns[i], costs[i]), chosen)
+        alone = weighting.RULES[rule](Scores(returns[i], costs[i], returns[i].isnan()), chosen)
         torch.testing.assert_close(together[i], alone)
 
 
@@ -160,7 +160,7 @@ def test_the_value_feeds_on_itself() -> None:
     torch.manual_seed(0)
     critic = TwinCritic(1, 1, 16, False)
     rollout = make_rollout(LinearEnsemble([1.0], plain_reward), critic=critic)
-    own = Planner(rollout, 1, torch.device('cpu'), torch.Generator().manual_seed(0))
+    own = Planner(rollout, torch.Generator().manual_seed(0))
     taught = polo(critic, own, initial_std=0.0, num_iterations=1)
     for _ in range(400):
         taught.update(BATCH)

@@ -141,14 +141,14 @@ def test_transition_round_trip(transition: Transition) -> None:
 
 
 def test_transition_labels_name_every_number() -> None:
-    labels = [label for label, _ in layout.transition_layout(CAR)]
+    labels = [label for label, _ in layout.transition_layout(CAR).fields]
     assert labels[3] == 'observation:x,y,yaw,v_x,v_y,yaw_rate'
     assert labels[4] == 'action:wheel_speed,steering'
 
 
 @given(vectors(21, anything), st.integers(0, 20))
 def test_any_numbers_give_a_transition_or_a_reason(values: np.ndarray, cut: int) -> None:
-    message = conversions.labelled_to_msg(values, layout.transition_layout(CAR))
+    message = conversions.labelled_to_msg(values, layout.transition_layout(CAR).fields)
     try:
         conversions.transition_from_msg(message, CAR)
     except ValueError as error:
@@ -159,7 +159,7 @@ def test_any_numbers_give_a_transition_or_a_reason(values: np.ndarray, cut: int)
 
 
 def test_transition_with_other_labels_is_refused() -> None:
-    message = conversions.labelled_to_msg(np.zeros(21), layout.transition_layout(CAR))
+    message = conversions.labelled_to_msg(np.zeros(21), layout.transition_layout(CAR).fields)
     message.layout.dim[4].label = 'action:steering,wheel_speed'
     with pytest.raises(ValueError, match="field 4 is 'action:steering,wheel_speed'"):
         conversions.transition_from_msg(message, CAR)

@@ -18,7 +18,7 @@ import pytest
 from faults import CAR, Stack, as_stored, assert_within, stored, write_profile
 from stack import Process, node_command, until
 
-from loop_ros.bags import BagReader
+from loop_ros.bags.reader import BagReader
 from loop_ros.types import Transition
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

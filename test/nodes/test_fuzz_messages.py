@@ -83,7 +83,7 @@ def test_states_and_commands(data: st.DataObject) -> None:
 @enough
 @given(data=st.data())
 def test_transitions_and_telemetry(data: st.DataObject) -> None:
-    fields = layout.transition_layout(CAR)
+    fields = layout.transition_layout(CAR).fields
     size = sum(length for _, length in fields)
     numbers = data.draw(st.lists(NUMBERS, min_size=size, max_size=size))
     if data.draw(st.booleans()):

@@ -17,7 +17,7 @@ from rosgraph_msgs.msg import Clock
 from stack import ROS2, Process, both_ros2, environment, make_prefix, until
 from std_msgs.msg import Float64MultiArray
 
-from loop_ros.bags import BagReader
+from loop_ros.bags.reader import BagReader
 from loop_ros.nodes import conversions, qos
 from loop_ros.sim import registry
 
@@ -161,8 +161,8 @@ def test_records_a_complete_bag(launch: Launch, tmp_path: Path) -> None:
     with AnyReader([tmp_path / 'bag']) as reader:
         found = {connection.topic: connection.msgcount for connection in reader.connections}
         transitions = [
-            conversions.layout.transition_from_values(
-                reader.deserialize(raw, connection.msgtype).data, CAR
+            conversions.layout.transition_layout(CAR).transition(
+                reader.deserialize(raw, connection.msgtype).data
             )
             for connection, _, raw in reader.messages(
                 [c for c in reader.connections if c.topic == '/transition']

@@ -12,7 +12,7 @@ import pytest
 # PyDLL keeps the interpreter's lock while it waits, as rclpy does while it deletes a participant.
 HANG = """
 import ctypes, sys
-from loop_ros.nodes.leaving import end_within
+from loop_ros.process_end import end_within
 end_within(0.2, int(sys.argv[1]))
 ctypes.PyDLL(None).pause()
 """
@@ -21,7 +21,7 @@ ctypes.PyDLL(None).pause()
 # A learner whose training outlasts the end of its node.
 BUSY = """
 import sys, threading, torch
-from loop_ros.nodes.leaving import end_despite_threads
+from loop_ros.process_end import end_despite_threads
 begun = threading.Event()
 def train():
     a = torch.zeros(500, 500)
@@ -51,5 +51,5 @@ def test_a_hang_that_holds_the_interpreter_ends_with_the_code(code: int) -> None
 
 
 def test_an_orderly_end_comes_first() -> None:
-    program = 'from loop_ros.nodes.leaving import end_within; end_within(60.0, 9)'
+    program = 'from loop_ros.process_end import end_within; end_within(60.0, 9)'
     assert subprocess.run([sys.executable, '-c', program], timeout=20).returncode == 0

@@ -17,8 +17,10 @@ from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from loop_ros.nodes.agents import AgentParameters
 from loop_ros.nodes.parameters import PlannerParameters, declare, declare_each
 from loop_ros.settings import PlannerSettings
+from loop_ros.sim import registry
 
 
 @pytest.fixture(scope='module')
@@ -69,6 +71,7 @@ def test_every_setting_has_a_described_parameter(planner) -> None:
     [
         ('d0:=1', 'd0', 1.0),
         ('d0:=0.75', 'd0', 0.75),
+        ("d0:=''", 'd0', 0.2),  # a launch argument that was left empty
         ('num_samples:=64.0', 'num_samples', 64),
         ('algorithm:=cem', 'algorithm', 'cem'),
         ('propagate_noise:=false', 'propagate_noise', False),
@@ -194,3 +197,9 @@ def test_whatever_is_set_the_settings_stay_valid(planner, name: str, value: obje
     if not result.successful:
         assert result.reason and after == before
     assert dataclasses.replace(parameters.settings) == parameters.settings
+
+
+@pytest.mark.parametrize(('task', 'profile'), [('drift_car', 'drift_car'), ('Hopper', 'mujoco')])
+def test_the_tasks_threshold_is_the_default(make, task: str, profile: str) -> None:
+    node = make(f'task:={task}', f'profile:={profile}')
+    assert AgentParameters.declare(node).settings.planner.d0 == registry.task(task).default_d0

@@ -64,7 +64,7 @@ def test_another_publisher_is_refused_by_name(planner: tuple[Process, Robot], ag
     intruder = Teacher(agent, 'intruder', 6)
     process.wait_for(
         'weights refused, version 5 stays: published by /intruder, and weights_from allows '
-        '/learner alone'
+        'only /learner'
     )
     learner.publish(7)  # who sent this cannot be told either
     assert robot.drive()['level'] == 0

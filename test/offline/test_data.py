@@ -8,13 +8,12 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-import offline
 import pytest
 import tiny
 import torch
 
 from loop_ros.offline.data import OfflineData
-from loop_ros.types import Transition
+from loop_ros.types import Rows, Transition
 
 
 def steps(*episodes: tuple[list[float], bool]) -> OfflineData:
@@ -29,7 +28,7 @@ def steps(*episodes: tuple[list[float], bool]) -> OfflineData:
                     terminated=last and terminated, truncated=last and not terminated,
                 )
             )  # fmt: skip
-    return OfflineData.from_rows([offline.rows(found)], tiny.TASK)
+    return OfflineData.from_rows([Rows.of(found)], tiny.TASK)
 
 
 def test_truncated_returns_by_hand() -> None:
@@ -45,7 +44,7 @@ def test_episodes_end_at_numbers_and_at_missing_steps() -> None:
     transitions = [t for t in tiny.transitions(12) if t.step not in (4, 5)]
     transitions = [dataclasses.replace(t, episode=7) for t in transitions]
     other = [dataclasses.replace(t, episode=8) for t in transitions[:2]]
-    parts = [offline.rows(transitions[:6]), offline.rows(transitions[6:]), offline.rows(other)]
+    parts = [Rows.of(transitions[:6]), Rows.of(transitions[6:]), Rows.of(other)]
     data = OfflineData.from_rows(parts, tiny.TASK)
     assert data.episode.tolist() == [0] * 4 + [1] * 6 + [2] * 2
     assert data.starts_at_zero.tolist() == [True, False, True]
@@ -62,7 +61,7 @@ def test_whole_episodes_are_held_out(fraction: float) -> None:
 
 
 def test_one_episode_is_not_enough() -> None:
-    with pytest.raises(ValueError, match='one episode alone'):
+    with pytest.raises(ValueError, match='only one episode'):
         steps(([1.0, 2.0], False)).held_out(0.1, 0)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from loop_ros.agent import Agent
 from loop_ros.models.ensemble import Ensemble, Prediction
-from loop_ros.offline.model_episodes import Plans, imagined
+from loop_ros.offline.model_episodes import ArcPolicy, evaluate_in_model
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_returns_and_costs_by_hand(agent: Agent, monkeypatch: pytest.MonkeyPatch
     def policy(states: Tensor) -> Tensor:
         return states[:, :1].expand(-1, len(task.action_labels))  # as large as the state
 
-    found = imagined(agent, policy, starts, steps=10)
+    found = evaluate_in_model(agent, policy, starts, steps=10)
     middle = (num - 1) / 2
     # 3k + 0 + 1 + 2 and 2k + 1 + 2: the step to a terminal state counts, none after it.
     assert found['return'] == pytest.approx(2.5 * middle + 3.0)
@@ -60,7 +60,7 @@ def test_plans_are_those_of_the_planner(agent: Agent) -> None:
         propagate_noise=False,
     )  # fmt: skip
     states = torch.randn(2, agent.task.state_dim, generator=torch.Generator().manual_seed(0))
-    actions = Plans(agent, settings, 4000, seed=1)(states)
+    actions = ArcPolicy(agent, settings, 4000, seed=1)(states)
     planned = []
     for state in states:
         agent.planner.reset()

@@ -12,7 +12,7 @@ import pytest
 
 from loop_ros.sim import disturbed, registry
 from loop_ros.sim.disturbed import SENSOR_NOISE, Disturbance
-from loop_ros.sim.task import Array
+from loop_ros.types import Array
 
 TASK = registry.task('drift_car')
 safety_gym = pytest.mark.skipif(

@@ -12,7 +12,7 @@ import pytest
 import torch
 from bag_files import JOINTS, SECOND, Message, joints, write_bag
 
-from loop_ros.bags import BagReader
+from loop_ros.bags.reader import BagReader
 from loop_ros.sim import registry, safety_gym_tasks
 from loop_ros.sim.task import Task
 from loop_ros.types import Transition

@@ -290,7 +290,7 @@ def test_a_bag_that_was_left_unfinished_is_mended_in_a_copy(
             texts = [int(STORE.deserialize_cdr(data, STRING).data) for _, _, data in bag.messages()]
         assert texts == list(range(len(texts)))
         assert 10 <= len(texts) <= 20
-        assert f'going on with the {len(texts)} messages' in capsys.readouterr().err
+        assert f'continuing with the {len(texts)} messages' in capsys.readouterr().err
         assert last.read_bytes() == whole[:-lost]
     (path / 'metadata.yaml').unlink()
     with open_bag(str(path)) as bag:

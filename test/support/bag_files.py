@@ -14,11 +14,11 @@ import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from loop_ros.bags import BagReader, Rows
-from loop_ros.layout import transition_layout, transition_values
+from loop_ros.bags.reader import BagReader
+from loop_ros.layout import transition_layout
 from loop_ros.sim import registry
 from loop_ros.sim.task import Task
-from loop_ros.types import Array, Transition
+from loop_ros.types import Array, Rows, Transition
 
 TASK = registry.task('drift_car')
 STORE = get_typestore(Stores.ROS2_HUMBLE)
@@ -71,8 +71,14 @@ def labelled(
     return T[ARRAY](T['std_msgs/msg/MultiArrayLayout'](dimensions, unused), numbers)
 
 
+def numbers(transition: Transition, task: Task = TASK) -> Array:
+    """As they stand in a message, [D]."""
+    return transition_layout(task).table(Rows.of([transition]))[0]
+
+
 def transition_bytes(transition: Transition, task: Task = TASK, **options: Any) -> bytes:
-    return cdr(labelled(transition_values(transition), transition_layout(task)), ARRAY, **options)
+    message = labelled(numbers(transition, task), transition_layout(task).fields)
+    return cdr(message, ARRAY, **options)
 
 
 def transition_messages(

@@ -73,7 +73,7 @@ def transitions() -> Iterator[bytes]:
     """The same as messages, fast enough."""
     (first,) = flooded(1)
     data = bytearray(serialize_message(conversions.transition_to_msg(first, CAR)))
-    row = len(data) - 8 * len(layout.transition_values(first))
+    row = len(data) - 8 * layout.transition_layout(CAR).dim
     for step in count():
         struct.pack_into('<d', data, row + 8 * 2, step)
         struct.pack_into('<d', data, row + 8 * 9, step * 1e-4)

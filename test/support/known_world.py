@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from loop_ros.models.ensemble import Prediction
+from loop_ros.models.parts import Parts
 from loop_ros.models.planning_ensemble import Trajectory
 from loop_ros.planning.rollout import Rollout
 from loop_ros.settings import PlannerSettings
@@ -98,10 +100,12 @@ def plain_reward(state: Tensor, action: Tensor) -> Tensor:
 def make_rollout(
     ensemble: Any, actor: Any = None, critic: Any = None, cost: Any = None, kind: Any = Rollout
 ) -> Any:
-    """A rollout (of class `kind`) over stand-ins for the networks."""
-    return kind(
-        ensemble, actor or LinearActor(), critic or LinearCritic(), cost, lambda same, dtype: same
+    """A rollout (of class `kind`) over stand-ins for the networks and the task."""
+    parts = Parts(ensemble, actor or LinearActor(), critic or LinearCritic())  # type: ignore[arg-type]
+    task = SimpleNamespace(
+        cost=cost, termination=None, goal_resampled=None, action_labels=('push',)
     )
+    return kind(parts, task, lambda same, dtype: same)
 
 
 def loop_scores(

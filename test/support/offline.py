@@ -7,35 +7,20 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import numpy as np
 import tiny
 
 from loop_ros.agent import Agent
-from loop_ros.bags import Rows
 from loop_ros.offline.data import OfflineData
 from loop_ros.offline.presets import ALGORITHMS
 from loop_ros.offline.training import OfflineTraining
 from loop_ros.settings import Settings
-from loop_ros.types import Transition
-
-
-def rows(transitions: list[Transition]) -> Rows:
-    """As a bag gives them."""
-    columns = [
-        np.array([getattr(t, name) for t in transitions], dtype=kind)
-        for name, kind in (
-            ('stamp', float), ('episode', int), ('step', int), ('observation', float),
-            ('action', float), ('reward', float), ('cost', float), ('next_observation', float),
-            ('terminated', bool), ('truncated', bool),
-        )
-    ]  # fmt: skip
-    return Rows(*columns)
+from loop_ros.types import Rows
 
 
 @functools.cache
 def data(count: int = 250) -> OfflineData:
     """Some episodes of random driving."""
-    return OfflineData.from_rows([rows(tiny.transitions(count))], tiny.TASK)
+    return OfflineData.from_rows([Rows.of(tiny.transitions(count))], tiny.TASK)
 
 
 def settings(algorithm: str, **changes: Any) -> Settings:

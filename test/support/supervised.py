@@ -47,12 +47,14 @@ def make_plan(
     safe_fraction: float = 1.0,
     next_state: float = 0.0,
     next_std: float = 1.0,
+    constrained: bool = True,
 ) -> Plan:
     """From a state of zeros; the actions are value, value + 1 ..., and 0, 0.1 ..."""
     sequence = np.array([[value + step, 0.1 * step] for step in range(horizon)])
     return Plan(
         action=sequence[0],
         sequence=sequence,
+        constrained=constrained,
         predicted_return=0.0,
         worst_cost=worst_cost,
         safe_fraction=safe_fraction,
@@ -76,7 +78,7 @@ def driven(found: Supervisor, plans: list[Plan], first: int = 0) -> list[int]:
     """The levels of commands that answer one state a period, each with its plan in time."""
     levels = []
     for step, plan in enumerate(plans, start=first):
-        found.state(step * WALL)
+        found.receive(step * WALL)
         found.keep_plan(step * PERIOD, plan)
         levels.append(found.command(step * WALL, step * PERIOD).level)
     return levels

@@ -14,6 +14,7 @@ from loop_ros import checkpoint
 from loop_ros.agent import Agent
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
+from loop_ros.sim.simulation import step
 from loop_ros.sim.task import Task
 from loop_ros.types import Transition
 
@@ -54,17 +55,13 @@ def transitions(count: int, seed: int = 0) -> list[Transition]:
     while len(found) < count:
         episode += 1
         observation, _ = env.reset(seed=seed + episode)
-        truncated, step = False, 0
+        truncated, number = False, 0
         while not truncated and len(found) < count:
             action = rng.uniform(TASK.action_low, TASK.action_high)
-            reached, reward, terminated, truncated, info = env.step(action)
-            found.append(
-                Transition(
-                    step * TASK.control_period, episode, step, observation, action, float(reward),
-                    info['cost'], reached, terminated, truncated,
-                )
-            )  # fmt: skip
-            observation, step = reached, step + 1
+            stamp = number * TASK.control_period
+            found.append(step(env, observation, action, episode, number, stamp))
+            observation, truncated = found[-1].next_observation, found[-1].truncated
+            number += 1
     return found
 
 

@@ -36,7 +36,7 @@ class Group:
         return all(run.result.get('returns') and run.result.get('costs') for run in self.runs)
 
     def evaluated(self, quantity: str) -> list[Array]:
-        """Final 'return' or 'cost' of each seed [E]; its mean alone [1] where not all are known."""
+        """Final 'return' or 'cost' of each seed [E]; only its mean [1] where not all are known."""
         if self.episodes_known:
             return [np.array(run.result[f'{quantity}s'], dtype=float) for run in self.runs]
         mean = f'mean_{quantity}'

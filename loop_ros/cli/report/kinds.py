@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loop_ros.cli.report import statistics
+from loop_ros.cli.report import aggregates
 from loop_ros.cli.runs import Run
 
 if TYPE_CHECKING:  # it brings torch along, which takes seconds
@@ -28,7 +28,7 @@ class Grid:
     def of(cls, runs: list[Run]) -> Grid:
         """About 60 bins of a round width up to the last step of the longest run."""
         last = max(run.rows[-1]['step'] for run in runs)
-        width = statistics.bin_width(last)
+        width = aggregates.bin_width(last)
         return cls(width, int(np.ceil(last / width)))
 
     @property
@@ -38,7 +38,7 @@ class Grid:
 
     def binned(self, steps: Array, values: Array) -> Array:
         """Mean of the episodes that ended in each bin."""
-        return statistics.binned(steps, values, self.width, self.num_bins)
+        return aggregates.binned(steps, values, self.width, self.num_bins)
 
     def interpolated(self, steps: Array, values: Array) -> Array:
         """Values between given ones; NaN more than a bin away from the first or the last."""

@@ -109,23 +109,29 @@ def _data_row(each: Labelled) -> list[str]:
 
 
 def _expected(trained: list[Labelled]) -> Table:
-    """Off-policy figures; what was driven beside what was imagined, where something was."""
+    """Off-policy metrics; what was driven beside what the model says, where something was."""
     driven = any(each.run.evaluated for each in trained)
-    columns = ['run', 'held-out return', 'actor, imagined', 'plans, imagined', 'their worst cost']
+    columns = [
+        'run',
+        'held-out return',
+        'actor, in the model',
+        'plans, in the model',
+        'their worst cost',
+    ]
     if driven:
         columns += ['driven return', 'driven cost, mean', 'most']
     columns += ['actor, value', 'plans, value', 'recommended', 'gain']
     notes = [
-        'Imagined: episodes in the models, undiscounted, of the actor and of plans by the '
+        'In the model: episodes in the models, undiscounted, of the actor and of plans by the '
         'recommended settings; +- between models. Plans look ahead in the models that judge them '
         'here, which is kind to them. Value: fitted Q evaluation of the same two, '
         'which asks no model, discounted, from held-out starts; +- between its members. '
-        'Recommended is the candidate with the highest imagined return less its spread; its gain '
-        'over the actor is certain where it exceeds both spreads.'
+        'Recommended is the candidate with the highest return in the model less its spread; its '
+        'gain over the actor is certain where it exceeds both spreads.'
     ]
     steps = {f'{e["steps"]:.0f}' for each in trained if (e := each.run.expected)}
     if steps:
-        notes[0] += f' Imagined episodes have {" or ".join(sorted(steps))} steps.'
+        notes[0] += f' Episodes in the model have {" or ".join(sorted(steps))} steps.'
     if driven:
         notes.append(
             'Driven: what loop-ros evaluate said, put into the folder of the run as result.json; '
@@ -139,10 +145,10 @@ def _expected(trained: list[Labelled]) -> Table:
 
 def _expected_row(each: Labelled, driven: bool) -> list[str]:
     expected = each.run.expected
-    imagined, valued = [NONE] * 4, [NONE] * 4
+    in_model, valued = [NONE] * 4, [NONE] * 4
     if expected:
         actor, plans = expected['actor'], expected['plans']
-        imagined = [
+        in_model = [
             number(expected.get('held_out_return')),
             _spread(actor['return'], actor['spread']),
             _spread(plans['return'], plans['spread']),
@@ -154,7 +160,7 @@ def _expected_row(each: Labelled, driven: bool) -> list[str]:
             _settings(expected['recommended']),
             'certain' if expected.get('better_than_actor') else 'uncertain',
         ]
-    return [each.label, *imagined, *(_driven(each.run) if driven else []), *valued]
+    return [each.label, *in_model, *(_driven(each.run) if driven else []), *valued]
 
 
 def _driven(run: OfflineRun) -> list[str]:
@@ -175,7 +181,7 @@ def _candidates(each: Labelled) -> Table:
     rows = [[f'{row[name]:.3g}' for name in settings] for row in ordered]
     for cells, row in zip(rows, ordered, strict=True):
         cells += [number(row[name]) for name in figures_of]
-    columns = [*SHORT.values(), 'imagined return', 'spread', 'less spread', 'cost', 'worst']
+    columns = [*SHORT.values(), 'return in the model', 'spread', 'less spread', 'cost', 'worst']
     return Table(columns, rows, [])
 
 
@@ -205,14 +211,14 @@ def _model_error(judged: list[Labelled]) -> figures.Figure:
 
 
 def _candidates_drawn(each: Labelled) -> figures.Figure:
-    """Imagined returns over eta: a colour for each sigma, a symbol for each H and beta_pess."""
+    """Returns in the model over eta: a colour for each sigma, a symbol for each H and beta_pess."""
     expected = each.run.expected or {}
     groups: dict[tuple[float, float, float], list[dict[str, float]]] = {}
     for row in expected['candidates']:
         groups.setdefault((row['proposal_std'], row['horizon'], row['pessimism']), []).append(row)
     colours = sorted({std for std, _, _ in groups})
     symbols = list(dict.fromkeys(tuple(rest) for _, *rest in groups))
-    figure = go.Figure(layout=figures.plain_layout('eta', 'imagined return'))
+    figure = go.Figure(layout=figures.plain_layout('eta', 'return in the model'))
     for (std, *rest), rows in sorted(groups.items()):
         rows.sort(key=lambda row: row['temperature'])
         horizon, pessimism = rest
@@ -239,9 +245,9 @@ def _candidates_drawn(each: Labelled) -> figures.Figure:
     figure.update_xaxes(type='log')
     figure.update_layout(height=460)
     return figures.Figure(
-        f'{each.label}: imagined return of plans by their settings',
+        f'{each.label}: return of plans in the model by their settings',
         f'Bars: spread of the models. Recommended: {_settings(expected["recommended"])}. Grey: the '
-        'actor alone.',
+        'actor.',
         figure,
     )
 

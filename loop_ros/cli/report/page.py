@@ -33,7 +33,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Section:
-    """What the page says about a task."""
+    """The part of the page about a task."""
 
     task: str
     anchor: str

@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The published figures of published.yaml, one value at a time."""
+"""The published metrics of published.yaml, one value at a time."""
 
 from __future__ import annotations
 

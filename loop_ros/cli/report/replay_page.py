@@ -1,23 +1,19 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The page of `loop-ros replay`: figures of all episodes, largest differences, a plot for each."""
+"""The page of `loop-ros replay`: metrics of all episodes, largest differences, a plot for each."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from loop_ros.cli.replay_episodes import Replayed, predicts
-from loop_ros.cli.replay_summary import Difference, figures
+from loop_ros.cli.replay_summary import Difference, Replay, metrics
 from loop_ros.cli.report.render import render
 from loop_ros.cli.report.replay_figures import draw
 from loop_ros.cli.report.tables import NONE, Table, number
 
-if TYPE_CHECKING:
-    from loop_ros.cli.replay import Replay
-
 _INTENT = (
-    'At each recorded state a plan was made anew, starting from the plan before it as on the '
+    'At each recorded state a plan was made again, starting from the plan before it as on the '
     'robot. The robot did what was recorded, so what a plan predicts was not tried out.'
 )
 _ACTOR = 'The agent acts without planning: it predicts nothing.'
@@ -37,7 +33,7 @@ def write(done: Replay, out: Path) -> None:
         'replay.html',
         task=done.agent.task.name,
         intent=' '.join(intent),
-        figures=done.rows(),
+        metrics=done.rows(),
         read=done.read.splitlines(),
         command=done.command,
         differences=_differences(done),
@@ -111,8 +107,8 @@ def _overview(done: Replay) -> Table:
     ]  # fmt: skip
     rows = []
     for episode in done.episodes:
-        found = figures([episode])
-        safe, foreseen = found['with_safe_share'], found['costly_predicted_free']
+        found = metrics([episode])
+        safe, predicted_free = found['with_safe_share'], found['costly_predicted_free']
         rows.append(
             [
                 f'{episode.number}',
@@ -121,7 +117,7 @@ def _overview(done: Replay) -> Table:
                 number(found['recorded_cost']),
                 f'{found["different"]:,} of {found["plans"]:,}',
                 number(found['mean_distance']),
-                NONE if foreseen is None else f'{foreseen:,} of {found["costly"]:,}',
+                NONE if predicted_free is None else f'{predicted_free:,} of {found["costly"]:,}',
                 number(found['worst_predicted_cost']),
                 NONE if safe is None else f'{safe:.1%}',
                 number(found['model_error']),

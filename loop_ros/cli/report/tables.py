@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of a task: final figures with intervals, and published figures beside ours."""
+"""The tables of a task: final metrics with intervals, and published ones beside ours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loop_ros.cli.report import statistics
+from loop_ros.cli.report import aggregates
 from loop_ros.cli.report.groups import Group, steps_asked
 from loop_ros.cli.report.published import Published
 from loop_ros.cli.runs import Row, Run
@@ -63,7 +63,7 @@ def _row(group: Group, metrics: list[str], costly: bool) -> list[str]:
         group.label,
         str(len(group.runs)),
         f'{steps[0]:,}' if len(steps) == 1 else f'{steps[0]:,} to {steps[-1]:,}',
-        _with_interval(returns, statistics.interquartile_mean),
+        _with_interval(returns, aggregates.interquartile_mean),
         number(group.mean('mean_return')),
         number(min(run.result['mean_return'] for run in group.runs)),
     ]
@@ -71,7 +71,7 @@ def _row(group: Group, metrics: list[str], costly: bool) -> list[str]:
         most = [run.result.get('max_cost') for run in group.runs]
         known = [value for value in most if isinstance(value, int | float)]
         row += [
-            _with_interval(group.evaluated('cost'), statistics.mean),
+            _with_interval(group.evaluated('cost'), aggregates.mean),
             number(max(known)) if known else NONE,
             number(float(np.mean([training_cost(run) for run in group.runs]))),
         ]
@@ -103,7 +103,7 @@ def _notes(groups: list[Group], costly: bool) -> list[str]:
 
 
 def beside(groups: list[Group], published: list[Published]) -> list[Beside]:
-    """A block for each step that figures are published for, ours at the same step.
+    """A block for each step that metrics are published for, ours at the same step.
 
     A group that ended earlier shows its last value in the first block that it does not reach.
     """
@@ -152,8 +152,8 @@ def _our_row(group: Group, step: float) -> list[str]:
         how, measured = 'last 10 training episodes by then', _trained
     seeds = '1 seed' if len(group.runs) == 1 else f'{len(group.runs)} seeds'
     values = np.array([measured(run, reached) for run in group.runs]).mean(axis=0)
-    figures = [number(float(value)) for value in values]
-    return [group.label, *figures, f'{int(reached):,}', f'ours, {seeds}, {how}']
+    numbers = [number(float(value)) for value in values]
+    return [group.label, *numbers, f'{int(reached):,}', f'ours, {seeds}, {how}']
 
 
 def _finally(run: Run, step: float) -> tuple[float, float]:
@@ -172,7 +172,7 @@ def _trained(run: Run, step: float) -> tuple[float, float]:
 def _at(rows: list[Row], name: str, step: float, window: int) -> float:
     steps = np.array([row['step'] for row in rows])
     values = np.array([row.get(name, math.nan) for row in rows])
-    return statistics.at_step(steps, values, step, window)
+    return aggregates.at_step(steps, values, step, window)
 
 
 def training_cost(run: Run) -> float:
@@ -199,7 +199,7 @@ def _costs(group: Group) -> bool:
 
 
 def _metrics(groups: list[Group]) -> list[str]:
-    """The task's own figures in result.json, as mean_speed."""
+    """The task's own metrics in result.json, as mean_speed."""
     names: dict[str, None] = {}
     for group in groups:
         for run in group.runs:
@@ -212,9 +212,9 @@ def _plan_ms(group: Group) -> float | None:
     return 1e3 / rate if rate else None
 
 
-def _with_interval(seeds: list[statistics.Array], statistic: statistics.Statistic) -> str:
+def _with_interval(seeds: list[aggregates.Array], statistic: aggregates.Statistic) -> str:
     if not seeds:
         return NONE
     text = number(float(statistic(np.concatenate(seeds))))
-    limits = statistics.interval(seeds, statistic)
+    limits = aggregates.interval(seeds, statistic)
     return text if limits is None else f'{text} [{number(limits[0])}, {number(limits[1])}]'

@@ -26,7 +26,7 @@ Sample = dict[str, str]
 Array = NDArray[np.float64]
 
 
-def figures(samples: list[Sample]) -> list[Row]:
+def metrics(samples: list[Sample]) -> list[Row]:
     """A row for each process that was seen; one that came again has two.
 
     `half` is the second half of the time after the warm-up; there also without the transitions
@@ -108,7 +108,7 @@ def _first_last_most(group: list[Sample], name: str, warm: NDArray[np.bool_]) ->
 
 
 def _counts(group: list[Sample]) -> str:
-    """The last figures of the diagnostics, and the mean of the returns."""
+    """The last metrics of the diagnostics, and the mean of the returns."""
     words = [f'{name} {group[-1][name]}' for name in COUNTS if group[-1][name]]
     returns = _column(group, 'mean_return')
     if np.isfinite(returns).any():
@@ -117,7 +117,7 @@ def _counts(group: list[Sample]) -> str:
 
 
 def _column(group: list[Sample], name: str) -> Array:
-    """NaN where there is nothing."""
+    """The mean of values; NaN where there are none."""
     return np.array([float(each[name] or 'nan') for each in group])
 
 

@@ -1,1 +1,0 @@
-../../loop_ros/nodes/leaving.py
