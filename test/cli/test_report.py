@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from html_page import Page, assert_loads_nothing
+from html_page import assert_loads_nothing, report
 from made_up_runs import RETURNS, write_csv, write_run
 from source_tree import TREE
 
@@ -27,12 +27,6 @@ def experiments(tmp_path: Path) -> Path:
         for seed in range(3):
             write_run(root / task / f'seed_{seed}', task, seed=seed)
     return root
-
-
-def report(*folders: Path, out: Path) -> tuple[str, Page]:
-    assert main(['report', *map(str, folders), '--out', str(out)]) == 0
-    text = out.read_text(encoding='utf-8')
-    return text, Page(text)
 
 
 def test_page_has_the_figures_worked_by_hand(experiments: Path, tmp_path: Path) -> None:

@@ -8,16 +8,8 @@ import json
 from pathlib import Path
 
 import pytest
-from html_page import Page, assert_loads_nothing
+from html_page import Page, assert_loads_nothing, report
 from made_up_runs import write_offline, write_run
-
-from loop_ros.cli.main import main
-
-
-def report(*folders: Path, out: Path) -> tuple[str, Page]:
-    assert main(['report', *map(str, folders), '--out', str(out)]) == 0
-    text = out.read_text(encoding='utf-8')
-    return text, Page(text)
 
 
 def table(page: Page, column: str) -> dict[str, dict[str, str]]:

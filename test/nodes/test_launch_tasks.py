@@ -111,9 +111,8 @@ def test_inverted_pendulum(launch: Launch, world: str, tmp_path: Path) -> None:
         process.wait_for('InvertedPendulum: 4 observations, 1 actions, 25 Hz', START)
 
         def planned() -> bool:
-            return (
-                bool(telemetry) and conversions.telemetry_from_msg(telemetry[-1])['iterations'] > 0
-            )
+            last = conversions.telemetry_from_msg(telemetry[-1]) if telemetry else {}
+            return last.get('iterations', 0) > 0 and len(heard) > 20
 
         until(planned, START, f'a plan\n{process.output}')
         assert process.interrupt(15.0) == 0

@@ -10,12 +10,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
+from robots import Array, random_actions
 
 from loop_ros.sim import claw
 from loop_ros.sim.claw import Claw
-
-Array = NDArray[np.float64]
 
 needs_robel = pytest.mark.skipif(
     importlib.util.find_spec('robel') is None, reason='the package robel is not installed'
@@ -25,12 +23,6 @@ needs_robel = pytest.mark.skipif(
 def drive(env: Claw, actions: Array, seed: int) -> list[tuple[Array, float]]:
     """Observation and reward of each step, the start first."""
     return [(env.reset(seed=seed)[0], 0.0), *(env.step(action)[:2] for action in actions)]
-
-
-def random_actions(steps: int) -> Array:
-    task = claw.TASK
-    size = (steps, len(task.action_labels))
-    return np.random.default_rng(0).uniform(task.action_low, task.action_high, size)
 
 
 def claw_observation(valve: float, goal: float) -> Array:
@@ -70,7 +62,7 @@ def test_reward_of_robel_by_hand() -> None:
 @needs_robel
 def test_the_claw_pays_the_state_it_reaches() -> None:
     for name, rule in (('nagabandi', claw.reward), ('robel', claw.robel_reward)):
-        steps = drive(Claw(reward=name), random_actions(8), 0)
+        steps = drive(Claw(reward=name), random_actions(claw.TASK, 8), 0)
         for observation, reward in steps[1:]:
             assert reward == pytest.approx(float(rule(observation)), abs=1e-12)
     with pytest.raises(ValueError, match=r"unknown reward 'sparse'.*nagabandi, robel"):
@@ -80,7 +72,7 @@ def test_the_claw_pays_the_state_it_reaches() -> None:
 @needs_robel
 def test_the_observation_of_the_claw_is_what_mujoco_measures() -> None:
     env = Claw()
-    observation = drive(env, random_actions(5), 1)[-1][0]
+    observation = drive(env, random_actions(claw.TASK, 5), 1)[-1][0]
     for label, value in zip(claw.LABELS[:9], observation[:9], strict=True):
         assert value == env.data.joint(label).qpos[0]
         assert value == pytest.approx(env.data.sensor(f'{label}_pos_sensor').data[0], abs=0.02)
@@ -123,7 +115,7 @@ def test_fingers_turn_the_valve_and_safe_commands_leave_it() -> None:
     still = np.array([step[0] for step in drive(env, np.tile(claw.START_POSE, (20, 1)), 0)])
     assert np.ptp(still[:, 18]) < 1e-9
     np.testing.assert_allclose(still[-1, :9], claw.START_POSE, atol=0.05)
-    turned = np.array([step[0] for step in drive(env, random_actions(60), 0)])
+    turned = np.array([step[0] for step in drive(env, random_actions(claw.TASK, 60), 0)])
     assert np.ptp(turned[:, 18]) > 0.3
 
 

@@ -5,16 +5,15 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 import gymnasium
 import numpy as np
 import pytest
 import torch
-from gymnasium.utils.env_checker import check_env
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from robots import assert_gymnasium
 
 from loop_ros.sim import bicycle, drift_car, registry
 
@@ -35,13 +34,7 @@ def observation(
 
 
 def test_the_drift_car_is_a_gymnasium_environment() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter('error')
-        # Positions and speeds have no bound that a checker would like.
-        warnings.filterwarnings('ignore', message='.*Box observation space m[a-z]+imum value.*')
-        # The limits are the car's: the agent scales them to [-1, 1], not the environment.
-        warnings.filterwarnings('ignore', message='.*we recommend using a symmetric.*')
-        check_env(registry.make('drift_car'), skip_render_check=True)
+    assert_gymnasium(registry.make('drift_car'))
 
 
 def test_the_registry_knows_it_and_says_what_it_knows() -> None:

@@ -7,20 +7,16 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
-import warnings
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
 import torch
-from gymnasium.utils.env_checker import check_env
-from numpy.typing import NDArray
+from robots import assert_gymnasium, drive, random_actions
 
 from loop_ros.sim import registry
 from loop_ros.sim.manipulation_tasks import TASKS
-
-Array = NDArray[np.float64]
 
 needs_robel = pytest.mark.skipif(
     importlib.util.find_spec('robel') is None, reason='the package robel is not installed'
@@ -34,31 +30,9 @@ def make(name: str, **kwargs: Any) -> Any:
     return registry.make(name, **kwargs)
 
 
-def random_actions(name: str, steps: int, seed: int = 0) -> Array:
-    task = TASKS[name][0]
-    size = (steps, len(task.action_labels))
-    return np.random.default_rng(seed).uniform(task.action_low, task.action_high, size)
-
-
-def drive(env: Any, actions: Array, seed: int) -> list[Any]:
-    """Observation, reward and flags of each step, until the episode ends."""
-    steps = [(env.reset(seed=seed)[0], 0.0, False, False)]
-    for action in actions:
-        steps.append(env.step(action)[:4])
-        if steps[-1][2] or steps[-1][3]:
-            break
-    return steps
-
-
 @both
 def test_each_task_is_a_gymnasium_environment(name: str) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter('error')
-        # Positions and speeds have no bound that a checker would like.
-        warnings.filterwarnings('ignore', message='.*Box observation space m[a-z]+imum value.*')
-        # The limits are the robot's: the agent scales them to [-1, 1], not the environment.
-        warnings.filterwarnings('ignore', message='.*we recommend using a symmetric.*')
-        check_env(make(name), skip_render_check=True)
+    assert_gymnasium(make(name))
 
 
 @both
@@ -98,7 +72,7 @@ def test_labels_limits_and_period_are_those_of_the_model(name: str) -> None:
 
 @both
 def test_episodes_repeat_with_their_seed(name: str) -> None:
-    actions = random_actions(name, 15)
+    actions = random_actions(TASKS[name][0], 15)
     one, two = make(name), make(name)
     for mine, other in zip(drive(one, actions, 3), drive(two, actions, 3), strict=True):
         np.testing.assert_array_equal(mine[0], other[0])
@@ -111,8 +85,8 @@ def test_episodes_repeat_with_their_seed(name: str) -> None:
 @both
 def test_what_happened_before_a_reset_is_forgotten(name: str) -> None:
     used, fresh = make(name), make(name)
-    drive(used, random_actions(name, 10, seed=1), 8)
-    actions = random_actions(name, 10)
+    drive(used, random_actions(TASKS[name][0], 10, seed=1), 8)
+    actions = random_actions(TASKS[name][0], 10)
     for mine, other in zip(drive(used, actions, 2), drive(fresh, actions, 2), strict=True):
         np.testing.assert_array_equal(mine[0], other[0])
 
@@ -141,7 +115,7 @@ def test_an_episode_of_safe_commands_is_truncated_at_its_last_step(name: str) ->
 def test_there_is_no_cost(name: str) -> None:
     env = make(name)
     env.reset(seed=0)
-    assert all(env.step(action)[4]['cost'] == 0.0 for action in random_actions(name, 5))
+    assert all(env.step(action)[4]['cost'] == 0.0 for action in random_actions(TASKS[name][0], 5))
     assert TASKS[name][0].cost is None
 
 

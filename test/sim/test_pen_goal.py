@@ -9,28 +9,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
+from robots import drive, random_actions
 
 from loop_ros.sim import pen_goal
 from loop_ros.sim.pen_goal import PenGoal
-
-Array = NDArray[np.float64]
-
-
-def random_actions(steps: int, seed: int = 0) -> Array:
-    task = pen_goal.TASK
-    size = (steps, len(task.action_labels))
-    return np.random.default_rng(seed).uniform(task.action_low, task.action_high, size)
-
-
-def drive(env: PenGoal, actions: Array, seed: int) -> list[tuple[Array, float, bool, bool]]:
-    """Observation, reward and flags of each step, until the episode ends."""
-    steps = [(env.reset(seed=seed)[0], 0.0, False, False)]
-    for action in actions:
-        steps.append(env.step(action)[:4])
-        if steps[-1][2] or steps[-1][3]:
-            break
-    return steps
 
 
 def pen_in(drop: float, angle: float) -> PenGoal:
@@ -76,7 +58,7 @@ def test_the_world_is_that_of_adroit_hand_pen() -> None:
     start = env.reset(seed=2)[0]
     options = {'initial_state_dict': env.world.get_env_state()}
     np.testing.assert_allclose(start, bare.reset(options=options)[0], rtol=0, atol=1e-12)
-    for action in random_actions(25):
+    for action in random_actions(pen_goal.TASK, 25):
         observation, reward, *_ = env.step(action)
         expected, paid, *_ = bare.step(task.normalize_action(action))
         np.testing.assert_allclose(observation, expected, rtol=0, atol=1e-12)
@@ -113,7 +95,9 @@ def test_termination_of_states_equals_the_flags() -> None:
     env = PenGoal()
     states, flags = [], []
     for seed in range(6):
-        for observation, _, terminated, _ in drive(env, random_actions(200, seed), seed):
+        for observation, _, terminated, _ in drive(
+            env, random_actions(pen_goal.TASK, 200, seed), seed
+        ):
             states.append(observation)
             flags.append(terminated)
     for drop in (0.1, 0.17, 0.173, 0.174, 0.175, 0.176, 0.18, 0.22):
@@ -135,7 +119,7 @@ def test_a_pen_is_dropped_below_75_mm(height: float, dropped: bool) -> None:
 
 
 def test_what_the_state_leaves_out_follows_from_it() -> None:
-    steps = drive(PenGoal(), random_actions(30), 1)
+    steps = drive(PenGoal(), random_actions(pen_goal.TASK, 30), 1)
     observations = np.array([observation for observation, *_ in steps])
     state = pen_goal.encode(torch.as_tensor(observations)).numpy()
     position, axis, goal = state[:, 24:27], state[:, 33:36], state[:, 36:39]

@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
+from pathlib import Path
+
+from loop_ros.cli.main import main
 
 
 class Page(HTMLParser):
@@ -36,6 +39,13 @@ class Page(HTMLParser):
             self.texts.setdefault(self._open[-1], []).append(data)
             if {'td', 'th'} & set(self._open):
                 self.rows[-1][-1] += data
+
+
+def report(*folders: Path, out: Path) -> tuple[str, Page]:
+    """Run `loop-ros report`; the text of its page, and what is in it."""
+    assert main(['report', *map(str, folders), '--out', str(out)]) == 0
+    text = out.read_text(encoding='utf-8')
+    return text, Page(text)
 
 
 def assert_loads_nothing(text: str, page: Page) -> None:
