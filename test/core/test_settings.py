@@ -158,7 +158,7 @@ def test_the_tasks_threshold_holds_where_the_profile_names_none(tmp_path: Path) 
     [
         (
             'planer:\n  d0: 1\n',
-            "unknown section 'planer'; use planner, ensemble, off_policy, model_rollouts, sac, crr, plas, mbop, learning",
+            "unknown section 'planer'; use planner, ensemble, off_policy, model_rollouts, sac, ",
         ),
         ('planner:\n  d_0: 1\n', r"unknown setting 'planner\.d_0'"),
         ('planner:\n  d0: -1\n', r'planner\.d0: -1\.0 is outside \[0, 1000000\.0\]'),
