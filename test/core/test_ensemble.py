@@ -257,12 +257,13 @@ def watch(
     looked_at: set[float] = set()
     step, loss = trainer._step, ensemble.negative_log_likelihood
 
-    def recorded_step(table: Tensor, index: Tensor) -> None:
-        trained_on.append(table[index][..., -1])
-        step(table, index)
+    def recorded_step(rows: Tensor) -> None:
+        trained_on.append(rows[..., -1])
+        step(rows)
 
     def recorded_loss(x: Tensor, target: Tensor, cost: Tensor) -> Tensor:
-        looked_at.update(cost.flatten().tolist())
+        if not torch.is_grad_enabled():
+            looked_at.update(cost.flatten().tolist())
         return loss(x, target, cost)
 
     monkeypatch.setattr(trainer, '_step', recorded_step)

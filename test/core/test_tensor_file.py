@@ -186,7 +186,7 @@ def test_networks_without_memory_have_the_sizes_of_real_ones(trained: Agent) -> 
     file = TensorFile(trained.weights(), 'it')
     file.check_fit(sizes)
     assert all(tensor.is_meta for tensor in sizes.values())
-    wider = dataclasses.replace(trained.settings.sac, width=9)
-    settings = dataclasses.replace(trained.settings, sac=wider)
+    wider = dataclasses.replace(trained.settings.off_policy, width=9)
+    settings = dataclasses.replace(trained.settings, off_policy=wider)
     with pytest.raises(ValueError, match='it: actor'):
         file.check_fit(agents.Parts.sizes(tiny.TASK, settings))
