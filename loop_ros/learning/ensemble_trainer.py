@@ -96,7 +96,8 @@ class EnsembleTrainer:
         keys = torch.rand(models, len(x), generator=self.generator, device=x.device)
         for index in keys.argsort(dim=1).split(size, dim=1):
             index = distributed.shard(index, dim=1)
-            self._step(table[index])
+            rows = table.index_select(0, index.reshape(-1))
+            self._step(rows.unflatten(0, index.shape))
 
     def _learn(self, rows: Tensor) -> dict[str, Tensor]:
         """One gradient step on inputs, targets and cost [K, B, .] of each model."""

@@ -22,6 +22,8 @@ class BatchedLinear(nn.Module):
 
     def forward(self, x: Tensor, num: int | None = None) -> Tensor:
         """All layers, or the first `num` of them, each on its own inputs."""
+        if num is None:  # a slice costs its gradient a copy
+            return torch.baddbmm(self.bias, x, self.weight)
         return torch.baddbmm(self.bias[:num], x, self.weight[:num])
 
 
