@@ -64,7 +64,7 @@ class PlannerSettings(Validated):
         live=True,
     )
     resample_actor: bool = setting(
-        True, 'roll the actor anew each iteration (paper) or once per plan (released code)'
+        True, 'roll the actor again in each iteration (paper) or once per plan (released code)'
     )
     initial_std: float = setting(
         0.5,

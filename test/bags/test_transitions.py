@@ -217,7 +217,7 @@ def test_any_number_of_bags(tmp_path: Path) -> None:
     again, reader = read(tmp_path / 'all', tmp_path / 'all/a', tmp_path / 'all/b/b.db3')
     assert_same(again, found)
     assert reader.summary.dropped == {'duplicate': 23}
-    assert_same(list(reader), found)  # a second reading begins anew
+    assert_same(list(reader), found)  # a second reading starts over
 
 
 def test_two_robots_in_a_bag(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def loop_weights(returns: list[float], costs: list[float], s: PlannerSettings) -
     ],
 )
 def test_a_plan_equals_algorithm_4_in_plain_loops(changes: dict[str, Any]) -> None:
-    """Candidates are taken as drawn; scores, weights and both smoothings are worked out anew."""
+    """Candidates are taken as drawn; scores, weights and both smoothings are worked out again."""
     settings = PlannerSettings(
         **{
             'horizon': 4, 'num_samples': 12, 'num_particles': 3, 'num_iterations': 3,

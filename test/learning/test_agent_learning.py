@@ -120,11 +120,11 @@ def test_a_first_training_on_next_to_nothing_is_no_disaster() -> None:
 def test_imagined_transitions_join_the_batches() -> None:
     """MBPO's share: the critics learn from the model's predictions too, and differ for it."""
     plain = tiny.trained(model_rollouts__fraction=0.0)
-    imagined = tiny.trained(model_rollouts__fraction=0.5)
-    assert not same(tensors(plain), tensors(imagined))
-    assert all(torch.isfinite(value).all() for value in tensors(imagined).values())
-    batch = imagined.learner._experience()[0]
-    known = imagined.learner.buffer.all().action
+    branched = tiny.trained(model_rollouts__fraction=0.5)
+    assert not same(tensors(plain), tensors(branched))
+    assert all(torch.isfinite(value).all() for value in tensors(branched).values())
+    batch = branched.learner._experience()[0]
+    known = branched.learner.buffer.all().action
     from_buffer = [bool((known == action).all(dim=1).any()) for action in batch.action]
     assert from_buffer == [False] * 4 + [True] * 4
 

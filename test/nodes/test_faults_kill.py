@@ -66,7 +66,7 @@ def test_a_killed_planner_returns(stack: Stack) -> None:
 
 
 def test_a_killed_bridge_returns(stack: Stack) -> None:
-    """Its numbers begin anew, and the learner takes that for what it is."""
+    """Its numbers start over, and the learner takes that for what it is."""
     first = len(stack.transitions)
     before = stack.status('learner')
     stack.kill('bridge')

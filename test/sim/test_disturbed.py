@@ -111,7 +111,7 @@ def test_the_point_robot_coasts_by_its_friction_and_mass() -> None:
 
     def rate(text: str) -> float:
         env = make(text, 'PointGoal1')
-        env.reset(seed=3)  # the simulation makes its model anew at each reset
+        env.reset(seed=3)  # the simulation makes its model again at each reset
         starts.append(drive(env, np.tile([1.0, 0.0], (8, 1)))[0])
         before, after = (np.hypot(*env.step(np.zeros(2))[0][:2]) for _ in range(2))
         return float(np.log(before / after))

@@ -14,6 +14,7 @@ import numpy as np
 
 from loop_ros.cli.runs import Run
 from loop_ros.settings import Settings
+from loop_ros.settings.migration import MOVED
 
 if TYPE_CHECKING:  # it brings torch along, which takes seconds
     from loop_ros.types import Array
@@ -73,13 +74,13 @@ def group(runs: Iterable[Run]) -> tuple[dict[str, list[Group]], list[str]]:
 
 
 def flat(settings: dict[str, Any], prefix: str = '') -> dict[str, Any]:
-    """Nested settings as {'planner.d0': 0.2}."""
+    """Nested settings as {'planner.d0': 0.2}, those of earlier releases by their present names."""
     values: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, dict):
             values.update(flat(value, f'{prefix}{name}.'))
         else:
-            values[f'{prefix}{name}'] = value
+            values[MOVED.get(f'{prefix}{name}', f'{prefix}{name}')] = value
     return values
 
 
