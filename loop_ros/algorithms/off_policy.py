@@ -62,7 +62,6 @@ def minimize(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient
     optimizer.step()
-    optimizer.zero_grad()
 
 
 def critic_loss(critic: TwinCritic, state: Tensor, action: Tensor, target: Tensor) -> Tensor:
@@ -137,5 +136,6 @@ def _restore_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor
             )
         own[name] = found.to(value)
     for i, p in enumerate(optimizer.param_groups[0]['params']):
-        names = ('step', 'exp_avg', 'exp_avg_sq')
-        optimizer.state[p] = {name: own[f'{i}.{name}'].clone() for name in names}
+        for name in ('step', 'exp_avg', 'exp_avg_sq'):
+            kept = optimizer.state[p].setdefault(name, torch.empty_like(own[f'{i}.{name}']))
+            kept.copy_(own[f'{i}.{name}'])  # a captured step knows this memory

@@ -31,7 +31,9 @@ class EnsembleTrainer:
             settings.learning_rate,
             settings.weight_decay,
         )
-        self._step = Graphed(self._learn, ensemble.device)
+        # An exchange with other processes is not captured.
+        is_single = distributed.size() == 1
+        self._step = Graphed(self._learn, ensemble.device) if is_single else self._learn
 
     def train(
         self,

@@ -47,12 +47,13 @@ class BatchedMLP(nn.Module):
 
     def forward(self, x: Tensor, num: int | None = None) -> Tensor:
         """Outputs [num, B, .] of inputs [num, B, .]; `num` limits it to the first networks."""
-        for layer in self.layers[:-1]:
+        *hidden, last = self.layers
+        for layer in hidden:
             x = layer(x, num)
             if self.layer_norm:
                 x = functional.layer_norm(x, x.shape[-1:])
             x = self.activation(x)
-        return self.layers[-1](x, num)
+        return last(x, num)
 
 
 class Actor(nn.Module):
@@ -118,7 +119,7 @@ class TwinCritic(nn.Module):
 
 def _log_density(raw: Tensor, noise: Tensor, log_std: Tensor) -> Tensor:
     """Log-density [...] of tanh(raw), where raw [..., A] is `noise` deviations from the mean."""
-    log_normal = -0.5 * noise**2 - log_std - 0.5 * math.log(2 * math.pi)
-    # log(1 - tanh(u)^2) without cancellation
-    log_slope = 2.0 * (math.log(2.0) - raw - functional.softplus(-2.0 * raw))
-    return (log_normal - log_slope).sum(-1)
+    # log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2u)), without cancellation
+    constant = -0.5 * math.log(2 * math.pi) - 2.0 * math.log(2.0)
+    slope = 2.0 * (raw + functional.softplus(-2.0 * raw))
+    return (slope - log_std - 0.5 * noise**2 + constant).sum(-1)

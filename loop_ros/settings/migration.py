@@ -23,26 +23,22 @@ MOVED = {
 }  # fmt: skip
 
 
-def new_name(name: str, source: str) -> str:
-    """The present name of a setting, with a warning that names it where it was another one."""
-    if name not in MOVED:
-        return name
-    warnings.warn(f'{source}: {name} is {MOVED[name]} now', FutureWarning, stacklevel=3)
-    return MOVED[name]
-
-
 def migrated(values: dict[str, Any], source: str) -> dict[str, Any]:
-    """Sections of settings under their present names; the values are not looked at."""
-    found: dict[str, Any] = {}
-    for section, entries in values.items():
-        if not isinstance(entries, dict):
-            found.setdefault(section, entries)
-            continue
-        found.setdefault(section, {})
-        for entry, value in entries.items():
-            name = new_name(f'{section}.{entry}', source)
-            into, _, new = name.rpartition('.')
-            target = found.setdefault(into, {})
-            if isinstance(target, dict):
-                target[new] = value
+    """Sections of settings under their present names, which win where both are given.
+
+    One warning names all that had others; the values are not looked at.
+    """
+    old = values.get('sac')
+    moved = [name for name in MOVED if isinstance(old, dict) and name.partition('.')[2] in old]
+    if not moved:
+        return values
+    names = ', '.join(f'{name} is {MOVED[name]}' for name in moved)
+    warnings.warn(f'{source}: settings have new names: {names}', FutureWarning, stacklevel=3)
+    found = {name: dict(part) if isinstance(part, dict) else part for name, part in values.items()}
+    for name in moved:
+        section, _, entry = MOVED[name].partition('.')
+        value = found['sac'].pop(name.partition('.')[2])
+        into = found.setdefault(section, {})
+        if isinstance(into, dict):
+            into.setdefault(entry, value)
     return found

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from dataclasses import dataclass, field
 from typing import Any, Self, cast
 
@@ -20,7 +21,7 @@ from loop_ros.settings.learning import (
     PlasSettings,
     SacSettings,
 )
-from loop_ros.settings.migration import migrated, new_name
+from loop_ros.settings.migration import MOVED, migrated
 from loop_ros.settings.planner import PlannerSettings
 
 
@@ -119,6 +120,8 @@ class Settings:
         """A copy with {'planner.d0': 0.5, ...} applied and checked."""
         values = self.to_dict()
         for name, value in overrides.items():
-            section, _, entry = new_name(name, 'an override').partition('.')
+            section, _, entry = MOVED.get(name, name).partition('.')
+            if name in MOVED:
+                warnings.warn(f'{name} is {section}.{entry} now', FutureWarning, stacklevel=2)
             values.setdefault(section, {})[entry] = value
         return self.from_dict(values)

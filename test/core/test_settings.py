@@ -220,9 +220,12 @@ def test_settings_of_earlier_releases_are_migrated_with_a_message(tmp_path: Path
     assert (found.off_policy.width, found.model_rollouts.fraction) == (32, 0.5)
     assert found.sac.target_entropy == -0.5
     assert [str(warning.message) for warning in told] == [
-        f'{path}: sac.width is off_policy.width now',
-        f'{path}: sac.model_fraction is model_rollouts.fraction now',
+        f'{path}: settings have new names: sac.width is off_policy.width, '
+        'sac.model_fraction is model_rollouts.fraction'
     ]
+    path.write_text('sac:\n  width: 32\noff_policy:\n  width: 64\n')
+    with pytest.warns(FutureWarning):
+        assert Settings.load(str(path)).off_policy.width == 64, 'the present name wins'
     with pytest.warns(FutureWarning, match='sac.tau is off_policy.tau now'):
         assert Settings().replace({'sac.tau': 0.5}).off_policy.tau == 0.5
     for broken in ('sac:\n', 'sac: 3\n', 'sac:\n  width: wide\n'):
