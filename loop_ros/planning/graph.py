@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
+from loop_ros.cuda_graph import capture
 from loop_ros.models.fused_ensemble import FusedEnsemble
 from loop_ros.planning.planner import Planner, Solution
 from loop_ros.planning.rollout import Rollout
@@ -76,12 +77,11 @@ class StaticPlan:
 
     def capture(self) -> None:
         """Record the plan without running it; it must have run before."""
-        graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(self._planner.generator)
-        # Other threads may use the device meanwhile.
-        with torch.cuda.graph(graph, capture_error_mode='thread_local'):
+
+        def work() -> None:
             self._solution = self._run()
-        self._graph = graph
+
+        self._graph = capture(work, self._planner.generator)
 
     def release(self) -> None:
         """Go back to eager runs."""
