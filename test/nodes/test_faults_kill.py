@@ -85,7 +85,7 @@ def test_a_killed_bridge_returns(stack: Stack) -> None:
 
 
 def test_a_learner_killed_while_saving_and_training_returns(stack: Stack) -> None:
-    """It goes on from its last save, and the planner drives on without it."""
+    """It resumes from its last save, and the planner drives on without it."""
     first = len(stack.transitions)
     moments = {
         'a save': lambda: list(stack.kept.glob('.*.new')),
