@@ -132,7 +132,7 @@ def test_ctrl_c_keeps_what_two_learned_and_one_goes_on(words: list[str], tmp_pat
 
 def test_batches_must_divide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr('loop_ros.distributed.size', lambda: 3)
-    with pytest.raises(ValueError, match=r'sac\.batch_size is 8: 3 processes'):
+    with pytest.raises(ValueError, match=r'off_policy\.batch_size is 8: 3 processes'):
         offline_process.offline.training('crr')
 
 
