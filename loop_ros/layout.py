@@ -11,26 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loop_ros.sim.task import Task
-from loop_ros.types import Array, Flags, Rows, Transition
+from loop_ros.types import Array, Flags, PlanMetrics, Rows, Transition
 
 Layout = tuple[tuple[str, int], ...]  # (label, length) per field, in order
 
-PLAN_FIELDS = (
-    'plan_s',
-    'predicted_return',
-    'worst_cost',
-    'safe_fraction',
-    'd0',
-    'actor_divergence',
-    'actor_share',
-    'disagreement',
-    'runner_up_return',
-    'runner_up_cost',
-    'iterations',
-)
-# Stamp (s) of the state that a command answers, the figures of the plan behind it, and its level:
+# Stamp (s) of the state that a command answers, the metrics of the plan behind it, and its level:
 # 0 plan, 1 shifted plan, 2 actor, 3 hold, 4 stop. NaN where there is no plan.
-TELEMETRY_FIELDS = ('stamp', *PLAN_FIELDS, 'level')
+TELEMETRY_FIELDS = ('stamp', *PlanMetrics.names(), 'level')
 LARGEST = 1e18  # of any number that arrives: networks square it, in float32
 TELEMETRY_LAYOUT: Layout = tuple((name, 1) for name in TELEMETRY_FIELDS)
 COUNTS, FLAGS = ('episode', 'step'), ('terminated', 'truncated')  # of a transition

@@ -32,7 +32,7 @@ class OfflineTraining:
         self.model: dict[str, float] = {}  # what its training came to
         self.held_out = data.held_out(agent.settings.ensemble.holdout_fraction, seed)
         self._batch = data.batch.to(agent.device)
-        self._table, self._sizes = self._experience()
+        self._table = self._experience()
         _check_divisible(agent.settings)
         distributed.check_same(data.digest(), 'data')
         self._broadcast()
@@ -55,9 +55,9 @@ class OfflineTraining:
             device=self.agent.device,
         )
         index = distributed.shard(index)
-        state, action, reached, *rest = self._table.index_select(0, index).split(self._sizes, 1)
-        reward, cost, terminated, target = (part[:, 0] for part in rest)
-        batch = Batch(state, action, reward, cost, reached, terminated)
+        rows = self._table.index_select(0, index)
+        task, target = self.agent.task, rows[:, -1]
+        batch = Batch.from_table(rows[:, :-1], task.state_dim, len(task.action_labels))
         self.updates += 1
         algorithm = learner.algorithm
         return algorithm.update(batch, target if algorithm.learns_returns else None)
@@ -118,7 +118,7 @@ class OfflineTraining:
         ]
         distributed.broadcast(tensor for part in parts for tensor in part.values())
 
-    def _experience(self) -> tuple[Tensor, list[int]]:
+    def _experience(self) -> Tensor:
         """What updates draw from, on the device: a row for each transition that is not held out.
 
         The last column is what MBOP's value learns; transitions without it are left out there.
@@ -133,10 +133,8 @@ class OfflineTraining:
                     f'no episode has the {horizon} steps that the value sums up: lower '
                     'mbop.value_horizon'
                 )
-        numbers = (batch.reward, batch.cost, batch.terminated, target)
-        parts = [batch.state, batch.action, batch.next_state, *(n.unsqueeze(1) for n in numbers)]
-        table = torch.cat(parts, dim=1)[(~self.held_out) & target.isfinite()]
-        return table.to(self.agent.device), [part.shape[1] for part in parts]
+        table = torch.cat((batch.table(), target.unsqueeze(1)), dim=1)
+        return table[(~self.held_out) & target.isfinite()].to(self.agent.device)
 
 
 def _check_divisible(settings: Settings) -> None:

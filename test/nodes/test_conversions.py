@@ -17,7 +17,7 @@ from loop_ros import layout
 from loop_ros.nodes import conversions, drive, views
 from loop_ros.sim import registry
 from loop_ros.sim.task import Task
-from loop_ros.types import Transition
+from loop_ros.types import PlanMetrics, Transition
 
 CAR = registry.task('drift_car')
 VECTOR = dataclasses.replace(CAR, odometry=False)
@@ -176,7 +176,7 @@ def test_weights_round_trip(data: bytes) -> None:
 def test_telemetry_without_a_plan_is_nan() -> None:
     found = conversions.telemetry_from_msg(conversions.telemetry_to_msg({'stamp': 1.5, 'level': 3}))
     assert found['stamp'] == 1.5 and found['level'] == 3
-    assert all(math.isnan(found[name]) for name in layout.PLAN_FIELDS)
+    assert all(math.isnan(found[name]) for name in PlanMetrics.names())
 
 
 def test_plan_pictures() -> None:
