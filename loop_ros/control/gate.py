@@ -64,7 +64,6 @@ class Gate:
         """
         self.statistics = PlanStatistics()
         self.supervisor = supervisor
-        self.last: Command | None = None  # that was published since `open`
         self._publish, self._is_shadow = publish, is_shadow
         self._lock = threading.Lock()
         self._is_open = False
@@ -79,14 +78,14 @@ class Gate:
         """Begin: silence counts from here."""
         with self._lock:
             self._is_open = True
-            self._state = self._command = self._executed = self.last = None
+            self._state = self._command = self._executed = None
             self.supervisor.begin(time.monotonic())
 
     def close(self, clock: int) -> None:
         """End with the safe command, stamped `clock` (ns); nothing goes out from here on."""
         with self._lock:
-            self._send(State(clock, None), self.supervisor.shutdown_command())
             self._is_open = False
+            self._publish(State(clock, None), self.supervisor.shutdown_command())
 
     def receive(self, stamp: int, observation: Array) -> State | None:
         """Take up the state [O] of `stamp` (ns); a repetition gets its command again, and None."""
@@ -125,13 +124,13 @@ class Gate:
             self.statistics.add(plan)
             self.supervisor.keep_plan(state.stamp, plan)
             is_newest = self._state is not None and self._state.stamp == state.stamp
-            if is_newest and self._command is None:
+            if self._is_open and is_newest and self._command is None:
                 self._reply(state, time.monotonic())
 
     def expire(self) -> None:
         """Real time: the newest state's period is over; answer it from the ladder if need be."""
         with self._lock:
-            if self._state is not None and self._command is None:
+            if self._is_open and self._state is not None and self._command is None:
                 self.statistics.missed += 1
                 self._reply(self._state, time.monotonic())
 
@@ -139,15 +138,15 @@ class Gate:
         """Send a command that no state asks for, stamped `clock` (ns), where one is due."""
         with self._lock:
             now = time.monotonic()
-            if self.supervisor.due(now):
-                self._send_unsolicited(clock, now)
+            if self._is_open and self.supervisor.due(now):
+                self._send(clock, now)
 
     def stop(self, reason: str, clock: int) -> None:
         """Stop the robot at once, until `reset`."""
         with self._lock:
             self.supervisor.latch(reason)
             if self._is_open:
-                self._send_unsolicited(clock, time.monotonic())
+                self._send(clock, time.monotonic())
 
     def latch(self, reason: str) -> None:
         """Stop the robot with its next command, until `reset`."""
@@ -179,16 +178,16 @@ class Gate:
         self._command = self.supervisor.command(now, state.stamp)
         if not self._is_shadow:
             self._executed = self._command.action
-        self._send(state, self._command)
+        self._publish(state, self._command)
 
     def _repeat(self, state: State, command: Command, now: float) -> None:
         """The same command again, unless the robot was told to stop since then."""
         if self.supervisor.latched:
             self._reply(state, now)
         else:
-            self._send(state, command)
+            self._publish(state, command)
 
-    def _send_unsolicited(self, clock: int, now: float) -> None:
+    def _send(self, clock: int, now: float) -> None:
         """A command without a plan of its own: for the state that waits, else for none."""
         state, limits, latched = self._state, self.supervisor.limits, self.supervisor.latched
         must_answer = latched or self.supervisor.realtime
@@ -200,12 +199,7 @@ class Gate:
         if state is not None:  # by the robot's clock, which may stand still without states
             periods = round((now - self._received_at) / limits.wall_period)
             stamp = state.stamp + periods * limits.period
-        self._send(State(clock, None), self.supervisor.command(now, stamp, unsolicited=True))
-
-    def _send(self, state: State, command: Command) -> None:
-        if self._is_open:
-            self.last = command
-            self._publish(state, command)
+        self._publish(State(clock, None), self.supervisor.command(now, stamp, unsolicited=True))
 
 
 def _equal(one: Array | None, two: Array) -> bool:

@@ -34,10 +34,12 @@ class PlanPublisher:
         self._node, self._task, self._frame, self._is_shadow = node, task, frame, is_shadow
         self._supervisor = supervisor
         self.level, self.reason = STOP, 'no command so far'
+        self.last: Command | None = None  # that was published since `advertise`
         self._next_picture = 0.0
 
     def advertise(self) -> None:
         """Make the publishers, until the node is cleaned up."""
+        self.last = None
         task, advertise = self._task, self._node.advertise
         of_planner, above = ('shadow/', 'shadow/') if self._is_shadow else ('planner/', '')
         self._status = advertise(DiagnosticStatus, f'{of_planner}supervisor', qos.STATUS)
@@ -58,7 +60,7 @@ class PlanPublisher:
 
         Called by the planner thread and by the executor's, in turns.
         """
-        stamp, plan = state.stamp, command.plan
+        self.last, stamp, plan = command, state.stamp, command.plan
         if self._command is not None:
             self._command.publish(conversions.command_to_msg(command.action, self._task, stamp))
         if self._drive is not None:

@@ -197,7 +197,7 @@ class PlannerNode(ManagedNode):
             self.warn('other', f'a command of the other controller is left out: {error}')
 
     def _on_explain(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        command = self.gate.last
+        command = self.publisher.last
         response.success, response.message = command is not None, 'no command so far'
         if command is not None:
             settings = self.planner_parameters.settings
