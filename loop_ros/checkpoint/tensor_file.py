@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A safetensors file from an unknown hand: all that it claims is checked before a tensor is made.
+"""An untrusted safetensors file: all that it claims is checked before a tensor is made.
 
 Its header says which tensors there are, of what shape and where; a digest in its metadata says
 what every byte of it was when it was written.

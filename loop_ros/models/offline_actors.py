@@ -42,11 +42,11 @@ class LatentActor(nn.Module):
 
     def latent(self, state: Tensor) -> Tensor:
         """The latent action, [..., S] -> [..., Z], within [-2, 2]."""
-        return self.LIMIT * torch.tanh(_alone(self.policy, state))
+        return self.LIMIT * torch.tanh(_single(self.policy, state))
 
     def decode(self, state: Tensor, latent: Tensor) -> Tensor:
         """The action of a latent one, [..., S] and [..., Z] -> [..., A]."""
-        return torch.tanh(_alone(self.decoder, torch.cat((state, latent), dim=-1)))
+        return torch.tanh(_single(self.decoder, torch.cat((state, latent), dim=-1)))
 
     def mean(self, state: Tensor) -> Tensor:
         """The action, [..., S] -> [..., A]."""
@@ -97,6 +97,6 @@ def make_actor(
     return Actor(state_dim, action_dim, width)
 
 
-def _alone(network: BatchedMLP, x: Tensor) -> Tensor:
+def _single(network: BatchedMLP, x: Tensor) -> Tensor:
     """A single network's outputs for inputs of any leading shape."""
     return network(x.reshape(1, -1, x.shape[-1])).view(*x.shape[:-1], -1)

@@ -35,6 +35,16 @@ class Evaluation(NamedTuple):
     path: Tensor  # [H, K, B, S], next states; the particles of a sequence in a block
 
 
+class _Rolled(NamedTuple):
+    """N action sequences in K models; rows B = N P, the particles of a sequence in a block."""
+
+    path: Tensor  # [H, K, B, S], next states
+    rewards: Tensor  # [H, K, B], none after the end of an episode
+    alive: Tensor  # [H+1, K, B], 1 before each step and after the last, 0 after an end
+    actions: Tensor  # [H, N, A]
+    discounts: Tensor  # [H+1], 1, gamma, gamma^2 ...
+
+
 class Rollout:
     """Rolls action sequences through the ensemble and scores them (Alg. 4, lines 12 to 27)."""
 
@@ -85,14 +95,14 @@ class Rollout:
         actions = sequences.transpose(0, 1)
         path, rewards, predicted_costs = self._model(settings).roll(state, actions, noise)
         discounts = _discounts(settings.discount, len(path) + 1, path.device, path.dtype)
-        alive = _until(self.task.termination, path)  # nothing is gained after the end of an episode
-        rewards = rewards * alive[:-1]
+        alive = _until(self.task.termination, path)
+        rolled = _Rolled(path, rewards * alive[:-1], alive, actions, discounts)
         if settings.terminal_value == 'q':
-            returns = self._with_q(state, path, rewards, alive, actions, settings)
+            returns = self._with_q(state, rolled, settings)
         elif settings.terminal_value == 'none':
-            returns = torch.tensordot(discounts[:-1], rewards, dims=1)
+            returns = torch.tensordot(discounts[:-1], rolled.rewards, dims=1)
         else:
-            returns = self._with_value(path, rewards, alive, actions, settings)
+            returns = self._with_value(rolled, settings)
         step_costs = self.step_cost(path, predicted_costs, settings)
         costs = torch.tensordot(discounts[:-1], step_costs, dims=1)
         by_model = path.shape[1], len(sequences), -1  # models, N, particles
@@ -163,42 +173,26 @@ class Rollout:
             self._copies[name] = self._copy(self.parts.ensemble, dtype)
         return self._copies[name]
 
-    def _with_q(
-        self,
-        state: Tensor,
-        path: Tensor,
-        rewards: Tensor,
-        alive: Tensor,
-        actions: Tensor,
-        settings: PlannerSettings,
-    ) -> Tensor:
+    def _with_q(self, state: Tensor, rolled: _Rolled, settings: PlannerSettings) -> Tensor:
         """H-1 rewards, then Q(s_H, a_H) in place of the last one (Alg. 3, line 22), [K, B]."""
+        path, rewards, alive, actions, discounts = rolled
         horizon, models, rows, _ = path.shape
-        discounts = _discounts(settings.discount, horizon, path.device, path.dtype)
         before = path[-2] if horizon > 1 else state.expand(path.shape[1:])
         particles = rows // actions.shape[1]
         last = actions[-1].repeat_interleave(particles, dim=0).expand(models, -1, -1)
-        returns = torch.tensordot(discounts[:-1], rewards[:-1], dims=1)
-        return returns + discounts[-1] * alive[-2] * self._q(before, last, settings)
+        returns = torch.tensordot(discounts[:-2], rewards[:-1], dims=1)
+        return returns + discounts[-2] * alive[-2] * self._q(before, last, settings)
 
-    def _with_value(
-        self,
-        path: Tensor,
-        rewards: Tensor,
-        alive: Tensor,
-        actions: Tensor,
-        settings: PlannerSettings,
-    ) -> Tensor:
+    def _with_value(self, rolled: _Rolled, settings: PlannerSettings) -> Tensor:
         """H rewards, then V(s_{H+1}) (Eq. 3), [K, B].
 
         A rollout that resamples the goal ends there, with the value of that state: no model can
         predict where the next goal is. V is Q of the actor's action, or of critics that see no
         action ('state').
         """
-        horizon = len(path)
-        discounts = _discounts(settings.discount, horizon + 1, path.device, path.dtype)
+        path, rewards, alive, actions, discounts = rolled
         same_goal = _until(self.task.goal_resampled, path)
-        steps = same_goal[1:].sum(dim=0).long().clamp(max=horizon - 1)  # before the end
+        steps = same_goal[1:].sum(dim=0).long().clamp(max=len(path) - 1)  # before the end
         index = steps[None, ..., None].expand(1, *path.shape[1:])
         end = path.gather(0, index)[0]
         if settings.terminal_value == 'v':
