@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from loop_ros.agent import Agent
+from loop_ros.control.agent_thread import AgentThread
 from loop_ros.types import Transition
 
 LONG_BACKLOG = 500  # transitions; from there on a training of the ensemble ends early
@@ -20,7 +21,7 @@ SKIPPED_BACKLOG = 2_000
 LARGEST_BACKLOG = 100_000  # transitions, about 100 MiB; an hour of a robot at 28 Hz
 
 
-class LearnWorker:
+class LearnWorker(AgentThread):
     """Transitions in, weights out; intake never waits for learning.
 
     `on_weights` is called in the learner thread with a safetensors file: at the start where there
@@ -36,36 +37,24 @@ class LearnWorker:
         on_error: Callable[[str], None],
     ) -> None:
         """Save into `folder` every `save_period` s and at the end; None: nowhere."""
+        super().__init__('learner')
         self.learned = 0  # transitions since the start
         self.skipped = 0  # of these, those that are kept without an update
         self.report: dict[str, float] = {}  # last losses
         self.version = 0
-        self.failure: Exception | None = None
         self.not_saved = ''  # why the last save failed
         self._folder, self._save_period = folder, save_period
         self._publish_period = publish_period
         self._on_weights, self._on_error = on_weights, on_error
         self._queue: deque[Transition] = deque()
         self._arrived = threading.Event()
-        self._ready = threading.Event()
         self._stopping = threading.Event()
         self._published_steps = self._saved_steps = 0
-        self._thread: threading.Thread | None = None
 
     @property
     def backlog(self) -> int:
         """Transitions that wait to be learned."""
         return len(self._queue)
-
-    def start(self, make_agent: Callable[[], Agent]) -> None:
-        """Make the agent in the learner thread; raises what `make_agent` raises."""
-        self._thread = threading.Thread(
-            target=self._run, args=(make_agent,), name='learner', daemon=True
-        )
-        self._thread.start()
-        self._ready.wait()
-        if self.failure is not None:
-            raise self.failure
 
     def put(self, transition: Transition) -> bool:
         """Queue a transition, at once; false where too many wait."""
@@ -84,26 +73,21 @@ class LearnWorker:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def _run(self, make_agent: Callable[[], Agent]) -> None:
-        try:
-            agent = make_agent()
-            self._saved_steps = agent.num_steps
-            if agent.ready:
-                self._publish(agent)
-            self._saved_at = time.monotonic()
-            self._ready.set()
-            while not self._stopping.is_set():
-                self._arrived.wait(0.5)
-                self._arrived.clear()
-                self._learn(agent)
-                self._save_if_due(agent)
-            while self._queue:
-                self._observe(agent, self._queue.popleft())
-            self._save(agent)
-        except Exception as error:  # the executor's thread looks at it
-            self.failure = error
-        finally:
-            self._ready.set()
+    def _begin(self, agent: Agent) -> None:
+        self._saved_steps = agent.num_steps
+        if agent.ready:
+            self._publish(agent)
+        self._saved_at = time.monotonic()
+
+    def _work(self, agent: Agent) -> None:
+        while not self._stopping.is_set():
+            self._arrived.wait(0.5)
+            self._arrived.clear()
+            self._learn(agent)
+            self._save_if_due(agent)
+        while self._queue:
+            self._observe(agent, self._queue.popleft())
+        self._save(agent)
 
     def _learn(self, agent: Agent) -> None:
         while self._queue and not self._stopping.is_set():

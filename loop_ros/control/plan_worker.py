@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from loop_ros.checkpoint import NotFiniteError
+from loop_ros.control.agent_thread import AgentThread
 from loop_ros.control.gate import Gate, State
 from loop_ros.control.shadow import Shadow
 from loop_ros.control.trial import WeightsTrial
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from loop_ros.agent import Agent
 
 
-class PlanWorker:
+class PlanWorker(AgentThread):
     """Newest state in, its plan to the gate; weights and settings change between plans."""
 
     def __init__(
@@ -37,7 +38,7 @@ class PlanWorker:
         In real time the actor is asked before each plan, to have its answer if needed. With a
         shadow another controller drives, whose actions come by `watch_other`.
         """
-        self.failure: Exception | None = None  # what ended the thread
+        super().__init__('planner')
         self.version = 0  # of the weights in use
         self.device = ''  # that plans
         self._gate, self._trial, self._warn = gate, trial, warn
@@ -48,21 +49,12 @@ class PlanWorker:
         self._next: State | None = None  # newest state not yet taken up
         self._jobs: dict[str, Callable[[Agent], None]] = {}  # for before a plan, by kind
         self._weights: bytes | None = None  # for after one
-        self._ready = threading.Event()
-        self._thread: threading.Thread | None = None  # that plans; one left behind ends by itself
 
     def start(self, make_agent: Callable[[], Agent]) -> None:
         """Make the agent in the planner thread; raises what `make_agent` raises."""
-        self._next = self._weights = self.failure = None
+        self._next = self._weights = None
         self._jobs.clear()
-        self._ready.clear()
-        self._thread = threading.Thread(
-            target=self._run, args=(make_agent,), name='planner', daemon=True
-        )
-        self._thread.start()
-        self._ready.wait()
-        if self.failure is not None:
-            raise self.failure
+        super().start(make_agent)
 
     def stop(self, timeout: float = 3.0) -> None:
         """End the thread after the plan it works on."""
@@ -101,22 +93,17 @@ class PlanWorker:
             self._gate.executed_elsewhere(action)
             self._later('difference', shadow.compare)
 
-    def _run(self, make_agent: Callable[[], Agent]) -> None:
-        try:
-            agent = make_agent()
-            self._use(agent)
-            self._ready.set()
-            while self._is_running():
-                state, jobs = self._wait()
-                for job in jobs:
-                    job(agent)
-                if state is not None and self._is_running():
-                    agent = self._plan(agent, state)
-                self._try_weights(agent)
-        except Exception as error:  # the node's thread looks at it
-            self.failure = error if self._is_running() else None
-        finally:
-            self._ready.set()
+    def _begin(self, agent: Agent) -> None:
+        self._use(agent)
+
+    def _work(self, agent: Agent) -> None:
+        while self._is_running():
+            state, jobs = self._wait()
+            for job in jobs:
+                job(agent)
+            if state is not None and self._is_running():
+                agent = self._plan(agent, state)
+            self._try_weights(agent)
 
     def _wait(self) -> tuple[State | None, list[Callable[[Agent], None]]]:
         """Until there is something to do; the state to plan from, and what comes before."""
