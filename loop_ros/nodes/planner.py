@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 
 import numpy as np
@@ -20,7 +21,7 @@ from loop_ros.control.plan_worker import PlanWorker
 from loop_ros.control.shadow import Shadow
 from loop_ros.control.supervisor import Supervisor
 from loop_ros.control.trial import WeightsTrial
-from loop_ros.nodes import conversions, qos
+from loop_ros.nodes import conversions, qos, views
 from loop_ros.nodes.agents import AgentParameters
 from loop_ros.nodes.managed import ManagedNode
 from loop_ros.nodes.parameters import PlannerParameters, declare, declare_clock
@@ -91,7 +92,7 @@ class PlannerNode(ManagedNode):
             minimum=1,
             maximum=1e6,
         )
-        return WeightsTrial(steps, tolerance, self.period)
+        return WeightsTrial(steps, tolerance, self.period if self.realtime else math.inf)
 
     def configure(self) -> None:
         """Make the agent in its thread, then the topics."""
@@ -154,6 +155,9 @@ class PlannerNode(ManagedNode):
         return dataclasses.replace(settings, time_budget=BUDGET * self.period)
 
     def _on_state(self, message: Odometry | JointState) -> None:
+        stamp = conversions.time_from_msg(message.header.stamp)
+        if not self.gate.awaits(stamp):
+            return
         try:
             if self.task.odometry:
                 observation = conversions.odometry_from_msg(message, self.task, *self.frames)
@@ -166,7 +170,7 @@ class PlannerNode(ManagedNode):
                 'state', f'state on {self.state_topic} dropped ({self.dropped} so far): {error}'
             )
             return
-        state = self.gate.receive(conversions.time_from_msg(message.header.stamp), observation)
+        state = self.gate.receive(stamp, observation)
         if state is not None:
             self.worker.plan(state)
             if self.realtime:
@@ -206,8 +210,14 @@ class PlannerNode(ManagedNode):
 
     def _diagnose(self) -> None:
         level, text = self.publisher.status()
+        if problem := self.gate.clock.problem(time.monotonic()):
+            level, text = max(level, views.WARN), f'{text}; {problem}'
+            self.warn('clock', problem)
         values = {
             **self.gate.statistics.report(),
+            'state rate (Hz)': self.gate.clock.rate,
+            'states between control periods': self.gate.clock.skipped,
+            'jumps of the clock': self.gate.clock.jumps,
             'level': self.publisher.level,
             'reason': self.publisher.reason,
             'dropped states': self.dropped,
