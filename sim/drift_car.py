@@ -187,4 +187,5 @@ TASK = Task(
     path=path,
     reward=transition_reward,
     odometry=True,
+    profile='drift_car',
 )

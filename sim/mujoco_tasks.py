@@ -107,6 +107,7 @@ def _task(
         max_episode_steps=1000,
         safe_command=(0.0,) * len(actions),
         default_d0=0.0,
+        profile='mujoco',
         state_dim=len(labels),
         encode=_same,
         metrics=metrics,

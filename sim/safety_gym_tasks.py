@@ -269,6 +269,7 @@ def _task(
         max_episode_steps=SIMULATION_STEPS // ACTION_REPEAT,
         safe_command=(0.0, 0.0),
         default_d0=0.0,
+        profile='safety_gym',
         state_dim=len(LABELS) + 3,
         encode=encode,
         metrics=metrics,

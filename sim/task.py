@@ -55,6 +55,7 @@ class Task:
     decode: Callable[[Tensor], Tensor] | None = None  # [..., S] -> [..., O]
     path: Callable[[Array, Array], Array] | None = None  # [O], [H+1, S] -> [H+1, 3]
     odometry: bool = False  # the state travels as nav_msgs/Odometry instead of JointState
+    profile: str = 'paper'  # settings: name of a shipped profile, or path of a YAML file
 
     def normalize_action(self, action: Array) -> Array:
         """Scale an action [..., A] from physical units to [-1, 1]."""

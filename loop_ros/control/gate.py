@@ -95,7 +95,7 @@ class Gate:
             self._publish(State(clock, None), self.supervisor.shutdown_command())
 
     def awaits(self, stamp: int) -> bool:
-        """Whether a state of `stamp` (ns) that arrives begins a control period."""
+        """Whether a state of `stamp` (ns) that arrives is to be received."""
         return self.clock.hear(stamp, time.monotonic())
 
     def receive(self, stamp: int, observation: Array) -> State | None:
@@ -106,7 +106,7 @@ class Gate:
             changed = last is None or not _equal(last.observation, observation)
             moment = self.clock.take(stamp, now, changed)
             if moment is None:
-                if last is not None and self._command is not None:
+                if last is not None and self._command is not None and not changed:
                     self._repeat(last, self._command, now)
                 return None
             if moment.restart:

@@ -56,24 +56,24 @@ class StateClock:
         self._speed = 1.0  # of the robot's clock, by that of receipt
 
     def hear(self, stamp: int, now: float) -> bool:
-        """Whether the state of `stamp` (ns) that arrives at `now` (s) begins a control period."""
+        """Whether the state of `stamp` (ns) that arrives at `now` (s) may begin a period."""
         time = self._time(stamp, now)
         gap = 0 if self._heard is None else time - self._heard
         if 0 < gap <= self._patience:
             self._gaps.append(gap)
         self._compare(time, now, is_jump=not 0 <= gap <= self._patience)
         self._heard = time
-        begins = self._begins(time, now)
+        begins = self._begins(time)
         self.skipped += not begins
         return begins
 
     def take(self, stamp: int, now: float, changed: bool) -> Moment | None:
-        """Begin a control period with a state; None where it is the last one once more.
+        """Begin a control period with a state; None where its stamp is the last one's.
 
-        Whether its numbers `changed` tells a repetition from a stamp that stands still.
+        Unless its numbers `changed` a control period ago: then the stamps stand still.
         """
         if self._taken is not None and self._time(stamp, now) == self._taken.stamp:
-            if not changed:
+            if not changed or now - self._taken_at < self._wall_period:
                 return None
             self._still, self._still_since = stamp, (stamp, self._taken_at)
         time, last = self._time(stamp, now), self._taken
@@ -123,12 +123,12 @@ class StateClock:
         time, at = self._still_since
         return time + round((now - at) / self._wall_period * self._period)
 
-    def _begins(self, time: int, now: float) -> bool:
+    def _begins(self, time: int) -> bool:
         last = self._taken
         if last is None or not 0 <= time - last.stamp <= self._patience:
             return True
         if time == last.stamp:  # once more, or the stamps stand still
-            return now - self._taken_at >= self._wall_period
+            return True
         spacing = self._spacing()
         return spacing >= SAME_RATE * self._period or time >= self._due - spacing / 2
 

@@ -24,11 +24,17 @@ from loop_ros.control.trial import WeightsTrial
 from loop_ros.nodes import conversions, qos, views
 from loop_ros.nodes.agents import AgentParameters
 from loop_ros.nodes.managed import ManagedNode
-from loop_ros.nodes.parameters import PlannerParameters, declare, declare_clock
+from loop_ros.nodes.parameters import (
+    PlannerParameters,
+    d0_is_not_heeded,
+    declare,
+    declare_clock,
+    differences,
+)
 from loop_ros.nodes.plan_publisher import PlanPublisher
 from loop_ros.nodes.supervision import Supervision, declare_limits
 from loop_ros.nodes.weights import WeightsInbox
-from loop_ros.settings import PlannerSettings
+from loop_ros.settings import PlannerSettings, Settings
 
 # Share of the control period after which a fallback goes out, so that it still arrives in time.
 DEADLINE = 0.85
@@ -70,9 +76,10 @@ class PlannerNode(ManagedNode):
         self.worker = PlanWorker(self.gate, trial, self.warn, training, self.shadow)
         self.inbox = WeightsInbox(self, self.worker.load_weights, self.worker.refuse_weights)
         self.create_service(Trigger, '~/explain', self._on_explain)
-        self.planner_parameters = PlannerParameters(
-            self, self.parameters.settings.planner, self._reconfigure
-        )
+        saved = self.parameters.saved
+        self.saved = saved.planner if saved is not None else None
+        self.settings = self.parameters.settings or saved or Settings.for_task(self.task)
+        self.planner_parameters = PlannerParameters(self, self.settings.planner, self._reconfigure)
 
     def _declare_trial(self) -> WeightsTrial:
         steps = declare(
@@ -106,6 +113,10 @@ class PlannerNode(ManagedNode):
         self.get_logger().info(
             f'{self.task.name}: {settings.algorithm} on {self.worker.device}, {weights}'
         )
+        if self.saved is not None and (others := differences(settings, self.saved)):
+            self.get_logger().info(f"other than the checkpoint's settings: {others}")
+        if not settings.constrained:
+            self.get_logger().warning(d0_is_not_heeded(settings))
 
     def activate(self) -> None:
         """Subscribe."""
@@ -131,7 +142,7 @@ class PlannerNode(ManagedNode):
     def _make_agent(self) -> Agent:
         """Called by the planner thread."""
         planner = self._in_time(self.planner_parameters.settings)
-        settings = dataclasses.replace(self.parameters.settings, planner=planner)
+        settings = dataclasses.replace(self.settings, planner=planner)
         parameters = dataclasses.replace(self.parameters, settings=settings)
         try:
             agent = parameters.make(resume=False)
@@ -222,8 +233,13 @@ class PlannerNode(ManagedNode):
             'reason': self.publisher.reason,
             'dropped states': self.dropped,
             'weights version': self.worker.version,
-            'd0': self.planner_parameters.settings.d0,
+            'd0': _d0(self.planner_parameters.settings),
             'device': self.worker.device,
             **(self.shadow.metrics() if self.shadow else {}),
         }
         self.publish_diagnostics('planning', self.task.name, level, text, values)
+
+
+def _d0(settings: PlannerSettings) -> str:
+    heeded = '' if settings.constrained else f', not heeded by {settings.algorithm}'
+    return f'{settings.d0:g}{heeded}'

@@ -71,11 +71,10 @@ def test_every_task_has_a_launch() -> None:
 
 @pytest.mark.parametrize('name', LAUNCHES)
 def test_defaults_fit_the_tasks(name: str) -> None:
-    own = own_arguments(name)
-    assert own['task']['default'] in tasks(name)
-    Settings.load(own['profile']['default'])
+    assert own_arguments(name)['task']['default'] in tasks(name)
     for task in tasks(name):
-        checkpoint.resolve(own['checkpoint']['default'], task)
+        Settings.for_task(registry.task(task))
+        checkpoint.resolve('', task)
 
 
 def test_all_launches_have_the_same_arguments(

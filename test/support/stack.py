@@ -76,9 +76,10 @@ def _script(path: Path, module: str) -> None:
     path.chmod(0o755)
 
 
-def make_checkpoint(folder: Path, seed: int = 0) -> Path:
+def make_checkpoint(folder: Path, seed: int = 0, **planner: Any) -> Path:
     """An agent with small untrained networks that plans as if they were trained."""
     small = {'ensemble.num_layers': 1, 'ensemble.width': 16, 'off_policy.width': 16}
+    small.update({f'planner.{name}': value for name, value in planner.items()})
     agent = Agent(registry.task('drift_car'), Settings.load('drift_car').replace(small), seed=seed)
     agent.version = 1
     agent.save(folder)
