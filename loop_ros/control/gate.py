@@ -62,7 +62,8 @@ class Gate:
     ) -> None:
         """`publish` is called under the lock; `num_recent` steps are remembered.
 
-        As a shadow another controller drives: what it does comes by `executed_elsewhere`.
+        As a shadow another controller drives: what it does comes by `executed_elsewhere`, which
+        also corrects what a robot did of a command.
         """
         self.statistics = PlanStatistics()
         self.supervisor = supervisor
@@ -170,11 +171,12 @@ class Gate:
         with self._lock:
             return self.supervisor.reset()
 
-    def executed_elsewhere(self, action: Array) -> None:
-        """Another controller's action [A] in the newest state, or the robot's own word for it."""
+    def executed_elsewhere(self, action: Array, stamp: int) -> None:
+        """Another controller's action [A] in the state of `stamp` (ns), or the robot's own word."""
         with self._lock:
-            self._executed = action
-            self.supervisor.executed(action)
+            if self._state is not None and self._state.stamp == stamp:
+                self._executed = action
+                self.supervisor.executed(action)
 
     @property
     def newest(self) -> State | None:

@@ -91,7 +91,7 @@ class PlanWorker(AgentThread):
         """As a shadow: what the other controller answers to the newest state."""
         state, shadow = self._gate.newest, self._shadow
         if shadow is not None and state is not None and shadow.observe(state.stamp, action):
-            self._gate.executed_elsewhere(action)
+            self._gate.executed_elsewhere(action, state.stamp)
             self._later('difference', shadow.compare)
 
     def _begin(self, agent: Agent) -> None:

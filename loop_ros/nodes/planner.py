@@ -125,6 +125,8 @@ class PlannerNode(ManagedNode):
         self.state_topic = self.subscribe(message, topic, self._on_state, qos.STATE).topic_name
         if self.shadow is not None:
             self.subscribe(JointState, 'command', self._on_other, qos.COMMAND)
+        else:
+            self.subscribe(JointState, 'executed', self._on_executed, qos.COMMAND)
         self.inbox.open()
         self.deadline = self.every(self.period * DEADLINE, self._on_deadline)
         self.deadline.cancel()
@@ -210,6 +212,15 @@ class PlannerNode(ManagedNode):
             self.worker.watch_other(conversions.command_from_msg(message, self.task))
         except ValueError as error:
             self.warn('other', f'a command of the other controller is left out: {error}')
+
+    def _on_executed(self, message: JointState) -> None:
+        """What a robot did in a state, where it says so: a human may have taken over."""
+        try:
+            action = conversions.command_from_msg(message, self.task)
+        except ValueError as error:
+            self.warn('executed', f'what the robot says that it did is left out: {error}')
+            return
+        self.gate.executed_elsewhere(action, conversions.time_from_msg(message.header.stamp))
 
     def _on_explain(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         command = self.publisher.last

@@ -269,3 +269,20 @@ def test_the_gate_remembers_the_steps_that_the_robot_made() -> None:
     steps, total = gate.recent()
     made = [(s.observation[0], s.action[0], s.next_observation[0]) for s in steps]
     assert (made, total) == ([(1.0, 1.0, 2.0), (8.0, 8.0, 9.0)], 3)
+
+
+@pytest.mark.parametrize('says', [True, False])
+def test_a_robot_that_did_otherwise_says_so(says: bool) -> None:
+    """Then that is remembered, and the plan's prediction is not held against the model."""
+    levels: list[int] = []
+    gate = Gate(supervisor(realtime=True), lambda _, command: levels.append(command.level), 5)
+    gate.open()
+    for step in range(20):
+        gate.receive(step * PERIOD, np.full(6, float(step)))
+        gate.answer(State(step * PERIOD, None), make_plan(1.0, next_state=100.0))
+        gate.executed_elsewhere(np.array([9.0, 0.0]), stamp=(step - 1) * PERIOD)  # too late
+        if says:
+            gate.executed_elsewhere(np.array([7.0, 0.2]), stamp=step * PERIOD)
+    assert (set(levels) == {PLAN}) == says
+    if says:
+        assert [made.action[0] for made in gate.recent().steps] == [7.0] * 5
