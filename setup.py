@@ -66,6 +66,7 @@ setup(
             'planner_node = loop_ros.nodes.planner_node:main',
             'learner_node = loop_ros.nodes.learner_node:main',
             'bridge_node = loop_ros.nodes.bridge_node:main',
+            'robot_node = loop_ros.nodes.robot_node:main',
         ],
     },
 )

@@ -56,6 +56,12 @@ class PlannerNode(ManagedNode):
             declare(self, 'odom_frame', conversions.ODOM_FRAME, 'frame of the pose'),
             declare(self, 'base_frame', conversions.BASE_FRAME, 'frame of the twist'),
         )
+        self.odometry = declare(
+            self,
+            'odometry',
+            self.task.odometry,
+            'states come as nav_msgs/Odometry on odom, and not as a labelled JointState on state',
+        )
         training = declare(self, 'training', False, 'explore, as the settings say')
         is_shadow = declare(
             self,
@@ -121,7 +127,7 @@ class PlannerNode(ManagedNode):
     def activate(self) -> None:
         """Subscribe."""
         self.gate.open()
-        message, topic = (Odometry, 'odom') if self.task.odometry else (JointState, 'state')
+        message, topic = (Odometry, 'odom') if self.odometry else (JointState, 'state')
         self.state_topic = self.subscribe(message, topic, self._on_state, qos.STATE).topic_name
         if self.shadow is not None:
             self.subscribe(JointState, 'command', self._on_other, qos.COMMAND)
@@ -172,7 +178,7 @@ class PlannerNode(ManagedNode):
         if not self.gate.awaits(stamp):
             return
         try:
-            if self.task.odometry:
+            if self.odometry:
                 observation = conversions.odometry_from_msg(message, self.task, *self.frames)
             else:
                 observation = conversions.state_from_msg(message, self.task)
