@@ -18,6 +18,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from loop_ros.nodes.agents import AgentParameters
+from loop_ros.nodes.bridge_parameters import BridgeParameters
 from loop_ros.nodes.parameters import PlannerParameters, declare, declare_each
 from loop_ros.settings import PlannerSettings
 from loop_ros.sim import registry
@@ -203,3 +204,11 @@ def test_whatever_is_set_the_settings_stay_valid(planner, name: str, value: obje
 def test_the_tasks_threshold_is_the_default(make, task: str, profile: str) -> None:
     node = make(f'task:={task}', f'profile:={profile}')
     assert AgentParameters.declare(node).settings.planner.d0 == registry.task(task).default_d0
+
+
+@pytest.mark.parametrize('declare', [AgentParameters.declare, BridgeParameters.declare])
+def test_a_task_is_also_named_by_where_it_is(make, declare) -> None:
+    node = make('task:=loop_ros.sim.pen_goal:TASK', 'profile:=mujoco')
+    assert declare(node).task.name == 'PenGoal-v1'
+    with pytest.raises(ValueError, match="unknown task 'drift_bike'; choose one of: Ant, "):
+        declare(make('task:=drift_bike'))
