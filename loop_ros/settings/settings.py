@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from dataclasses import dataclass, field
-from typing import Any, Self, cast
+from typing import Any, Protocol, Self, cast
 
 from loop_ros import plain_yaml
 from loop_ros.profiles import profile_path
@@ -23,6 +23,18 @@ from loop_ros.settings.learning import (
 )
 from loop_ros.settings.migration import MOVED, migrated
 from loop_ros.settings.planner import PlannerSettings
+
+
+class TaskDefaults(Protocol):
+    """What a task says of its settings."""
+
+    @property
+    def profile(self) -> str:
+        """Name of a shipped profile, or path of a YAML file."""
+
+    @property
+    def default_d0(self) -> float:
+        """The safety threshold where nobody sets one."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +106,14 @@ class Settings:
         if default_d0 is None or 'd0' in ((values or {}).get('planner') or {}):
             return settings
         return settings.replace({'planner.d0': default_d0})
+
+    @classmethod
+    def for_task(cls, task: TaskDefaults, profile: str | None = None) -> Self:
+        """The settings of a task under a profile, by default its own; errors as in `load`.
+
+        The task's threshold d0 holds where the profile says nothing of it.
+        """
+        return cls.load(profile or task.profile, task.default_d0)
 
     def trained_by(self, saved: Settings) -> Self:
         """A copy with the networks of `saved` and the algorithm that trained them."""
