@@ -219,8 +219,9 @@ TASK = Task(
     max_episode_steps=EPISODE_STEPS,
     safe_command=START_POSE,  # the fingers beside the valve
     default_d0=0.0,
-    profile='mujoco',
     state_dim=len(LABELS) + 2,
     encode=encode,
     metrics=metrics,
+    profile='mujoco',
+    environment=Claw,
 )

@@ -8,6 +8,7 @@ contact forces, as in MBPO and its line of work: 27 and 45 numbers of positions 
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -95,8 +96,8 @@ def _task(
     metrics: Callable[[Array], dict[str, float]],
     limit: float = 1.0,
     termination: Callable[[Tensor], Tensor] | None = None,
-) -> tuple[Task, Callable[..., gymnasium.Env[Any, Any]]]:
-    task = Task(
+) -> Task:
+    return Task(
         name=name,
         observation_labels=labels,
         action_labels=actions,
@@ -107,13 +108,13 @@ def _task(
         max_episode_steps=1000,
         safe_command=(0.0,) * len(actions),
         default_d0=0.0,
-        profile='mujoco',
         state_dim=len(labels),
         encode=_same,
         metrics=metrics,
         termination=termination,
+        profile='mujoco',
+        environment=functools.partial(Locomotion, name, len(labels)),
     )
-    return task, lambda **kwargs: Locomotion(name, len(labels), **kwargs)
 
 
 def _planar(*joints: str) -> tuple[str, ...]:

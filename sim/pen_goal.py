@@ -149,9 +149,10 @@ TASK = Task(
     max_episode_steps=EPISODE_STEPS,
     safe_command=(0.0,) * len(HAND_JOINTS),  # the open hand of the start, in which the pen rests
     default_d0=0.0,
-    profile='mujoco',
     state_dim=len(STATE_LABELS),
     encode=encode,
     metrics=metrics,
     termination=termination,
+    profile='mujoco',
+    environment=PenGoal,
 )

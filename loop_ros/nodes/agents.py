@@ -33,7 +33,7 @@ class AgentParameters:
     @classmethod
     def declare(cls, node: Node) -> AgentParameters:
         """Declare them on a node; ValueError for an unknown task, profile or checkpoint."""
-        name = declare(node, 'task', 'drift_car', 'robot and job', choices=registry.names())
+        name = declare(node, 'task', 'drift_car', 'robot and job: a name, or package.module:TASK')
         profile = declare(
             node,
             'profile',

@@ -45,8 +45,8 @@ ARGUMENTS = (
     'autostart',
 )
 EPISODE = re.compile(
-    r'episode=\d+ return=-?[\d.]+ cost_steps=\d+ mean_speed=[\d.]+ slip=[\d.]+ '
-    r'plan_hz=[\d.]+ d0=[\d.]+'
+    r'episode=\d+ return=-?[\d.]+ cost_steps=\d+ mean_speed=[\d.]+ mean_slip=[\d.]+ '
+    r'mean_radius=[\d.]+ plan_hz=[\d.]+ d0=[\d.]+'
 )
 SUMMARY = re.compile(r'summary: episodes=\d+ mean_return=\S+ cost_steps=\d+ plan_hz=\S+')
 Launch = Callable[..., Process]

@@ -142,8 +142,8 @@ def test_point_goal(launch: Launch, tmp_path: Path) -> None:
     process.wait_for('episode=0 ', START)
     line = process.lines('episode=0 ')[0]
     assert re.fullmatch(
-        r'episode=0 return=\S+ cost_steps=\d+ cost=\d+ planner_cost=\d+ mean_speed=\S+ '
-        r'plan_hz=\S+ d0=0.00',
+        r'episode=0 return=\S+ cost_steps=\d+ cost=\d+ planner_cost=\d+ mean_goal=\S+ '
+        r'mean_hazard=\S+ mean_speed=\S+ plan_hz=\S+ d0=0.00',
         line,
     )
     assert process.interrupt(20.0) == 0

@@ -18,6 +18,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from loop_ros.nodes.agents import AgentParameters
+from loop_ros.nodes.bridge_parameters import BridgeParameters
 from loop_ros.nodes.parameters import PlannerParameters, declare, declare_each, differences
 from loop_ros.settings import PlannerSettings, Settings
 from loop_ros.sim import registry
@@ -244,3 +245,11 @@ def test_settings_that_differ_are_named() -> None:
     changed = dataclasses.replace(PlannerSettings(), algorithm='arc', horizon=4)
     assert differences(changed, PlannerSettings()) == 'algorithm arc (safe_arc), horizon 4 (8)'
     assert differences(changed, changed) == ''
+
+
+@pytest.mark.parametrize('declare', [AgentParameters.declare, BridgeParameters.declare])
+def test_a_task_is_also_named_by_where_it_is(make, declare) -> None:
+    node = make('task:=loop_ros.sim.pen_goal:TASK', 'profile:=mujoco')
+    assert declare(node).task.name == 'PenGoal-v1'
+    with pytest.raises(ValueError, match="unknown task 'drift_bike'; choose one of: Ant, "):
+        declare(make('task:=drift_bike'))
