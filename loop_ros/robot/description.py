@@ -268,18 +268,20 @@ def _field(entry: Section, key: str) -> Field | None:
         return None
 
 
-def _scale(entry: Section) -> float:
+def _scale(entry: Section, sends: bool = False) -> float:
+    """The factor from a message's number to SI, or back for one that is sent."""
     unit = entry.text('unit', '')
     if unit not in UNITS:
         entry.wrong(f"{entry.name}.unit '{unit}' is unknown; use {', '.join(UNITS)}", 'unit')
     scale = entry.number('scale', 1.0)
     if scale == 0:
         entry.wrong(f'{entry.name}.scale is 0', 'scale')
-    return scale * UNITS.get(unit, 1.0)
+    factor = UNITS.get(unit, 1.0)
+    return scale / factor if sends else scale * factor
 
 
-def _components(section: Section, task: Task) -> tuple[Component, ...]:
-    """One for each action; there the message's number is scale * action + offset."""
+def _components(section: Section, task: Task, sends: bool) -> tuple[Component, ...]:
+    """One for each action: what is sent is scale * action + offset, what comes the reverse."""
     if 'fields' not in section:
         section.wrong(f'{section.name} has no fields')
         return ()
@@ -296,8 +298,10 @@ def _components(section: Section, task: Task) -> tuple[Component, ...]:
             continue
         entry = entries[label]
         path = _field(entry, 'field')
-        if path is not None:
-            found.append(Component(path, _scale(entry), entry.number('offset', 0.0)))
+        scale, offset = _scale(entry, sends), entry.number('offset', 0.0)
+        if path is not None and scale:
+            back = Component(path, 1 / scale, -offset / scale)
+            found.append(Component(path, scale, offset) if sends else back)
     return tuple(found)
 
 
@@ -312,7 +316,7 @@ def _output(section: Section, task: Task) -> Output:
         interpolate=section.text('between', 'hold', choices=('hold', 'interpolate'))
         == 'interpolate',
         hold_on_silence=section.text('on_silence', 'safe', choices=('safe', 'hold')) == 'hold',
-        components=_components(section, task),
+        components=_components(section, task, sends=True),
         line=section.line,
     )
 
@@ -325,7 +329,7 @@ def _takeover(section: Section, task: Task) -> TakeoverRules:
         deadman=_field(section, 'deadman') if 'deadman' in section else None,
         timeout=section.number('timeout', 0.3, low=1e-3, high=60),
         blend=section.number('blend', 0.5, low=0, high=60),
-        components=_components(section, task),
+        components=_components(section, task, sends=False),
         line=section.line,
     )
 

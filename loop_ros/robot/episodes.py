@@ -32,8 +32,7 @@ class Episodes:
 
     def gap(self) -> None:
         """A state is missing: the next one has no known past."""
-        if self._last is not None:
-            self.gaps += 1
+        self.gaps += self.step > 0
         self.begin()
 
     def observe(

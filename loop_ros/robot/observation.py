@@ -32,6 +32,9 @@ class Assembler:
     def __init__(self, robot: Robot) -> None:
         self.robot = robot
         self._newest: dict[str, Received] = {}
+        brief = 2 * robot.task.control_period
+        self._brief = [name for name, found in robot.inputs.items() if found.max_age < brief]
+        self._observed_at = -math.inf
         labels = robot.task.observation_labels
         self._places = [[labels.index(label) for label in q.labels] for q in robot.quantities]
 
@@ -47,6 +50,16 @@ class Assembler:
         """How old (s) an input's newest message is; infinite before the first."""
         return now - self._newest[name].at if name in self._newest else math.inf
 
+    def is_news(self) -> bool:
+        """Whether each input that may not grow two periods old has come since `observation`.
+
+        Else the robot may have moved, and nobody saw it.
+        """
+        return all(
+            name in self._newest and self._newest[name].at > self._observed_at
+            for name in self._brief
+        )
+
     def observation(self, now: float) -> Array:
         """The observation [O] at `now` (s); NotReady says why there is none."""
         found = np.empty(len(self.robot.task.observation_labels))
@@ -54,9 +67,7 @@ class Assembler:
             self._check(self.robot.inputs[name], now)
         for quantity, places in zip(self.robot.quantities, self._places, strict=True):
             found[places] = self._value(quantity)
-        if not (np.abs(found) <= LARGEST).all():
-            index = int(np.argmin(np.abs(found) <= LARGEST))
-            raise NotReady(f"'{self.robot.task.observation_labels[index]}' is {found[index]}")
+        self._observed_at = now
         return found
 
     def problems(self, now: float) -> list[str]:
@@ -110,10 +121,13 @@ class Assembler:
         except ValueError as error:
             raise NotReady(f"{', '.join(quantity.labels)} of '{quantity.input}': {error}") from None
         value = quantity.scale * value + quantity.offset
+        what = f"{', '.join(quantity.labels)} of '{quantity.input}': {value}"
+        if not np.all(np.abs(value) <= LARGEST):
+            raise NotReady(f'{what} is no number to work with')
         if not np.all((quantity.low <= value) & (value <= quantity.high)):
             raise NotReady(
-                f"{', '.join(quantity.labels)} of '{quantity.input}': {value} is outside "
-                f'[{quantity.low:g}, {quantity.high:g}]: look at its unit, scale and offset'
+                f'{what} is outside [{quantity.low:g}, {quantity.high:g}]: look at its unit, scale '
+                'and offset'
             )
         return value
 

@@ -104,7 +104,7 @@ class Session:
     def tick(self, now: float) -> Tick:
         """A control period is over."""
         self._advance(now)
-        executed = self._sent.period(now)
+        executed, is_news = self._sent.period(now), self.assembler.is_news()
         try:
             observation = self.assembler.observation(now)
         except NotReady as error:
@@ -113,6 +113,8 @@ class Session:
             return Tick(None, None, None, str(error))
         if self.phase != RUNNING:
             return Tick(None, None, None, '')
+        if not is_news:
+            self.episodes.gap()
         follows, self._follows = self._follows, True
         transition = self.episodes.observe(now, observation, executed, self._ending)
         told = executed if follows else None

@@ -17,7 +17,7 @@ import pytest
 from source_tree import TREE
 
 pytestmark = pytest.mark.slow
-NODES = ('planner_node', 'learner_node', 'bridge_node')
+NODES = ('planner_node', 'learner_node', 'bridge_node', 'robot_node')
 # Run by the installed package's Python: where things are, and that they work.
 PROBE = """
 import json, loop_ros
