@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from robots import LABELS, TASK, goal, odometry, robot_file, scan
+from rover import LABELS, TASK, goal, odometry, robot_file, scan
 
 from loop_ros.robot.description import load
 from loop_ros.robot.observation import Assembler, NotReady
@@ -26,7 +26,7 @@ def test_a_robot_file(tmp_path: Path) -> None:
 def test_all_mistakes_are_listed_with_their_lines(tmp_path: Path) -> None:
     path = tmp_path / 'robot.yaml'
     path.write_text(
-        'task: robots:TASK\n'
+        'task: rover:TASK\n'
         'inputs:\n'
         '  odom: {topic: /odom, type: Odometry, age: 3}\n'
         'observation:\n'

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from robots import goal, odometry, scan
+from rover import goal, odometry, scan
 
 from loop_ros.robot.fields import Field, Sectors, relative
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from robots import PERIOD, TASK, goal, joy, odometry, robot_file, scan
+from rover import PERIOD, TASK, goal, joy, odometry, robot_file, scan
 
 from loop_ros.robot.command import Sent
 from loop_ros.robot.description import load
