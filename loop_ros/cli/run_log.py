@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import math
 import os
 import platform
 import subprocess
@@ -65,7 +66,7 @@ def tensorboard(folder: Path) -> Callable[[str, Row], None]:
 
     def write(group: str, row: Row) -> None:
         for name, value in row.items():
-            if name not in ('step', 'episode'):
+            if name not in ('step', 'episode') and math.isfinite(value):  # NaN: nothing to say
                 writer.add_scalar(f'{group}/{name}', value, int(row['step']))
 
     return write
