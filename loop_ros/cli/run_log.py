@@ -7,7 +7,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import math
 import os
 import platform
 import subprocess
