@@ -117,10 +117,17 @@ class Ticks:
         except ValueError as error:
             self._unread.add(str(error))
             return
+        self._fall_silent(time)
         self._session.drive(action, time / 1e9)
         self._commanded = time if self._commanded is None else self._commanded
         if not self._robot.command.hold_on_silence:
             self._silent = time + SILENCE
+
+    def _fall_silent(self, now: int) -> None:
+        """The safe command is in force since the robot gave up waiting, if it did."""
+        if self._silent is not None and self._silent <= now:
+            self._session.drive(np.array(self._robot.task.safe_command), self._silent / 1e9)
+            self._silent = None
 
     def _parsed(self, event: Event) -> Any:
         try:
@@ -147,9 +154,7 @@ class Ticks:
             message = self._parsed(event)
             for name in self._inputs[topic] if message is not None else ():
                 self._session.assembler.put(name, message, event.time / 1e9)
-        if self._silent is not None and self._silent <= now:
-            self._session.drive(np.array(self._robot.task.safe_command), self._silent / 1e9)
-            self._silent = None
+        self._fall_silent(now)
         tick = self._session.tick(now / 1e9)
         self._observed = self._observed or not tick.missing
         if tick.missing:

@@ -95,11 +95,14 @@ def test_what_was_not_commanded_is_left_out(tmp_path: Path) -> None:
 
 def test_a_robot_that_stops_by_itself(tmp_path: Path) -> None:
     """One second after its last command."""
-    messages = [*states(100, 4.0), *commands((0.0, 2.0), (0.2, 2.0))]
+    messages = [*states(100, 4.0), *commands((0.0, 2.0), (0.2, 2.0), (1.21, 2.0))]
     found, _ = read(tmp_path, messages, on_silence='safe')
     speeds = {t.stamp - START / SECOND: t.action[0] for t in found}
     assert {speed for time, speed in speeds.items() if time < 1.15} == {2.0}
-    assert {speed for time, speed in speeds.items() if time > 1.21} == {0.0}
+    assert {speed for time, speed in speeds.items() if time > 2.22} == {0.0}
+    short = [speed for time, speed in speeds.items() if 1.15 < time < 1.22]
+    missed = sum(2.0 - speed for speed in short) * PERIOD
+    assert missed == pytest.approx(2.0 * 0.01, rel=1e-3)  # 10 ms between 1.2 and 1.21 s
 
 
 def test_a_bag_that_is_too_slow_is_refused(tmp_path: Path) -> None:
