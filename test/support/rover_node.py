@@ -40,7 +40,8 @@ Pose = tuple[float, float, float]
 class Rover(Ears):
     """Obeys /cmd_vel by exact kinematics, and hears everything that the robot node says."""
 
-    def __init__(self, command: Any = Twist, drives: bool = True) -> None:
+    def __init__(self, command: Any = Twist, drives: bool = True, answers: bool = True) -> None:
+        """`drives`: obeys its topic; `answers`: stands in for the planner."""
         super().__init__('rover')
         self.pose: Pose = (0.0, 0.0, 0.0)
         self.twist = SAFE
@@ -55,7 +56,6 @@ class Rover(Ears):
         self.scans = self.create_publisher(LaserScan, '/scan', qos.STATE)
         self.goals = self.create_publisher(PoseStamped, '/goal_pose', qos.WEIGHTS)
         self.joystick = self.create_publisher(Joy, '/joy', 10)
-        self.commands = self.create_publisher(JointState, 'command', qos.COMMAND)
         self.send_goal(30.0)
         self.states = self.hear(JointState, 'state', qos.STATE)
         self.executed = self.hear(JointState, 'executed', qos.COMMAND)
@@ -64,6 +64,8 @@ class Rover(Ears):
         self.raw = self.hear(Float64MultiArray, 'transition', qos.TRANSITION)
         if drives:
             self.create_subscription(command, '/cmd_vel', self._on_command, 10)
+        if answers:
+            self.commands = self.create_publisher(JointState, 'command', qos.COMMAND)
             self.create_subscription(JointState, 'state', self._on_state, qos.STATE)
         self._moved = time.monotonic()
         self.create_timer(1 / RATE, self._move)
