@@ -8,6 +8,7 @@ from setuptools import find_packages, setup
 
 NAME = 'loop_ros'
 REPORT = [f'cli/report/*.{kind}' for kind in ('html', 'css', 'js', 'yaml')]
+TEMPLATES = ['cli/templates/*.j2']
 CHECKPOINTS = [f'checkpoints/**/*.{kind}' for kind in ('safetensors', 'json', 'csv', 'png')]
 
 setup(
@@ -21,7 +22,7 @@ setup(
     python_requires='>=3.11',
     # loop_ros/sim, bench and config are links to the folders of that name: they install with it.
     packages=find_packages(include=[NAME, f'{NAME}.*']),
-    package_data={NAME: ['py.typed', 'config/*.yaml', *CHECKPOINTS, *REPORT]},
+    package_data={NAME: ['py.typed', 'config/*.yaml', *CHECKPOINTS, *REPORT, *TEMPLATES]},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
         (f'share/{NAME}', ['package.xml']),
@@ -66,6 +67,7 @@ setup(
             'planner_node = loop_ros.nodes.planner_node:main',
             'learner_node = loop_ros.nodes.learner_node:main',
             'bridge_node = loop_ros.nodes.bridge_node:main',
+            'robot_node = loop_ros.nodes.robot_node:main',
         ],
     },
 )

@@ -119,7 +119,7 @@ def measure(options: argparse.Namespace, learning: bool) -> Row:
     common = {'task': TASK, 'profile': options.profile, 'device': options.device}
     if options.num_threads:
         common['num_threads'] = options.num_threads
-    settings = Settings.load(options.profile)
+    settings = Settings.for_task(registry.task(TASK), options.profile)
     with contextlib.ExitStack() as stack:
         robot = Robot(stack.enter_context(talker('robot')))
         nodes = [stack.enter_context(node('planner', step_mode='realtime', **common))]

@@ -34,7 +34,6 @@ from loop_ros.bags.reader import BagReader
 from loop_ros.bench.machine import synchronize
 from loop_ros.bench.report import Row
 from loop_ros.cli.arguments import overrides
-from loop_ros.cli.experiment import default_profile
 from loop_ros.offline.data import OfflineData
 from loop_ros.offline.presets import ALGORITHMS
 from loop_ros.offline.training import OfflineTraining
@@ -113,7 +112,7 @@ def run(options: argparse.Namespace) -> list[Row]:
     module, name = _d3rlpy()
     rows = []
     for algorithm in ('crr', 'plas'):
-        settings = Settings.load(options.profile or default_profile(task)).replace(
+        settings = Settings.for_task(task, options.profile).replace(
             {
                 **ALGORITHMS[algorithm],
                 'plas.vae_updates': options.updates // 2,
@@ -200,7 +199,7 @@ def evaluate(ours: OfflineTraining, peer: Peer | None, episodes: int, seed: int)
 
 def returns(task: Task, act: Act, episodes: int, seed: int) -> Array:
     """The sums of rewards [E] of episodes; episode i starts from seed + i."""
-    env = registry.make(task.name)
+    env = task.make()
     found = np.zeros(episodes)
     for episode in range(episodes):
         observation, _ = env.reset(seed=seed + episode)

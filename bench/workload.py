@@ -69,8 +69,16 @@ class Workload:
 
     def task(self) -> Task:
         """A task of this size."""
-        actions = ('action',) * self.action_dim
-        return dataclasses.replace(drift_car.TASK, action_labels=actions, cost=self.cost)
+        count = self.action_dim
+        return dataclasses.replace(
+            drift_car.TASK,
+            action_labels=tuple(f'action{i}' for i in range(count)),
+            action_interfaces=('effort',) * count,
+            action_low=(-1.0,) * count,
+            action_high=(1.0,) * count,
+            safe_command=(0.0,) * count,
+            cost=self.cost,
+        )
 
 
 def workloads() -> list[Workload]:
@@ -83,7 +91,8 @@ def workloads() -> list[Workload]:
     ]
     for name in profile_names():
         if name in registry.names():
-            task, settings = registry.task(name), Settings.load(name)
+            task = registry.task(name)
+            settings = Settings.for_task(task, name)
             sizes = task.state_dim, len(task.action_labels)
             found.append(Workload(name, 'real time', *sizes, task.cost, settings))
     return found

@@ -258,10 +258,9 @@ class Agent:
         `settings` replace the saved ones, but for networks and the algorithm that trained them.
         """
         files, metadata = checkpoint.read(Path(path))
-        for needed, found in (('settings', metadata), ('agent', files)):
-            if needed not in found:
-                raise ValueError(f'{path}: no {needed} in this checkpoint; copy it again')
-        saved = Settings.from_dict(metadata['settings'], f'{path}: settings')
+        if 'agent' not in files:
+            raise ValueError(f'{path}: no agent in this checkpoint; copy it again')
+        saved = saved_settings(path, metadata)
         settings = saved if settings is None else settings.trained_by(saved)
         TensorFile(files['agent'], f'{path}').check_fit(Parts.sizes(task, settings))
         agent = cls(task, settings, device, seed)
@@ -286,3 +285,11 @@ class Agent:
         size = len(self.task.action_labels)
         drawn: Tensor = draw(size, generator=self._plan_generator, device=self.device)
         return drawn
+
+
+def saved_settings(path: Path, metadata: dict[str, Any] | None = None) -> Settings:
+    """The settings of a checkpoint folder, whose `metadata` may have been read before."""
+    metadata = checkpoint.read_metadata(Path(path)) if metadata is None else metadata
+    if 'settings' not in metadata:
+        raise ValueError(f'{path}: no settings in this checkpoint; copy it again')
+    return Settings.from_dict(metadata['settings'], f'{path}: settings')

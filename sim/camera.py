@@ -22,8 +22,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from loop_ros.sim import registry
 from loop_ros.sim.pictures import Display, Film, Window
+from loop_ros.sim.task import Task
 
 BACKENDS = ('egl', 'osmesa', 'glfw')  # the last one draws in a hidden window
 PROBE = """
@@ -90,15 +90,15 @@ class Camera:
         self._displays = []
 
 
-def open_environment(name: str, view: View, warn: Warn) -> tuple[Environment, Camera]:
+def open_environment(task: Task, view: View, warn: Warn) -> tuple[Environment, Camera]:
     """A task's environment and a camera on it; `warn` is told of what it cannot show.
 
-    ImportError where the task's simulator is missing.
+    ImportError where the task's simulator is missing, ValueError where it has none.
     """
-    period = registry.task(name).control_period
+    period = task.control_period
     interval = max(1, round(1.0 / (view.rate * period)))
-    displays = _displays(name, view, period, interval, warn)
-    env, drawn = _open(name, bool(displays), warn)
+    displays = _displays(task.name, view, period, interval, warn)
+    env, drawn = _open(task, bool(displays), warn)
     camera = Camera(env, displays, interval, view.share, warn)
     if not drawn:
         camera.close()
@@ -120,22 +120,22 @@ def _displays(name: str, view: View, period: float, interval: int, warn: Warn) -
     return displays
 
 
-def _open(name: str, wanted: bool, warn: Warn) -> tuple[Environment, bool]:
+def _open(task: Task, wanted: bool, warn: Warn) -> tuple[Environment, bool]:
     """The environment, and whether it can be drawn, if that is wanted."""
     if not wanted:
-        return registry.make(name), False
+        return task.make(), False
     if not choose_backend():
-        plain = registry.make(name)
+        plain = task.make()
         if 'mujoco' in sys.modules:
             warn(NO_BACKEND)
             return plain, False
-    env = registry.make(name, render_mode='rgb_array')
     try:
+        env = task.make(render_mode='rgb_array')
         env.reset(seed=0)
         env.render()
     except Exception as error:  # drivers and simulators fail each in their own way
-        warn(f'no pictures of {name}: {type(error).__name__}: {error}')
-        return registry.make(name), False
+        warn(f'no pictures of {task.name}: {type(error).__name__}: {error}')
+        return task.make(), False
     return env, True
 
 

@@ -222,4 +222,6 @@ TASK = Task(
     state_dim=len(LABELS) + 2,
     encode=encode,
     metrics=metrics,
+    profile='mujoco',
+    environment=Claw,
 )

@@ -11,7 +11,7 @@ from typing import Any, Self
 import gymnasium
 import numpy as np
 
-from loop_ros.sim import drift_car, registry, safety_gym_tasks
+from loop_ros.sim import drift_car, safety_gym_tasks
 from loop_ros.sim.task import Task
 from loop_ros.types import Array
 
@@ -103,16 +103,16 @@ class Disturbed(gymnasium.Wrapper[Array, Array, Array, Array]):
         return observation + self._noise * self._rng.standard_normal(observation.shape)
 
 
-def make(task_name: str, disturbance: Disturbance) -> Disturbed:
+def make(task: Task, disturbance: Disturbance) -> Disturbed:
     """A fresh environment with the disturbance; ValueError where the task has no such thing."""
-    task, kind, size = registry.task(task_name), disturbance.kind, disturbance.size
-    if kind not in ('none', 'delay') and task_name not in SENSOR_NOISE:
+    kind, size = disturbance.kind, disturbance.size
+    if kind not in ('none', 'delay') and task.name not in SENSOR_NOISE:
         known = ', '.join(SENSOR_NOISE)
-        raise ValueError(f'{task_name} has no {kind} to change; {known} have')
+        raise ValueError(f'{task.name} has no {kind} to change; {known} have')
     factors = {kind: size} if kind in ('friction', 'mass') else {}
     noise: Array | float = 0.0
     if kind == 'noise':
-        sensors = SENSOR_NOISE[task_name]
+        sensors = SENSOR_NOISE[task.name]
         noise = size * np.array([sensors[label] for label in task.observation_labels])
     delay = int(size) if kind == 'delay' else 0
-    return Disturbed(registry.make(task_name, **factors), task, delay, noise)
+    return Disturbed(task.make(**factors), task, delay, noise)

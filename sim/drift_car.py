@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from loop_ros.sim import bicycle, drift_car_picture
+from loop_ros.sim.drawing import Circle, Curve, Drawing
 from loop_ros.sim.task import Task
 from loop_ros.types import Array
 
@@ -187,4 +188,14 @@ TASK = Task(
     path=path,
     reward=transition_reward,
     odometry=True,
+    profile='drift_car',
+    environment=DriftCar,
+    drawing=Drawing(
+        circles=(Circle(LIMIT_RADIUS, limit=True), Circle(RADIUS)),
+        curves=(
+            Curve('speed', 'm/s'),
+            Curve('slip', 'rad', colours=(0.0, 1.2)),
+            Curve('radius', 'm', limit=LIMIT_RADIUS),
+        ),
+    ),
 )

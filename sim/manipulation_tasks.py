@@ -4,15 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import gymnasium
-
 from loop_ros.sim import claw, pen_goal
-from loop_ros.sim.task import Task
 
-TASKS: dict[str, tuple[Task, Callable[..., gymnasium.Env[Any, Any]]]] = {
-    pen_goal.TASK.name: (pen_goal.TASK, pen_goal.PenGoal),
-    claw.TASK.name: (claw.TASK, claw.Claw),
-}
+TASKS = {task.name: task for task in (pen_goal.TASK, claw.TASK)}

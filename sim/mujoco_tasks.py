@@ -8,6 +8,7 @@ contact forces, as in MBPO and its line of work: 27 and 45 numbers of positions 
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -95,8 +96,8 @@ def _task(
     metrics: Callable[[Array], dict[str, float]],
     limit: float = 1.0,
     termination: Callable[[Tensor], Tensor] | None = None,
-) -> tuple[Task, Callable[..., gymnasium.Env[Any, Any]]]:
-    task = Task(
+) -> Task:
+    return Task(
         name=name,
         observation_labels=labels,
         action_labels=actions,
@@ -111,8 +112,9 @@ def _task(
         encode=_same,
         metrics=metrics,
         termination=termination,
+        profile='mujoco',
+        environment=functools.partial(Locomotion, name, len(labels)),
     )
-    return task, lambda **kwargs: Locomotion(name, len(labels), **kwargs)
 
 
 def _planar(*joints: str) -> tuple[str, ...]:

@@ -153,4 +153,6 @@ TASK = Task(
     encode=encode,
     metrics=metrics,
     termination=termination,
+    profile='mujoco',
+    environment=PenGoal,
 )

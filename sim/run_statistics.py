@@ -74,11 +74,8 @@ class RunStatistics:
         self._plan_times: list[float] = []
 
     def _line(self, episode: int) -> str:
-        named = {'speed': 'mean_speed', 'slip': 'slip'}
         metrics = ''.join(
-            f'{title}={mean(self._metrics[name]):.2f} '
-            for name, title in named.items()
-            if name in self._metrics
+            f'mean_{name}={mean(values):.2f} ' for name, values in self._metrics.items()
         )
         costs = ''
         if not math.isnan(self._planner_cost):

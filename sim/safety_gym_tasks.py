@@ -9,7 +9,6 @@ that does not. The observation holds exact positions in the robot's frame instea
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -257,8 +256,8 @@ def _task(
     robot: str,
     actions: tuple[str, str],
     interfaces: tuple[str, str],
-) -> tuple[Task, Callable[..., gymnasium.Env[Any, Any]]]:
-    task = Task(
+) -> Task:
+    return Task(
         name=f'{robot}Goal1',
         observation_labels=LABELS,
         action_labels=actions,
@@ -276,8 +275,9 @@ def _task(
         predictable_next_state=predictable_next_state,
         goal_resampled=goal_resampled,
         reward=functools.partial(reward, period=CONTROL_PERIODS[robot]),
+        profile='safety_gym',
+        environment=functools.partial(SafetyGoal, robot),
     )
-    return task, functools.partial(SafetyGoal, robot)
 
 
 TASKS = {

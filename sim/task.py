@@ -5,14 +5,28 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
 
 import gymnasium
 import numpy as np
 from torch import Tensor
 
+from loop_ros import planar
+from loop_ros.sim.drawing import Drawing
 from loop_ros.types import Array
+
+INTERFACES = ('position', 'velocity', 'effort')
+LABELLED = {'observation_labels': 'observation', 'action_labels': 'action'}
+TEXTS = (*LABELLED, 'action_interfaces')
+EACH_ACTION = ('action_interfaces', 'action_low', 'action_high', 'safe_command')
+FUNCTIONS = (
+    *('encode', 'metrics', 'cost', 'termination', 'predictable_next_state', 'goal_resampled'),
+    *('reward', 'decode', 'path', 'environment'),
+)
 
 
 @dataclass(frozen=True)
@@ -28,7 +42,10 @@ class Task:
     gives the next state without it: what a model can learn. `decode` gives one of the observations
     that encode to a state; None where they are the same. `reward` is the environment's own, of
     observation, action and next observation, where these determine it: transitions can then be
-    rebuilt from states and commands.
+    rebuilt from states and commands. `environment` makes the simulation; None: a robot alone.
+
+    `name` is what bags, checkpoints and weights carry. docs/task.md shows how to fill one in.
+    ValueError says everything that is wrong with the values.
     """
 
     name: str
@@ -40,7 +57,7 @@ class Task:
     control_period: float  # s
     max_episode_steps: int
     safe_command: tuple[float, ...]
-    default_d0: float
+    default_d0: float  # safety threshold where nobody sets one
     state_dim: int
     encode: Callable[[Tensor], Tensor]  # [..., O] -> [..., S]
     metrics: Callable[[Array], dict[str, float]]  # [O] -> named metrics for people
@@ -55,6 +72,32 @@ class Task:
     decode: Callable[[Tensor], Tensor] | None = None  # [..., S] -> [..., O]
     path: Callable[[Array, Array], Array] | None = None  # [O], [H+1, S] -> [H+1, 3]
     odometry: bool = False  # the state travels as nav_msgs/Odometry instead of JointState
+    profile: str = 'paper'  # settings: name of a shipped profile, or path of a YAML file
+    environment: Callable[..., gymnasium.Env[Any, Any]] | None = None
+    drawing: Drawing = Drawing()
+
+    def __post_init__(self) -> None:
+        """Make tuples of lists, so that tasks can be compared; then check everything."""
+        for name in (*LABELLED, *EACH_ACTION):
+            value = getattr(self, name)
+            if not isinstance(value, str):
+                with contextlib.suppress(TypeError):
+                    object.__setattr__(self, name, tuple(value))
+        wrong = [*_wrong_types(self)] or [*_wrong_labels(self), *_wrong_values(self)]
+        if wrong:
+            raise ValueError(f"task '{self.name}': {'; '.join(wrong)}")
+
+    def make(self, **kwargs: Any) -> gymnasium.Env[Any, Any]:
+        """A new environment; keyword arguments go to its constructor.
+
+        ValueError where there is no simulation, ImportError where its simulator is not installed.
+        """
+        if self.environment is None:
+            raise ValueError(
+                f"task '{self.name}' has no simulation (its environment is None): it drives a "
+                'robot, and learns from bags of it (loop-ros train-offline, replay)'
+            )
+        return self.environment(**kwargs)
 
     def normalize_action(self, action: Array) -> Array:
         """Scale an action [..., A] from physical units to [-1, 1]."""
@@ -65,6 +108,79 @@ class Task:
         """Scale an action [..., A] from [-1, 1] to physical units, inside the limits."""
         low, high = np.asarray(self.action_low), np.asarray(self.action_high)
         return np.clip(low + 0.5 * (action + 1.0) * (high - low), low, high)
+
+
+def _wrong_types(task: Task) -> Iterator[str]:
+    """What keeps the other checks from being made."""
+    if not isinstance(task.name, str) or not task.name or set(task.name) & set(':/, \t\n'):
+        yield 'name is not a word without spaces, commas, colons and slashes'
+    for name in (*LABELLED, *EACH_ACTION):
+        value = getattr(task, name)
+        if isinstance(value, str):
+            yield f"{name} is the text '{value}': write ('{value}',) for a single one"
+        elif not isinstance(value, tuple):
+            yield f'{name} is {value!r}, not a tuple'
+        elif not all(isinstance(item, str if name in TEXTS else Real) for item in value):
+            yield f'{name} are not all {"texts" if name in TEXTS else "numbers"}'
+    for name in ('control_period', 'default_d0', 'max_episode_steps', 'state_dim'):
+        kind = Real if name in ('control_period', 'default_d0') else Integral
+        if not isinstance(getattr(task, name), kind):
+            yield f'{name} is {getattr(task, name)!r}, not a {"whole " * (kind is Integral)}number'
+    for name in FUNCTIONS:
+        value = getattr(task, name)
+        if not callable(value) and (value is not None or name in ('encode', 'metrics')):
+            yield f'{name} is {value!r}, not a function'
+    if not isinstance(task.profile, str) or not task.profile:
+        yield 'profile is not the name of a profile or the path of a YAML file'
+
+
+def _wrong_labels(task: Task) -> Iterator[str]:
+    for name, what in LABELLED.items():
+        labels = getattr(task, name)
+        if not labels:
+            yield f'no {what} is labelled'
+        for label in sorted({label for label in labels if labels.count(label) > 1}):
+            yield f"{name} has '{label}' twice"
+        for label in labels:
+            if not label or ',' in label:  # a comma stands between labels in bags
+                yield f"{name} has '{label}': a label has no comma and is not empty"
+    if task.odometry:
+        unknown = [label for label in task.observation_labels if label not in planar.FIELDS]
+        if unknown:
+            yield (
+                f'an odometry gives {", ".join(planar.FIELDS)}, not {", ".join(unknown)}: choose '
+                'of these, or set odometry=False'
+            )
+
+
+def _wrong_values(task: Task) -> Iterator[str]:
+    count = len(task.action_labels)
+    lengths = {name: len(getattr(task, name)) for name in EACH_ACTION}
+    for name, length in lengths.items():
+        if length != count:
+            yield f'{name} has {length} values for {count} actions'
+    for interface in task.action_interfaces:
+        if interface not in INTERFACES:
+            yield f"action interface '{interface}' is none of {', '.join(INTERFACES)}"
+    if all(length == count for length in lengths.values()):
+        yield from _wrong_limits(task)
+    if not 0 < task.control_period < math.inf:
+        yield f'control_period is {task.control_period} s, not above 0'
+    if not 0 <= task.default_d0 < math.inf:
+        yield f'default_d0 is {task.default_d0}, below 0 or not finite'
+    for name in ('max_episode_steps', 'state_dim'):
+        if getattr(task, name) < 1:
+            yield f'{name} is {getattr(task, name)}, below 1'
+
+
+def _wrong_limits(task: Task) -> Iterator[str]:
+    for label, low, high, safe in zip(
+        task.action_labels, task.action_low, task.action_high, task.safe_command, strict=True
+    ):
+        if not -math.inf < low < high < math.inf:
+            yield f"limits of '{label}' are {low} and {high}: not finite, low below high"
+        elif not low <= safe <= high:
+            yield f"safe command of '{label}' is {safe}, outside {low} to {high}"
 
 
 @contextlib.contextmanager

@@ -47,13 +47,26 @@ class SAC:
 
         The critics learn the Bellman target, or the one [B] that is given.
         """
-        entropy_coef = self.log_entropy_coef.detach().exp()
         noise, next_noise = self._noise(batch)
+        return self._learn_values(batch, target, next_noise) | self._learn_policy(batch, noise)
+
+    def update_critics(self, batch: Batch, target: Tensor | None = None) -> dict[str, Tensor]:
+        """The same without actor and temperature."""
+        _, next_noise = self._noise(batch)
+        return self._learn_values(batch, target, next_noise)
+
+    def _learn_values(
+        self, batch: Batch, target: Tensor | None, next_noise: Tensor
+    ) -> dict[str, Tensor]:
         if target is None:
-            target = self.target(batch, next_noise, entropy_coef)
+            target = self.target(batch, next_noise, self.log_entropy_coef.detach().exp())
         critics = critic_loss(self.critic, batch.state, batch.action, target)
         minimize(self.critic_optimizer, critics)
+        polyak_update(self.critic_target, self.critic, self.settings.off_policy.tau)
+        return {'critic_loss': critics.detach()}
 
+    def _learn_policy(self, batch: Batch, noise: Tensor) -> dict[str, Tensor]:
+        entropy_coef = self.log_entropy_coef.detach().exp()
         action, log_prob = self.actor.sample(batch.state, noise)
         value = self.critic(batch.state, action).amin(dim=0)
         actor = (entropy_coef * log_prob - value).mean()
@@ -61,14 +74,7 @@ class SAC:
 
         entropy = -log_prob.detach().mean()
         minimize(self.entropy_optimizer, self.log_entropy_coef * (entropy - self.target_entropy))
-
-        polyak_update(self.critic_target, self.critic, self.settings.off_policy.tau)
-        return {
-            'critic_loss': critics.detach(),
-            'actor_loss': actor.detach(),
-            'entropy': entropy,
-            'entropy_coef': entropy_coef,
-        }
+        return {'actor_loss': actor.detach(), 'entropy': entropy, 'entropy_coef': entropy_coef}
 
     @torch.no_grad()
     def target(self, batch: Batch, next_noise: Tensor, entropy_coef: Tensor) -> Tensor:

@@ -87,18 +87,9 @@ def write(folder: Path, files: dict[str, bytes], metadata: dict[str, Any]) -> No
 
 def read(folder: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Files and metadata of a checkpoint; ValueError says what is missing or broken."""
-    path = folder / METADATA_FILE
-    if not path.is_file():
-        raise ValueError(f'{folder}: no checkpoint here (no {METADATA_FILE})')
-    try:
-        metadata = json.loads(path.read_text(encoding='utf-8'))
-        version, names = metadata['format'], dict(metadata['files'])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f'{path}: broken metadata: {error!r}') from None
-    if version != FORMAT:
-        raise ValueError(f'{path}: format {version}; this release reads format {FORMAT}')
+    metadata = read_metadata(folder)
     files = {}
-    for name, file in names.items():
+    for name, file in metadata['files'].items():
         found = folder / Path(str(file)).name
         if not found.is_file():
             raise ValueError(f'{folder}: {found.name} is missing; copy the whole folder again')
@@ -109,13 +100,33 @@ def read(folder: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     return files, metadata
 
 
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """What a checkpoint says of itself; ValueError where it is missing or broken."""
+    path = folder / METADATA_FILE
+    if not path.is_file():
+        raise ValueError(f'{folder}: no checkpoint here (no {METADATA_FILE})')
+    try:
+        metadata = json.loads(path.read_text(encoding='utf-8'))
+        version, metadata['files'] = metadata['format'], dict(metadata['files'])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f'{path}: broken metadata: {error!r}') from None
+    if version != FORMAT:
+        raise ValueError(f'{path}: format {version}; this release reads format {FORMAT}')
+    return metadata
+
+
 def resolve(name: str, task: str) -> Path | None:
-    """'none' -> None, 'shipped' -> the folder in the package, else the path of a checkpoint."""
+    """'none' -> None, 'shipped' -> the folder in the package, else the path of a checkpoint.
+
+    An empty name stands for what is shipped for the task, or None where nothing is.
+    """
     if name == 'none':
         return None
-    if name == 'shipped':
+    if name in ('shipped', ''):
         path = Path(__file__).resolve().parent.parent / 'checkpoints' / task
         if not (path / METADATA_FILE).is_file():
+            if not name:
+                return None
             raise ValueError(
                 f"no shipped weights for '{task}'; use checkpoint none, or the path of a checkpoint"
             )

@@ -5,7 +5,11 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from typing import Any
+
+TASK_HELP = 'name, as in `loop-ros tasks`, or package.module:TASK'
 
 
 def positive(text: str) -> int:
@@ -37,6 +41,12 @@ def add_common(parser: argparse.ArgumentParser, profile: str) -> None:
         default=[],
         help='a setting, for example planner.horizon=12',
     )
+
+
+def import_from_current_folder(task: str | None) -> None:
+    """Let a task that is named as MODULE:OBJECT be one of the folder where the command starts."""
+    if task and ':' in task and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
 
 
 def overrides(options: argparse.Namespace) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from loop_ros.cli.arguments import add_common, duration, positive
+from loop_ros.cli.arguments import TASK_HELP, add_common, duration, positive
 
 NEED_ROS = ('bridge', 'latency', 'realtime', 'soak')
 
@@ -72,7 +72,7 @@ def _add_nodes(benches: Any) -> None:
 def _add_offline(benches: Any) -> None:
     offline = _add(benches, 'offline', "CRR and PLAS from bags against d3rlpy's")
     offline.add_argument('--bags', type=Path, nargs='+', required=True, metavar='DIR')
-    offline.add_argument('--task', required=True, help='for example drift_car')
+    offline.add_argument('--task', required=True, help=TASK_HELP)
     offline.add_argument(
         '--updates', type=positive, default=20_000, help='of each algorithm; default %(default)s'
     )

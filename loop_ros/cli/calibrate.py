@@ -153,7 +153,7 @@ class Calibration:
                 'an actor without a planner predicts no cost; choose a planner.algorithm'
             )
         self.agent, self.episodes, self.seed, self.out = agent, episodes, seed, out
-        self.worlds = {d: disturbed.make(agent.task.name, d) for d in disturbances}
+        self.worlds = {d: disturbed.make(agent.task, d) for d in disturbances}
         planner = agent.settings.planner
         self.settings = [dataclasses.replace(planner, d0=d0) for d0 in thresholds]
         self.result: Row = {

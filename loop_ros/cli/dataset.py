@@ -66,10 +66,8 @@ def transitions(
 ) -> Iterator[Transition]:
     """The transitions of a kind of data, at most `steps`."""
     if kind == 'random':
-        from loop_ros.cli.experiment import default_profile
-
-        settings = Settings.load(profile or default_profile(task))
-        return driven(Agent(task, settings, seed=seed), steps or STEPS, seed)
+        agent = Agent(task, Settings.for_task(task, profile), seed=seed)
+        return driven(agent, steps or STEPS, seed)
     if kind == 'medium-replay':
         return itertools.islice(replayed(sources[0], task), steps)
     if kind == 'import':
@@ -88,7 +86,7 @@ def transitions(
 
 def driven(agent: Agent, steps: int, seed: int) -> Iterator[Transition]:
     """`steps` steps of the actor with its own noise; the last episode is cut there."""
-    env = registry.make(agent.task.name)
+    env = agent.task.make()
     generator = torch.Generator().manual_seed(seed)
     done, episode = 0, 0
     while done < steps:

@@ -33,10 +33,10 @@ def load_agent(
 ) -> Agent:
     """An agent from 'shipped' or a checkpoint folder, planning as its profile and overrides say."""
     task = registry.task(task_name)
-    path = checkpoint.resolve(name, task_name)
+    path = checkpoint.resolve(name, task.name)
     if path is None:
         raise ValueError('an untrained agent cannot be evaluated; name a checkpoint')
-    settings = Settings.load(profile) if profile else None
+    settings = Settings.for_task(task, profile) if profile else None
     agent = Agent.load(path, task, device, seed, settings, resume=False)
     agent.configure(agent.settings.replace(overrides).planner)
     return agent
@@ -44,14 +44,14 @@ def load_agent(
 
 def drive(agent: Agent, episodes: int, seed: int, label: str) -> list[Episode]:
     """Episodes of the agent's task; episode i starts from seed + i."""
-    env = registry.make(agent.task.name)
+    env = agent.task.make()
     return [
         run_episode(env, agent, index, seed=seed + index) for index in track(range(episodes), label)
     ]
 
 
 def evaluate(agent: Agent, episodes: int, seed: int) -> dict[str, Any]:
-    """Mean metrics over episodes; costs count steps outside the limits."""
+    """Mean metrics over episodes; costs are the environment's own."""
     return summarize(agent, drive(agent, episodes, seed, 'evaluate'))
 
 
@@ -98,7 +98,8 @@ def sweep(agent: Agent, thresholds: list[float], episodes: int, seed: int, out: 
         lines.append(driven)
     show(results)
     run_log.write_json(out / 'sweep.json', results)
-    plots.sweep(results, lines if agent.task.odometry else [], out / 'sweep.png')
+    lines = lines if plots.has_lines(agent.task) else []
+    plots.sweep(results, lines, agent.task, out / 'sweep.png')
 
 
 def show(results: list[dict[str, Any]]) -> None:

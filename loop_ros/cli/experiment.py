@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import torch
 from rich.console import Console
 
 from loop_ros.agent import Agent
 from loop_ros.cli import evaluate, plots, run_log
 from loop_ros.cli.algorithms import ALGORITHMS
-from loop_ros.profiles import profile_names
 from loop_ros.progress import bars
 from loop_ros.runner import run_episode
 from loop_ros.settings import Settings
@@ -28,6 +28,7 @@ from loop_ros.types import Transition
 EVALUATION_SEED = 1_000_000  # far from the training episodes' seeds
 EVALUATION_STEPS = 4000  # of the last evaluation, in episodes of the task
 SAVE_EVERY = 2000  # steps
+Environment = gymnasium.Env[Any, Any]
 LEARNED = ('model_error', 'model_epochs', 'critic_loss', 'entropy', 'entropy_coef')
 
 
@@ -40,7 +41,7 @@ class Experiment:
     steps: int
     seed: int
     out: Path
-    profile: str
+    profile: str | None  # None: the task's own
     overrides: dict[str, Any]
     device: str = 'cpu'
     resume: bool = False
@@ -51,7 +52,8 @@ class Experiment:
         """Train, evaluate, write the results; Ctrl-C ends the training early, not the results."""
         task = registry.task(self.task_name)
         overrides = {**ALGORITHMS[self.algorithm], **self.overrides}
-        settings = Settings.load(self.profile).replace(overrides)
+        settings = Settings.for_task(task, self.profile).replace(overrides)
+        env = task.make()
         agent = self._agent(task, settings)
         self.out.mkdir(parents=True, exist_ok=True)
         self._episodes, self._evaluations = (
@@ -61,7 +63,7 @@ class Experiment:
         self._board = run_log.tensorboard(self.out / 'tensorboard')
         start = time.monotonic()
         try:
-            self._train(agent)
+            self._train(agent, env)
         except KeyboardInterrupt:
             Console(stderr=True).print('interrupted: evaluating what was learned so far')
         wall_s = time.monotonic() - start
@@ -71,8 +73,8 @@ class Experiment:
         evaluate.show([result])
         self._write_result(agent, result, wall_s)
         plots.curve(self._episodes.rows, self.out / 'curve.png')
-        if task.odometry:
-            plots.line(driven, task.metrics, self.out / 'line.png')
+        if plots.has_lines(task):
+            plots.line(driven, task, self.out / 'line.png')
 
     def _agent(self, task: Task, settings: Settings) -> Agent:
         """A new agent, or the one to resume."""
@@ -84,8 +86,7 @@ class Experiment:
     def _earlier(self, name: str, agent: Agent) -> list[run_log.Row]:
         return run_log.rows_until(self.out / name, agent.num_steps) if self.resume else []
 
-    def _train(self, agent: Agent) -> None:
-        env = registry.make(self.task_name)
+    def _train(self, agent: Agent, env: Environment) -> None:
         env.reset(seed=self.seed + agent.num_steps)
 
         def on_transition(transition: Transition) -> None:
@@ -142,7 +143,9 @@ class Experiment:
     def arguments(self, seed: int, out: Path) -> list[str]:
         """The arguments of loop-ros for this run with a seed."""
         arguments = ['experiment', self.task_name, '--algorithm', self.algorithm]
-        arguments += ['--steps', str(self.steps), '--seed', str(seed), '--profile', self.profile]
+        arguments += ['--steps', str(self.steps), '--seed', str(seed)]
+        if self.profile:
+            arguments += ['--profile', self.profile]
         if self.evaluate_every:
             arguments += ['--evaluate-every', str(self.evaluate_every)]
         if self.device != 'cpu':
@@ -157,10 +160,3 @@ class Experiment:
 def evaluation_episodes(task: Task) -> int:
     """Episodes of the last evaluation: 20 of the drift car, 20 of PointGoal1, 4 of HalfCheetah."""
     return min(20, max(1, EVALUATION_STEPS // task.max_episode_steps))
-
-
-def default_profile(task: Task) -> str:
-    """The profile of a task's own name, or that of its family."""
-    if task.name in profile_names():
-        return task.name
-    return 'safety_gym' if task.cost is not None else 'mujoco'

@@ -11,14 +11,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from loop_ros.cli import bench, offline_commands, repair, report, seeds
+from loop_ros.cli import bench, offline_commands, repair, report, robot_commands, seeds
 from loop_ros.cli.algorithms import ALGORITHMS, GAPS, OMNISAFE, listing
-from loop_ros.cli.arguments import add_common, overrides, positive
+from loop_ros.cli.arguments import (
+    TASK_HELP,
+    add_common,
+    import_from_current_folder,
+    overrides,
+    positive,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; 0 on success, 2 where the user must change something."""
     options = _parser().parse_args(arguments)
+    import_from_current_folder(getattr(options, 'task', None))
     try:
         return int(options.run(options))
     except (ValueError, OSError) as error:
@@ -36,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_compare(commands)
     _add_theory(commands)
     offline_commands.add(commands)
+    robot_commands.add(commands)
     repair.add(commands)
     bench.add(commands)
     report.add(commands)
@@ -49,7 +57,7 @@ def _add_experiment(commands: Any) -> None:
         epilog=listing(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('task', help='for example drift_car')
+    parser.add_argument('task', help=TASK_HELP)
     names = sorted([*ALGORITHMS, *OMNISAFE, *GAPS])
     parser.add_argument('--algorithm', choices=names, default='safeloop')
     parser.add_argument('--steps', type=positive, default=15_000, help='environment steps')
@@ -125,7 +133,7 @@ def _add_theory(commands: Any) -> None:
 
 
 def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('task')
+    parser.add_argument('task', help=TASK_HELP)
     parser.add_argument('--checkpoint', default='shipped', help='shipped, or a folder')
     parser.add_argument('--episodes', type=positive, default=20)
 
@@ -143,8 +151,7 @@ def _experiment(options: argparse.Namespace) -> int:
 
 
 def _own(options: argparse.Namespace) -> Any:
-    from loop_ros.cli.experiment import Experiment, default_profile
-    from loop_ros.sim import registry
+    from loop_ros.cli.experiment import Experiment
 
     return Experiment(
         task_name=options.task,
@@ -152,7 +159,7 @@ def _own(options: argparse.Namespace) -> Any:
         steps=options.steps,
         seed=options.seed,
         out=options.out,
-        profile=options.profile or default_profile(registry.task(options.task)),
+        profile=options.profile,
         overrides=overrides(options),
         device=options.device,
         resume=options.resume,

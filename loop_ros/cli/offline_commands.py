@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from loop_ros.cli.arguments import add_common, positive
+from loop_ros.cli.arguments import TASK_HELP, add_common, positive
 from loop_ros.offline.presets import ALGORITHMS, TABLE_4
 
 KINDS = ('random', 'medium', 'medium-replay', 'medium-expert', 'import')
@@ -26,7 +26,7 @@ def _add_train_offline(commands: Any) -> None:
         'train-offline', help='learn from bags only, and say what to expect of it'
     )
     parser.add_argument('--bags', type=Path, nargs='+', required=True, metavar='DIR')
-    parser.add_argument('--task', required=True, help='for example drift_car')
+    parser.add_argument('--task', required=True, help=TASK_HELP)
     parser.add_argument('--algorithm', choices=sorted(ALGORITHMS), default='crr')
     parser.add_argument('--out', type=Path, required=True, help='folder of the checkpoint')
     parser.add_argument(
@@ -52,7 +52,7 @@ def _add_train_offline(commands: Any) -> None:
 
 def _add_dataset(commands: Any) -> None:
     parser = commands.add_parser('dataset', help='make bags to learn from')
-    parser.add_argument('task', help='for example drift_car')
+    parser.add_argument('task', help=TASK_HELP)
     parser.add_argument('--kind', choices=KINDS, required=True)
     parser.add_argument(
         '--from',
@@ -87,7 +87,7 @@ def _add_replay(commands: Any) -> None:
     parser.add_argument(
         '--checkpoint', required=True, help='a folder, or shipped, which needs --task'
     )
-    parser.add_argument('--task', help="for example drift_car; default the checkpoint's")
+    parser.add_argument('--task', help=f"{TASK_HELP}; default the checkpoint's")
     parser.add_argument('--out', type=Path, required=True, help='the page, as replay.html')
     parser.add_argument(
         '--d0', type=float, help="safety threshold to plan with; default the checkpoint's"

@@ -101,6 +101,7 @@ class Training:
     def job(self) -> dict[str, Any]:
         """What the other process must know."""
         task = registry.task(self.task_name)
+        task.make().close()  # ValueError or ImportError where there is no simulation
         epochs, epoch_steps = schedule(self.steps, task.max_episode_steps)
         limit_section = 'algo_cfgs' if self.algorithm == 'cpo' else 'lagrange_cfgs'
         flat = {
@@ -111,7 +112,7 @@ class Training:
             'algo_cfgs.steps_per_epoch': epoch_steps,
             'logger_cfgs.log_dir': str(self.out.resolve() / 'omnisafe'),
             'logger_cfgs.save_model_freq': math.ceil(epochs / CHECKPOINTS),
-            f'{limit_section}.cost_limit': COST_LIMITS.get(self.task_name, 0.0),
+            f'{limit_section}.cost_limit': COST_LIMITS.get(task.name, 0.0),
             **self.overrides,
         }
         return {
@@ -159,7 +160,7 @@ class Training:
         costs = [row['cost'] for row in driven]
         means = [name for name in driven[0] if name.startswith('mean_') or name == 'planner_cost']
         content = {
-            'task': self.task_name,
+            'task': registry.task(self.task_name).name,
             'algorithm': self.algorithm,
             'episodes': len(driven),
             'mean_return': float(np.mean(returns)),

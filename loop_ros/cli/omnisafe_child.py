@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box
 
+from loop_ros.cli.arguments import import_from_current_folder
 from loop_ros.sim import registry, safety_gym_compat
 from loop_ros.types import Array
 
@@ -34,7 +35,7 @@ class TaskEnvironment:
     """
 
     # The next three, and the spaces, are what OmniSafe's CMDP reads; `register` adds it as a base.
-    _support_envs: ClassVar[list[str]] = registry.names()
+    _support_envs: ClassVar[list[str]] = []
     need_auto_reset_wrapper = True
     need_time_limit_wrapper = False  # the tasks end their episodes themselves
     report: ClassVar[Callable[[dict[str, float]], None]]
@@ -42,8 +43,8 @@ class TaskEnvironment:
 
     def __init__(self, env_id: str, device: Any = 'cpu', **_: Any) -> None:
         self._num_envs = 1
-        self._env = registry.make(env_id)
         self._task = registry.task(env_id)
+        self._env = self._task.make()
         self._observation_space = Box(-np.inf, np.inf, (self._task.state_dim,))
         self._action_space = self._env.action_space
         self._device = device
@@ -112,20 +113,22 @@ class TaskEnvironment:
         return row | {f'mean_{n}': float(np.mean([m[n] for m in metrics])) for n in metrics[0]}
 
 
-def register() -> type[TaskEnvironment]:
-    """Make the tasks known to OmniSafe; returns the class of their environments."""
+def register(task: str) -> type[TaskEnvironment]:
+    """Make a task known to OmniSafe; returns the class of its environments."""
     safety_gym_compat.enter()  # OmniSafe imports that package
     from omnisafe.envs.core import CMDP, env_register
 
-    return env_register(type('RegisteredEnvironment', (TaskEnvironment, CMDP), {}))
+    known = {'_support_envs': [task]}
+    return env_register(type('RegisteredEnvironment', (TaskEnvironment, CMDP), known))
 
 
 def main() -> int:
     """Train and evaluate as the job says."""
-    environment = register()
+    job = json.loads(sys.argv[1])
+    import_from_current_folder(job['task'])
+    environment = register(job['task'])
     import omnisafe
 
-    job = json.loads(sys.argv[1])
     lines = os.fdopen(os.dup(1), 'w', encoding='utf-8', buffering=1)
     os.dup2(2, 1)
 

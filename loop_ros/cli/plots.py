@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import Circle
 
 from loop_ros.runner import Episode
-from loop_ros.sim.drift_car import LIMIT_RADIUS, RADIUS
+from loop_ros.sim.drawing import Curve
+from loop_ros.sim.task import Task
 from loop_ros.types import Array
 
 Row = dict[str, Any]
@@ -46,55 +46,90 @@ def curve(rows: list[Row], path: Path) -> None:
     _save(figure, path)
 
 
-def draw_lines(axes: Axes, episodes: list[Episode]) -> LineCollection:
-    """Driven lines on the circle, coloured by slip angle."""
-    axes.add_patch(Circle((0, 0), LIMIT_RADIUS, fill=False, color='tab:red', linestyle='--'))
-    axes.add_patch(Circle((0, 0), RADIUS, fill=False, color='0.6'))
-    segments, colours = [], []
+def has_lines(task: Task) -> bool:
+    """Whether the observations of a task say where on the ground the robot is."""
+    return {'x', 'y'} <= set(task.observation_labels)
+
+
+def draw_lines(axes: Axes, episodes: list[Episode], task: Task) -> LineCollection:
+    """Driven lines among the task's circles, coloured as its drawing says, else by the step."""
+    for circle in task.drawing.circles:
+        style = {'color': 'tab:red', 'linestyle': '--'} if circle.limit else {'color': '0.6'}
+        axes.add_patch(Circle((circle.x, circle.y), circle.radius, fill=False, **style))
+    curve = _colouring(task)
+    place = [task.observation_labels.index(label) for label in ('x', 'y')]
+    segments: list[Array] = []
+    colours: list[float] = []
     for episode in episodes:
-        states = np.array(episode.observations)
-        segments.extend(np.stack((states[:-1, :2], states[1:, :2]), axis=1))
-        colours.extend(np.abs(np.arctan2(states[1:, 4], states[1:, 3])))
+        states = np.array(episode.observations)[:, place]
+        segments.extend(np.stack((states[:-1], states[1:]), axis=1))
+        after = episode.observations[1:]
+        colours.extend(
+            [task.metrics(o)[curve.metric] for o in after] if curve else range(len(after))
+        )
     lines = LineCollection(segments, cmap='viridis', array=np.array(colours), linewidth=1.0)
-    lines.set_clim(0.0, 1.2)
+    if curve:
+        lines.set_clim(curve.colours)
     axes.add_collection(lines)
+    axes.margins(0.1)
+    axes.autoscale_view()
     axes.set_aspect('equal')
-    axes.set_xlim(-1.45, 1.45)
-    axes.set_ylim(-1.45, 1.45)
     return lines
 
 
-def line(episodes: list[Episode], metrics: Callable[[Array], dict[str, float]], path: Path) -> None:
+def line(episodes: list[Episode], task: Task, path: Path) -> None:
     """The driven lines with the heading of the first, and each metric over time."""
-    figure, axes = plt.subplot_mosaic(
-        [['line', name] for name in ('speed', 'slip', 'radius')],
-        figsize=(11, 6.5), width_ratios=(1.3, 1),
-    )  # fmt: skip
-    lines = draw_lines(axes['line'], episodes)
-    states = np.array(episodes[0].observations)[::4]
-    axes['line'].quiver(
-        states[:, 0], states[:, 1], np.cos(states[:, 2]), np.sin(states[:, 2]),
-        scale=18, width=0.004, color='0.2',
-    )  # fmt: skip
-    axes['line'].set_title('driven lines; arrows: heading of the first')
-    figure.colorbar(lines, ax=axes['line'], label='slip angle [rad]', shrink=0.8)
-    for name, unit in (('speed', 'm/s'), ('slip', 'rad'), ('radius', 'm')):
-        for episode in episodes:
-            values = [metrics(observation)[name] for observation in episode.observations]
-            axes[name].plot(values, color='tab:blue', alpha=0.4, linewidth=0.8)
-        axes[name].set_ylabel(f'{name} [{unit}]')
-        axes[name].grid(alpha=0.3)
-    axes['radius'].axhline(LIMIT_RADIUS, color='tab:red', linestyle='--')
-    axes['radius'].set_xlabel('step')
+    metrics = task.metrics(episodes[0].observations[0])
+    curves = task.drawing.curves or tuple(Curve(name) for name in metrics)
+    rows: Any = [['line', f'curve {place}'] for place in range(len(curves))]
+    figure, axes = plt.subplot_mosaic(rows, figsize=(11, 6.5), width_ratios=(1.3, 1))
+    lines = draw_lines(axes['line'], episodes, task)
+    title = 'driven lines'
+    if 'yaw' in task.observation_labels:
+        _draw_heading(axes['line'], episodes[0], task)
+        title += '; arrows: heading of the first'
+    axes['line'].set_title(title)
+    colouring = _colouring(task)
+    figure.colorbar(lines, ax=axes['line'], label=_named(colouring) or 'step', shrink=0.8)
+    for place, curve in enumerate(curves):
+        _draw_curve(axes[f'curve {place}'], episodes, curve, task)
+    axes[rows[-1][1]].set_xlabel('step')
     _save(figure, path)
 
 
-def sweep(results: list[Row], lines: list[list[Episode]], path: Path) -> None:
+def _colouring(task: Task) -> Curve | None:
+    return next((curve for curve in task.drawing.curves if curve.colours), None)
+
+
+def _named(curve: Curve | None) -> str:
+    """Its metric with the unit, spelt out."""
+    if curve is None:
+        return ''
+    return f'{curve.metric} [{curve.unit}]' if curve.unit else curve.metric
+
+
+def _draw_heading(axes: Axes, episode: Episode, task: Task) -> None:
+    places = [task.observation_labels.index(label) for label in ('x', 'y', 'yaw')]
+    x, y, yaw = np.array(episode.observations)[::4, places].T
+    axes.quiver(x, y, np.cos(yaw), np.sin(yaw), scale=18, width=0.004, color='0.2')
+
+
+def _draw_curve(axes: Axes, episodes: list[Episode], curve: Curve, task: Task) -> None:
+    for episode in episodes:
+        values = [task.metrics(observation)[curve.metric] for observation in episode.observations]
+        axes.plot(values, color='tab:blue', alpha=0.4, linewidth=0.8)
+    if curve.limit is not None:
+        axes.axhline(curve.limit, color='tab:red', linestyle='--')
+    axes.set_ylabel(_named(curve))
+    axes.grid(alpha=0.3)
+
+
+def sweep(results: list[Row], lines: list[list[Episode]], task: Task, path: Path) -> None:
     """Return, cost and worst predicted cost over d0, and above them any lines driven under it."""
     names = [f'line {i}' for i in range(len(lines))]
     titles = {
         'mean_return': 'return / episode',
-        'mean_cost': 'steps outside / episode',
+        'mean_cost': 'cost / episode',
         'worst_predicted_cost': 'worst predicted cost of a plan',
     }
     rows: Any = [[name for name in titles for _ in names or ['']]]
@@ -102,7 +137,7 @@ def sweep(results: list[Row], lines: list[list[Episode]], path: Path) -> None:
         rows.insert(0, [name for name in names for _ in titles])
     figure, axes = plt.subplot_mosaic(rows, figsize=(2.6 * len(results), 3 * len(rows)))
     for name, result, driven in zip(names, results, lines, strict=False):
-        draw_lines(axes[name], driven)
+        draw_lines(axes[name], driven, task)
         axes[name].set_title(f'd0 = {result["d0"]:g}')
     labels = [f'{result["d0"]:g}' for result in results]
     for name, title in titles.items():

@@ -53,16 +53,17 @@ def load(options: argparse.Namespace) -> Agent:
     """The agent that plans again; ValueError where it cannot, with what to do about it."""
     if options.checkpoint == 'none' or (options.checkpoint == 'shipped' and not options.task):
         raise ValueError('--checkpoint: name a checkpoint, or --task for shipped weights')
-    path = checkpoint.resolve(options.checkpoint, options.task or '')
+    given = registry.task(options.task) if options.task else None
+    path = checkpoint.resolve(options.checkpoint, given.name if given else '')
     assert path is not None
     trained_for = checkpoint.read(path)[1].get('task')
-    task = registry.task(options.task or str(trained_for))
+    task = given or registry.task(str(trained_for))
     if trained_for != task.name:
         raise ValueError(
             f"{path}: a checkpoint of task '{trained_for}', not of '{task.name}'; name another "
             '--checkpoint, or leave --task out to replay bags of its own task'
         )
-    settings = Settings.load(options.profile) if options.profile else None
+    settings = Settings.for_task(task, options.profile) if options.profile else None
     agent = Agent.load(path, task, options.device, options.seed, settings, resume=False)
     if not agent.ready:
         raise ValueError(f'{path}: an untrained agent, which acts at random; train it first')

@@ -188,11 +188,9 @@ class Training:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns its exit code."""
-    from loop_ros.cli.experiment import default_profile
-
     torch.set_num_threads(options.num_threads)
     task = registry.task(options.task)
-    settings = Settings.load(options.profile or default_profile(task))
+    settings = Settings.for_task(task, options.profile)
     chosen = preset(options.preset, options.algorithm) if options.preset else {}
     training = Training(
         task=task,

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from loop_ros.control.plan_statistics import PlanStatistics
+from loop_ros.control.state_clock import StateClock
 from loop_ros.control.supervisor import Command, Supervisor, is_next
 from loop_ros.types import Array, Plan
 
@@ -26,6 +27,7 @@ class State(NamedTuple):
 
     stamp: int  # ns, of the observation; of the moment where there is none
     observation: Array | None  # [O]; None where no state asked for the command
+    number: int = 0  # control periods so far, those without a state included
     restart: bool = False  # another episode began with it, or before it in states never planned
 
 
@@ -47,8 +49,8 @@ class RecentSteps(NamedTuple):
 class Gate:
     """One command for each state, and those that no state asks for; latches and silence included.
 
-    `receive`, `expire`, `watch`, `stop` and `reset` belong to the node's thread, `keep_actor` and
-    `answer` to the planner's.
+    `awaits`, `receive`, `expire`, `watch`, `stop` and `reset` belong to the node's thread,
+    `keep_actor` and `answer` to the planner's.
     """
 
     def __init__(
@@ -60,10 +62,15 @@ class Gate:
     ) -> None:
         """`publish` is called under the lock; `num_recent` steps are remembered.
 
-        As a shadow another controller drives: what it does comes by `executed_elsewhere`.
+        As a shadow another controller drives: what it does comes by `executed_elsewhere`, which
+        also corrects what a robot did of a command.
         """
         self.statistics = PlanStatistics()
         self.supervisor = supervisor
+        limits = supervisor.limits
+        self.clock = StateClock(
+            limits.period, limits.wall_period, round(limits.state_timeout * 1e9)
+        )
         self._publish, self._is_shadow = publish, is_shadow
         self._lock = threading.Lock()
         self._is_open = False
@@ -79,6 +86,7 @@ class Gate:
         with self._lock:
             self._is_open = True
             self._state = self._command = self._executed = None
+            self.clock.begin()
             self.supervisor.begin(time.monotonic())
 
     def close(self, clock: int) -> None:
@@ -87,24 +95,29 @@ class Gate:
             self._is_open = False
             self._publish(State(clock, None), self.supervisor.shutdown_command())
 
+    def awaits(self, stamp: int) -> bool:
+        """Whether a state of `stamp` (ns) that arrives is to be received."""
+        return self.clock.hear(stamp, time.monotonic())
+
     def receive(self, stamp: int, observation: Array) -> State | None:
         """Take up the state [O] of `stamp` (ns); a repetition gets its command again, and None."""
         with self._lock:
             now, last = time.monotonic(), self._state
             self.supervisor.receive(now)
-            if last and last.stamp == stamp and _equal(last.observation, observation):
-                if self._command is not None:
+            changed = last is None or not _equal(last.observation, observation)
+            moment = self.clock.take(stamp, now, changed)
+            if moment is None:
+                if last is not None and self._command is not None and not changed:
                     self._repeat(last, self._command, now)
                 return None
-            restart = last is None or not is_next(last.stamp, stamp, self.supervisor.limits.period)
-            if restart:
+            if moment.restart:
                 self.supervisor.restart()
             elif self._command is None and self.supervisor.realtime:
                 self.statistics.missed += 1  # the period ended before `expire` could answer
-            if last and last.observation is not None and self._executed is not None and not restart:
-                self._recent.append(Step(last.observation, self._executed, observation))
-                self._num_steps += 1
-            self._state, self._received_at = State(stamp, observation, restart), now
+            if last is not None:
+                self._remember(last, moment.stamp, observation)
+            self._state = State(moment.stamp, observation, moment.number, moment.restart)
+            self._received_at = now
             self._command = self._executed = None
             return self._state
 
@@ -158,10 +171,12 @@ class Gate:
         with self._lock:
             return self.supervisor.reset()
 
-    def executed_elsewhere(self, action: Array) -> None:
-        """As a shadow: another controller's action [A] in the newest state."""
+    def executed_elsewhere(self, action: Array, stamp: int) -> None:
+        """Another controller's action [A] in the state of `stamp` (ns), or the robot's own word."""
         with self._lock:
-            self._executed = action
+            if self._state is not None and self._state.stamp == stamp:
+                self._executed = action
+                self.supervisor.executed(action)
 
     @property
     def newest(self) -> State | None:
@@ -172,6 +187,13 @@ class Gate:
         """The robot's last steps."""
         with self._lock:
             return RecentSteps(list(self._recent), self._num_steps)
+
+    def _remember(self, last: State, stamp: int, observation: Array) -> None:
+        """A step of the robot, where it took one control period."""
+        took_one = is_next(last.stamp, stamp, self.supervisor.limits.period)
+        if last.observation is not None and self._executed is not None and took_one:
+            self._recent.append(Step(last.observation, self._executed, observation))
+            self._num_steps += 1
 
     def _reply(self, state: State, now: float) -> None:
         """The one command for a state; a stop may replace it."""

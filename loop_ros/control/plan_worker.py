@@ -49,6 +49,7 @@ class PlanWorker(AgentThread):
         self._next: State | None = None  # newest state not yet taken up
         self._jobs: dict[str, Callable[[Agent], None]] = {}  # for before a plan, by kind
         self._weights: bytes | None = None  # for after one
+        self._planned = 0  # control period of the last plan
 
     def start(self, make_agent: Callable[[], Agent]) -> None:
         """Make the agent in the planner thread; raises what `make_agent` raises."""
@@ -90,7 +91,7 @@ class PlanWorker(AgentThread):
         """As a shadow: what the other controller answers to the newest state."""
         state, shadow = self._gate.newest, self._shadow
         if shadow is not None and state is not None and shadow.observe(state.stamp, action):
-            self._gate.executed_elsewhere(action)
+            self._gate.executed_elsewhere(action, state.stamp)
             self._later('difference', shadow.compare)
 
     def _begin(self, agent: Agent) -> None:
@@ -121,6 +122,9 @@ class PlanWorker(AgentThread):
         supervisor = self._gate.supervisor
         if state.restart:
             agent.reset()
+        else:
+            agent.planner.skip(max(0, state.number - self._planned - 1))
+        self._planned = state.number
         if supervisor.realtime:
             self._gate.keep_actor(state, agent.act_without_planning(state.observation))
         predict_next = supervisor.limits.distrust_steps > 0  # else nothing is compared

@@ -22,6 +22,7 @@ NAMES = ('plan', 'shifted plan', 'actor', 'hold', 'stop')
 # Control periods without a command after which one goes out that no state asked for, and between
 # those; looked at every half period, so that a silence ends before the second period does.
 OVERDUE, AGAIN = 1.4, 0.9
+FOLLOWED = 0.25  # of an action's range: so far from the command, the robot did something else
 PROBATION = 20  # plans, after which a model that was distrusted gets one step to prove itself
 
 
@@ -110,6 +111,12 @@ class Supervisor:
         if self._is_usable(action):
             self._actor = (stamp, action)
 
+    def executed(self, action: Array) -> None:
+        """What the robot did, by its own word: a plan that was not followed predicts nothing."""
+        limits = self.limits
+        if (np.abs(action - self._sent) > FOLLOWED * (limits.high - limits.low)).any():
+            self._expected = None
+
     def latch(self, reason: str) -> None:
         """Stop, and resume only after `reset`: an operator's word, weights that are not numbers."""
         if reason not in self._latched:
@@ -182,6 +189,8 @@ class Supervisor:
             planned_at, plan = self._plan
             row = round((stamp - planned_at) / limits.period)
             if 0 <= row < len(plan.sequence):
+                if unsolicited:
+                    reason = 'no new state'
                 level, reason = (PLAN, 'planning') if stamp == planned_at else (SHIFTED, reason)
                 return Command(level, plan.sequence[row], reason, plan)
         if self._actor is not None and self._actor[0] == stamp:
@@ -228,7 +237,9 @@ class Supervisor:
         mean, std = expected[1].next_state, expected[1].next_std
         if mean is None or std is None or not np.isfinite(std).all():
             return
-        error = np.abs(plan.states[0] - mean)
+        elapsed = (stamp - expected[0]) / limits.period  # a little more or less than 1
+        begun = expected[1].states[0]
+        error = np.abs(plan.states[0] - begun - elapsed * (mean - begun))
         inside = bool((error <= limits.distrust_band * std).all())
         self._outside = 0 if inside else self._outside + 1
         if 0 < limits.distrust_steps <= self._outside:
@@ -236,5 +247,5 @@ class Supervisor:
 
 
 def is_next(previous: int, stamp: int, period: int) -> bool:
-    """Whether two stamps are about one period apart (ns each); else another episode began."""
-    return 0.5 * period <= stamp - previous <= 1.5 * period
+    """Whether two stamps are about one period apart (ns each)."""
+    return 0.75 * period <= stamp - previous <= 1.25 * period

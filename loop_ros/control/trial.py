@@ -8,6 +8,7 @@ they nor their predecessors have seen. Where they do worse, the predecessors com
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -35,10 +36,11 @@ class Errors(NamedTuple):
 class WeightsTrial:
     """Takes weights over where they are no worse."""
 
-    def __init__(self, steps: int, tolerance: float, period: float) -> None:
-        """`steps` are tried on (0: weights are taken untried); `period` (s) is a plan's.
+    def __init__(self, steps: int, tolerance: float, period: float = math.inf) -> None:
+        """`steps` are tried on (0: weights are taken untried); a plan may take `period` (s).
 
-        Errors may be `tolerance` times those of the weights before.
+        In lockstep, where every state waits for its plan, that is any time. Errors may be
+        `tolerance` times those of the weights before.
         """
         self.num_steps, self._tolerance, self._period = steps, tolerance, period
         self._before: Weights | None = None  # what the second trial may bring back

@@ -29,6 +29,8 @@ from loop_ros.settings import Settings
 from loop_ros.sim.task import Task
 from loop_ros.types import Batch
 
+Update = Callable[[Batch, Tensor | None], dict[str, Tensor]]
+
 
 class Learner:
     """Trains actor, critics and ensemble in place from the transitions it is given."""
@@ -45,7 +47,11 @@ class Learner:
             str(ensemble.device),
         )
         self.algorithm = _algorithm(parts, task, settings, generator)
-        self._update = self._captured() if self.algorithm.capturable else self.algorithm.update
+        self._update = self._captured(self.algorithm.update)
+        # Where the actor's turn comes more rarely, `Settings` allows no other algorithm.
+        self._update_critics = self._update
+        if isinstance(self.algorithm, SAC) and settings.sac.actor_every > 1:
+            self._update_critics = self._captured(self.algorithm.update_critics)
         penalty = settings.model_rollouts.penalty
         self.model_rollouts = ModelRollouts(parts, task, generator, penalty)
         self.ensemble_trainer = EnsembleTrainer(ensemble, settings.ensemble, generator)
@@ -54,12 +60,14 @@ class Learner:
         self.has_new_weights = False  # whether the last update made some to plan with
         self._updated_at = 0  # steps that were seen at the last update
 
-    def _captured(self) -> Callable[[Batch, Tensor | None], dict[str, Tensor]]:
-        """The algorithm's update as one CUDA graph where there is a GPU."""
+    def _captured(self, step: Update) -> Update:
+        """An update of the algorithm as one CUDA graph where there is a GPU, if it can be one."""
+        if not self.algorithm.capturable:
+            return step
 
         def update(*tensors: Tensor | None) -> dict[str, Tensor]:
             *batch, target = tensors
-            return self.algorithm.update(Batch(*cast(list[Tensor], batch)), target)
+            return step(Batch(*cast(list[Tensor], batch)), target)
 
         graphed = Graphed(update, self.generator.device, self.generator)
         return lambda batch, target: graphed(*batch, target)
@@ -77,8 +85,9 @@ class Learner:
         """
         losses: dict[str, Tensor] = {}
         if self._updates_due():
-            for _ in range(self.settings.off_policy.updates_per_step):
-                losses = self._update(*self._experience())
+            for number in range(1, self.settings.off_policy.updates_per_step + 1):
+                update = self._update if self._is_actors_turn(number) else self._update_critics
+                losses |= update(*self._experience())
         report: dict[str, float] = to_host(losses) if losses else {}
         needs_no_model = self.settings.ensemble.train_every == 0
         started = self.num_steps >= self.settings.learning.random_steps
@@ -104,9 +113,16 @@ class Learner:
         next_state = self.task.predictable_next_state(data.state, data.next_state)
         return data._replace(next_state=next_state)
 
+    def _is_actors_turn(self, number: int) -> bool:
+        """Whether the update of that number, of those after the newest step, includes the actor."""
+        before = self.num_steps * self.settings.off_policy.updates_per_step
+        return (before + number) % self.settings.sac.actor_every == 0
+
     def _updates_due(self) -> bool:
         settings = self.settings.off_policy
         enough = len(self.buffer) >= settings.batch_size
+        if self.num_steps < self.settings.learning.update_after:
+            return False
         if self.algorithm.needs_model and self.num_trainings == 0:
             return False
         return enough and self.num_steps % settings.update_every == 0

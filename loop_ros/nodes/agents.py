@@ -11,7 +11,7 @@ import torch
 from rclpy.node import Node
 
 from loop_ros import checkpoint
-from loop_ros.agent import Agent
+from loop_ros.agent import Agent, saved_settings
 from loop_ros.devices import usable_device
 from loop_ros.nodes.parameters import declare
 from loop_ros.settings import Settings
@@ -24,32 +24,45 @@ class AgentParameters:
     """What decides which agent a node makes."""
 
     task: Task
-    settings: Settings
-    checkpoint: str
+    settings: Settings | None  # that an explicit profile or parameter asks for
+    checkpoint: Path | None
     device: str
     seed: int
     num_threads: int
 
     @classmethod
     def declare(cls, node: Node) -> AgentParameters:
-        """Declare them on a node; ValueError for an unknown task or profile."""
-        name = declare(node, 'task', 'drift_car', 'robot and job', choices=registry.names())
+        """Declare them on a node; ValueError for an unknown task, profile or checkpoint."""
+        name = declare(node, 'task', 'drift_car', 'robot and job: a name, or package.module:TASK')
         profile = declare(
-            node, 'profile', 'drift_car', 'settings: name of a shipped profile, or a YAML file'
+            node,
+            'profile',
+            '',
+            "settings: name of a shipped profile, or a YAML file; empty: the checkpoint's, and "
+            "without one the task's own",
+        )
+        weights = declare(
+            node,
+            'checkpoint',
+            '',
+            'weights to start from: shipped, none or a folder; empty: shipped, where there are',
         )
         task = registry.task(name)
         return cls(
             task=task,
-            settings=Settings.load(profile, task.default_d0),
-            checkpoint=declare(
-                node, 'checkpoint', 'shipped', 'weights to start from: shipped, none or a folder'
-            ),
+            settings=Settings.for_task(task, profile) if profile else None,
+            checkpoint=checkpoint.resolve(weights, task.name),
             device=declare(node, 'device', 'cpu', 'torch device: cpu, cuda, cuda:0, ...'),
             seed=declare(node, 'seed', 0, 'seed of all randomness', minimum=0),
             num_threads=declare(
                 node, 'num_threads', 1, 'threads that torch may use', minimum=1, maximum=1024
             ),
         )
+
+    @property
+    def saved(self) -> Settings | None:
+        """The checkpoint's settings; ValueError where it is unusable."""
+        return None if self.checkpoint is None else saved_settings(self.checkpoint)
 
     def make(self, folder: Path | None = None, resume: bool = True) -> Agent:
         """The agent, from `folder` where given, else from the checkpoint; call in its thread.
@@ -59,7 +72,8 @@ class AgentParameters:
         """
         torch.set_num_threads(self.num_threads)
         usable_device(self.device)
-        folder = folder or checkpoint.resolve(self.checkpoint, self.task.name)
+        folder = folder or self.checkpoint
         if folder is None:
-            return Agent(self.task, self.settings, self.device, self.seed)
+            settings = self.settings or Settings.for_task(self.task)
+            return Agent(self.task, settings, self.device, self.seed)
         return Agent.load(folder, self.task, self.device, self.seed, self.settings, resume)

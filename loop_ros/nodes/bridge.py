@@ -44,9 +44,9 @@ class BridgeNode(ManagedNode):
         """Make the environment and the topics."""
         try:
             env, self.camera = open_environment(
-                self.task.name, self.parameters.view, self.get_logger().warning
+                self.task, self.parameters.view, self.get_logger().warning
             )
-        except ImportError as error:
+        except (ImportError, ValueError) as error:
             raise StartError(str(error)) from None
         self.opened.callback(env.close)
         self.opened.callback(self.camera.close)

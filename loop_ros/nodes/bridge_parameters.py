@@ -31,7 +31,7 @@ class BridgeParameters:
     @classmethod
     def declare(cls, node: Node) -> BridgeParameters:
         """Declare them on a node; ValueError where they do not fit together."""
-        name = declare(node, 'task', 'drift_car', 'robot and job', choices=registry.names())
+        name = declare(node, 'task', 'drift_car', 'robot and job: a name, or package.module:TASK')
         realtime, speed = declare_clock(node)
         return cls(
             task=registry.task(name),

@@ -92,7 +92,9 @@ class LearnerNode(ManagedNode):
     def _make_agent(self) -> Agent:
         resume = self.folder is not None and (self.folder / METADATA_FILE).is_file()
         agent = self.parameters.make(self.folder if resume else None)
-        origin = f'resumed from {self.folder}' if resume else f'from {self.parameters.checkpoint}'
+        origin = f'from {self.parameters.checkpoint}' if self.parameters.checkpoint else 'untrained'
+        if resume:
+            origin = f'resumed from {self.folder}'
         self.get_logger().info(
             f'{agent.task.name}: {origin}, {agent.num_steps} steps, weights version {agent.version}'
         )

@@ -39,9 +39,9 @@ def declare(
 ) -> Any:
     """Declare a parameter with its descriptor and return its value.
 
-    A number of the other kind in a launch argument or a file (d0:=1) is converted, and an empty
-    text stands for the default: rclpy would refuse both, so the override is read first by an
-    untyped declaration.
+    An argument of the launch file comes as `launch.` and the parameter's name: where it is not
+    empty it wins over a parameter file. A number of the other kind (d0:=1) is converted, which
+    rclpy would refuse: so what is given is read first, by untyped declarations.
     """
     descriptor = ParameterDescriptor(
         description=f'{description} [{unit}]' if unit else description, read_only=read_only
@@ -62,11 +62,10 @@ def declare(
                 to_value=LARGEST_INTEGER if maximum is None else int(maximum),
             )
         ]
-    given = node.declare_parameter(name, default, ParameterDescriptor(dynamic_typing=True)).value
-    node.undeclare_parameter(name)
+    given = _given(node, f'launch.{name}', '')
+    if given == '':
+        given = _given(node, name, default)
     value = convert(given, type(default))
-    if value == '':  # a launch argument that was left empty
-        value = default
     if type(value) is not type(default):
         raise ValueError(f'{name}: {given!r} is not of the type {type(default).__name__}')
     if choices and value not in choices:
@@ -103,10 +102,7 @@ def declare_clock(node: Node) -> tuple[bool, float]:
 
 def declare_each(node: Node, name: str, count: int, description: str) -> NDArray[np.float64]:
     """Declare a parameter of `count` numbers from 0, by default zeros, and return them."""
-    given = node.declare_parameter(
-        name, [0.0] * count, ParameterDescriptor(dynamic_typing=True)
-    ).value
-    node.undeclare_parameter(name)
+    given = _given(node, name, [0.0] * count)
     constraint = f'{count} numbers from 0'
     try:
         values = np.array(given, dtype=np.float64)
@@ -119,6 +115,13 @@ def declare_each(node: Node, name: str, count: int, description: str) -> NDArray
     )
     node.declare_parameter(name, values.tolist(), descriptor, ignore_override=True)
     return values
+
+
+def _given(node: Node, name: str, default: Any) -> Any:
+    """What a parameter was given at the start, of any type."""
+    value = node.declare_parameter(name, default, ParameterDescriptor(dynamic_typing=True)).value
+    node.undeclare_parameter(name)
+    return value
 
 
 def convert(value: Any, wanted: type) -> Any:
@@ -140,6 +143,7 @@ class PlannerParameters:
     ) -> None:
         """Declare them all; ValueError where the values given at the start do not fit together."""
         self._types: dict[str, type] = {}
+        self._log = node.get_logger()
         self._on_change = on_change
         values = {}
         for item in dataclasses.fields(defaults):
@@ -176,7 +180,21 @@ class PlannerParameters:
         changes = self._changes(parameters)
         if changes:
             self.settings = dataclasses.replace(self.settings, **changes)
+            if 'd0' in changes and not self.settings.constrained:
+                self._log.warning(d0_is_not_heeded(self.settings))
             self._on_change(self.settings)
 
     def _changes(self, parameters: list[Parameter]) -> dict[str, Any]:
         return {p.name: p.value for p in parameters if p.name in self._types}
+
+
+def d0_is_not_heeded(settings: PlannerSettings) -> str:
+    """Whoever sets a threshold should know that nothing keeps it."""
+    return f'algorithm {settings.algorithm} does not heed d0: safe_arc and safe_cem do'
+
+
+def differences(settings: PlannerSettings, others: PlannerSettings) -> str:
+    """What differs in settings, with the other value behind each."""
+    pairs = ((item.name, getattr(settings, item.name), getattr(others, item.name))
+             for item in dataclasses.fields(settings))  # fmt: skip
+    return ', '.join(f'{name} {mine} ({other})' for name, mine, other in pairs if mine != other)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 
 import numpy as np
@@ -20,14 +21,20 @@ from loop_ros.control.plan_worker import PlanWorker
 from loop_ros.control.shadow import Shadow
 from loop_ros.control.supervisor import Supervisor
 from loop_ros.control.trial import WeightsTrial
-from loop_ros.nodes import conversions, qos
+from loop_ros.nodes import conversions, qos, views
 from loop_ros.nodes.agents import AgentParameters
 from loop_ros.nodes.managed import ManagedNode
-from loop_ros.nodes.parameters import PlannerParameters, declare, declare_clock
+from loop_ros.nodes.parameters import (
+    PlannerParameters,
+    d0_is_not_heeded,
+    declare,
+    declare_clock,
+    differences,
+)
 from loop_ros.nodes.plan_publisher import PlanPublisher
 from loop_ros.nodes.supervision import Supervision, declare_limits
 from loop_ros.nodes.weights import WeightsInbox
-from loop_ros.settings import PlannerSettings
+from loop_ros.settings import PlannerSettings, Settings
 
 # Share of the control period after which a fallback goes out, so that it still arrives in time.
 DEADLINE = 0.85
@@ -49,6 +56,12 @@ class PlannerNode(ManagedNode):
             declare(self, 'odom_frame', conversions.ODOM_FRAME, 'frame of the pose'),
             declare(self, 'base_frame', conversions.BASE_FRAME, 'frame of the twist'),
         )
+        self.odometry = declare(
+            self,
+            'odometry',
+            self.task.odometry,
+            'states come as nav_msgs/Odometry on odom, and not as a labelled JointState on state',
+        )
         training = declare(self, 'training', False, 'explore, as the settings say')
         is_shadow = declare(
             self,
@@ -69,9 +82,10 @@ class PlannerNode(ManagedNode):
         self.worker = PlanWorker(self.gate, trial, self.warn, training, self.shadow)
         self.inbox = WeightsInbox(self, self.worker.load_weights, self.worker.refuse_weights)
         self.create_service(Trigger, '~/explain', self._on_explain)
-        self.planner_parameters = PlannerParameters(
-            self, self.parameters.settings.planner, self._reconfigure
-        )
+        saved = self.parameters.saved
+        self.saved = saved.planner if saved is not None else None
+        self.settings = self.parameters.settings or saved or Settings.for_task(self.task)
+        self.planner_parameters = PlannerParameters(self, self.settings.planner, self._reconfigure)
 
     def _declare_trial(self) -> WeightsTrial:
         steps = declare(
@@ -91,7 +105,7 @@ class PlannerNode(ManagedNode):
             minimum=1,
             maximum=1e6,
         )
-        return WeightsTrial(steps, tolerance, self.period)
+        return WeightsTrial(steps, tolerance, self.period if self.realtime else math.inf)
 
     def configure(self) -> None:
         """Make the agent in its thread, then the topics."""
@@ -105,14 +119,20 @@ class PlannerNode(ManagedNode):
         self.get_logger().info(
             f'{self.task.name}: {settings.algorithm} on {self.worker.device}, {weights}'
         )
+        if self.saved is not None and (others := differences(settings, self.saved)):
+            self.get_logger().info(f"other than the checkpoint's settings: {others}")
+        if not settings.constrained:
+            self.get_logger().warning(d0_is_not_heeded(settings))
 
     def activate(self) -> None:
         """Subscribe."""
         self.gate.open()
-        message, topic = (Odometry, 'odom') if self.task.odometry else (JointState, 'state')
+        message, topic = (Odometry, 'odom') if self.odometry else (JointState, 'state')
         self.state_topic = self.subscribe(message, topic, self._on_state, qos.STATE).topic_name
         if self.shadow is not None:
             self.subscribe(JointState, 'command', self._on_other, qos.COMMAND)
+        else:
+            self.subscribe(JointState, 'executed', self._on_executed, qos.COMMAND)
         self.inbox.open()
         self.deadline = self.every(self.period * DEADLINE, self._on_deadline)
         self.deadline.cancel()
@@ -130,7 +150,7 @@ class PlannerNode(ManagedNode):
     def _make_agent(self) -> Agent:
         """Called by the planner thread."""
         planner = self._in_time(self.planner_parameters.settings)
-        settings = dataclasses.replace(self.parameters.settings, planner=planner)
+        settings = dataclasses.replace(self.settings, planner=planner)
         parameters = dataclasses.replace(self.parameters, settings=settings)
         try:
             agent = parameters.make(resume=False)
@@ -154,8 +174,11 @@ class PlannerNode(ManagedNode):
         return dataclasses.replace(settings, time_budget=BUDGET * self.period)
 
     def _on_state(self, message: Odometry | JointState) -> None:
+        stamp = conversions.time_from_msg(message.header.stamp)
+        if not self.gate.awaits(stamp):
+            return
         try:
-            if self.task.odometry:
+            if self.odometry:
                 observation = conversions.odometry_from_msg(message, self.task, *self.frames)
             else:
                 observation = conversions.state_from_msg(message, self.task)
@@ -166,7 +189,7 @@ class PlannerNode(ManagedNode):
                 'state', f'state on {self.state_topic} dropped ({self.dropped} so far): {error}'
             )
             return
-        state = self.gate.receive(conversions.time_from_msg(message.header.stamp), observation)
+        state = self.gate.receive(stamp, observation)
         if state is not None:
             self.worker.plan(state)
             if self.realtime:
@@ -196,6 +219,15 @@ class PlannerNode(ManagedNode):
         except ValueError as error:
             self.warn('other', f'a command of the other controller is left out: {error}')
 
+    def _on_executed(self, message: JointState) -> None:
+        """What a robot did in a state, where it says so: a human may have taken over."""
+        try:
+            action = conversions.command_from_msg(message, self.task)
+        except ValueError as error:
+            self.warn('executed', f'what the robot says that it did is left out: {error}')
+            return
+        self.gate.executed_elsewhere(action, conversions.time_from_msg(message.header.stamp))
+
     def _on_explain(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         command = self.publisher.last
         response.success, response.message = command is not None, 'no command so far'
@@ -206,14 +238,25 @@ class PlannerNode(ManagedNode):
 
     def _diagnose(self) -> None:
         level, text = self.publisher.status()
+        if problem := self.gate.clock.problem(time.monotonic()):
+            level, text = max(level, views.WARN), f'{text}; {problem}'
+            self.warn('clock', problem)
         values = {
             **self.gate.statistics.report(),
+            'state rate (Hz)': self.gate.clock.rate,
+            'states between control periods': self.gate.clock.skipped,
+            'jumps of the clock': self.gate.clock.jumps,
             'level': self.publisher.level,
             'reason': self.publisher.reason,
             'dropped states': self.dropped,
             'weights version': self.worker.version,
-            'd0': self.planner_parameters.settings.d0,
+            'd0': _d0(self.planner_parameters.settings),
             'device': self.worker.device,
             **(self.shadow.metrics() if self.shadow else {}),
         }
         self.publish_diagnostics('planning', self.task.name, level, text, values)
+
+
+def _d0(settings: PlannerSettings) -> str:
+    heeded = '' if settings.constrained else f', not heeded by {settings.algorithm}'
+    return f'{settings.d0:g}{heeded}'

@@ -77,6 +77,7 @@ def declare_limits(
         distrust_disabled
     ):  # a model that still learns is wrong at first, and its actor knows no better
         defaults['distrust_steps'] = 0
+    defaults['state_timeout'] = max(defaults['state_timeout'], 3 * task.control_period)
     given: dict[str, Any] = {
         name: declare(node, name, defaults[name], text, minimum=low, maximum=high, unit=unit)
         for name, (text, low, high, unit) in PARAMETERS.items()

@@ -54,6 +54,12 @@ class SacSettings(Validated):
 
     target_entropy: float = setting(-1.0, 'entropy aimed at, per action dimension', -20, 20)
     initial_entropy_coef: float = setting(1.0, 'temperature alpha at the start', 0, 1000)
+    actor_every: int = setting(
+        1,
+        'updates of the critics to one of actor and temperature (20 in REDQ and DroQ)',
+        1,
+        1000,
+    )
     entropy_in_target: bool = setting(
         True, 'count the entropy bonus in Q (soft value) or not (value of the rewards only)'
     )
@@ -143,5 +149,8 @@ class LearningSettings(Validated):
     )
     random_steps: int = setting(
         1000, 'steps of uniform random actions at the start', 20, 10_000_000
+    )
+    update_after: int = setting(
+        0, 'steps before the first update; 0: as soon as there is a batch', 0, 10_000_000
     )
     buffer_size: int = setting(1_000_000, 'transitions kept', 1, 100_000_000)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from dataclasses import dataclass, field
-from typing import Any, Self, cast
+from typing import Any, Protocol, Self, cast
 
 from loop_ros import plain_yaml
 from loop_ros.profiles import profile_path
@@ -23,6 +23,18 @@ from loop_ros.settings.learning import (
 )
 from loop_ros.settings.migration import MOVED, migrated
 from loop_ros.settings.planner import PlannerSettings
+
+
+class TaskDefaults(Protocol):
+    """What a task says of its settings."""
+
+    @property
+    def profile(self) -> str:
+        """Name of a shipped profile, or path of a YAML file."""
+
+    @property
+    def default_d0(self) -> float:
+        """The safety threshold where nobody sets one."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,11 @@ class Settings:
             raise ValueError(
                 'sac.bootstrap buffer knows only the next action of stored transitions: set '
                 'model_rollouts.fraction to 0 and model_rollouts.expansion_horizon to 1'
+            )
+        if algorithm != 'sac' and self.sac.actor_every > 1:
+            raise ValueError(
+                f'learning.algorithm {algorithm} updates its actor with its critics: set '
+                'sac.actor_every to 1'
             )
         if algorithm == 'polo' and self.planner.algorithm == 'actor':
             raise ValueError('learning.algorithm polo has no actor: set planner.algorithm to cem')
@@ -94,6 +111,14 @@ class Settings:
         if default_d0 is None or 'd0' in ((values or {}).get('planner') or {}):
             return settings
         return settings.replace({'planner.d0': default_d0})
+
+    @classmethod
+    def for_task(cls, task: TaskDefaults, profile: str | None = None) -> Self:
+        """The settings of a task under a profile, by default its own; errors as in `load`.
+
+        The task's threshold d0 holds where the profile says nothing of it.
+        """
+        return cls.load(profile or task.profile, task.default_d0)
 
     def trained_by(self, saved: Settings) -> Self:
         """A copy with the networks of `saved` and the algorithm that trained them."""

@@ -188,3 +188,24 @@ def test_the_reward_of_the_task_is_that_of_the_car() -> None:
     tensor = torch.from_numpy(observations)
     found = TASK.reward(tensor, tensor[:, :2], tensor).numpy()
     assert found == pytest.approx(drift_car.reward(observations))
+
+
+def test_an_odometry_task_reads_the_labels_that_it_has(tmp_path: Path) -> None:
+    """In its own order, from the bag of a robot that gives all of them."""
+    labels = ('yaw_rate', 'x', 'v_x')
+    place = [TASK.observation_labels.index(label) for label in labels]
+
+    def reward(_: torch.Tensor, __: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+        return after[..., 2]
+
+    task = dataclasses.replace(
+        TASK, observation_labels=labels, reward=reward, cost=None, encode=lambda o: o, state_dim=3
+    )
+    wanted = driven(30)
+    messages = sorted(raw(wanted), key=lambda message: message[2])
+    found = list(BagReader([write_bag(tmp_path / 'bag', messages)], task))
+    assert len(found) == 29  # the last one has no next state
+    for a, b in zip(found, wanted, strict=False):
+        np.testing.assert_allclose(a.observation, b.observation[place], atol=1e-12)
+        np.testing.assert_array_equal(a.action, b.action)
+        assert a.reward == a.next_observation[2]

@@ -42,7 +42,7 @@ def read(out: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize('disturbance', ['none', 'noise=3', 'delay=2'])
 def test_what_happened_is_the_true_cost_of_the_next_steps(disturbance: str) -> None:
     agent = tiny.trained()
-    env = disturbed.make('drift_car', disturbed.Disturbance.parse(disturbance))
+    env = disturbed.make(agent.task, disturbed.Disturbance.parse(disturbance))
     episode = run_episode(env, agent, index=5, seed=1)
     found = calibrate.windows(episode, env.states, agent)
     horizon, discount = agent.settings.planner.horizon, agent.settings.planner.discount

@@ -94,7 +94,8 @@ def test_statistics_lines() -> None:
     assert statistics.step(make_transition(0, 0), speeds) is None
     last = dataclasses.replace(make_transition(0, 1, last=True), cost=1.0)
     assert statistics.step(last, {**speeds, 'speed': 4.0}) == (
-        'episode=0 return=-2.0 cost_steps=1 mean_speed=3.50 slip=0.50 plan_hz=50.0 d0=0.50'
+        'episode=0 return=-2.0 cost_steps=1 mean_speed=3.50 mean_slip=0.50 mean_radius=1.00 '
+        'plan_hz=50.0 d0=0.50'
     )
     assert statistics.summary() == (
         'summary: episodes=1 mean_return=-2.00 cost_steps=1 plan_hz=50.0'

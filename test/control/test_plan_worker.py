@@ -10,25 +10,17 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from stack import until
 from supervised import PERIOD, make_plan, supervisor
 
 from loop_ros.checkpoint.files import NotFiniteError
 from loop_ros.control.gate import Gate, State
 from loop_ros.control.plan_worker import PlanWorker
-from loop_ros.control.supervisor import ACTOR, HOLD, PLAN, SHIFTED, STOP, Command, is_next
+from loop_ros.control.supervisor import ACTOR, HOLD, PLAN, SHIFTED, STOP, Command
 from loop_ros.control.trial import WeightsTrial
 from loop_ros.settings import PlannerSettings
 from loop_ros.sim.simulation import RESET_JUMP
 from loop_ros.types import Plan
-
-
-@given(st.integers(0, 10**18), st.integers(-(10**11), 10**11))
-def test_a_new_episode_is_a_gap_in_the_stamps(stamp: int, gap: int) -> None:
-    expected = PERIOD / 2 <= gap <= PERIOD * 3 / 2
-    assert is_next(stamp, stamp + gap, PERIOD) == expected
 
 
 class FakeAgent:
@@ -59,6 +51,13 @@ class FakeAgent:
 
     def reset(self) -> None:
         self.calls.append('reset')
+
+    @property
+    def planner(self) -> FakeAgent:
+        return self
+
+    def skip(self, steps: int) -> None:
+        self.calls += ['skip'] * steps
 
     def configure(self, planner: PlannerSettings) -> None:
         self.d0 = planner.d0
@@ -218,15 +217,27 @@ def test_late_plans_fall_back_and_late_results_are_kept() -> None:
     world.agent.go.release()
     until(lambda: gate.statistics.plans == 1, 5, 'the late plan')
     assert len(answers) == 1  # it was late: not published, but kept
-    world.receive(1)
+    world.receive(2)  # the state between was lost
     gate.expire()
-    assert answers[-1][1][:1] == (SHIFTED,) and answers[-1][1].action[0] == 1.0
-    world.receive(4)  # two states lost, in a new warm start: nothing to shift
+    assert answers[-1][1][:1] == (SHIFTED,) and answers[-1][1].action[0] == 2.0
+    world.receive(3, RESET_JUMP)  # another episode: nothing to shift
     gate.expire()
     assert answers[-1][1].level == HOLD
     assert gate.statistics.missed == 3
     for _ in range(3):
         world.agent.go.release()
+    world.worker.stop()
+
+
+def test_the_warm_start_moves_on_by_the_states_that_were_lost() -> None:
+    world = World(realtime=True)
+    for count, step in enumerate((0, 1, 4)):
+        world.agent.go.release()
+        world.receive(step)
+        until(lambda count=count: world.gate.statistics.plans == count + 1, 5, 'a plan')
+    assert [call for call in world.agent.calls if call != 'actor'] == [
+        *('reset', 'act 0', 'act 1', 'skip', 'skip', 'act 4')
+    ]
     world.worker.stop()
 
 
@@ -258,3 +269,20 @@ def test_the_gate_remembers_the_steps_that_the_robot_made() -> None:
     steps, total = gate.recent()
     made = [(s.observation[0], s.action[0], s.next_observation[0]) for s in steps]
     assert (made, total) == ([(1.0, 1.0, 2.0), (8.0, 8.0, 9.0)], 3)
+
+
+@pytest.mark.parametrize('says', [True, False])
+def test_a_robot_that_did_otherwise_says_so(says: bool) -> None:
+    """Then that is remembered, and the plan's prediction is not held against the model."""
+    levels: list[int] = []
+    gate = Gate(supervisor(realtime=True), lambda _, command: levels.append(command.level), 5)
+    gate.open()
+    for step in range(20):
+        gate.receive(step * PERIOD, np.full(6, float(step)))
+        gate.answer(State(step * PERIOD, None), make_plan(1.0, next_state=100.0))
+        gate.executed_elsewhere(np.array([9.0, 0.0]), stamp=(step - 1) * PERIOD)  # too late
+        if says:
+            gate.executed_elsewhere(np.array([7.0, 0.2]), stamp=step * PERIOD)
+    assert (set(levels) == {PLAN}) == says
+    if says:
+        assert [made.action[0] for made in gate.recent().steps] == [7.0] * 5

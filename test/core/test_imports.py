@@ -16,7 +16,7 @@ from source_tree import TREE, imports, sources
 # of the command line.
 ORDER = (
     'types', 'devices', 'cuda_graph', 'distributed', 'plain_yaml', 'process_end', 'profiles',
-    'progress', 'settings', 'planar', 'sim', 'layout', 'theory',
+    'progress', 'settings', 'planar', 'sim', 'layout', 'robot', 'theory',
     'checkpoint', 'models', 'planning', 'algorithms', 'learning', 'agent',
     'runner', 'control', 'bags', 'offline', 'nodes', 'cli',
 )  # fmt: skip

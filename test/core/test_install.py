@@ -17,17 +17,20 @@ import pytest
 from source_tree import TREE
 
 pytestmark = pytest.mark.slow
-NODES = ('planner_node', 'learner_node', 'bridge_node')
+NODES = ('planner_node', 'learner_node', 'bridge_node', 'robot_node')
 # Run by the installed package's Python: where things are, and that they work.
 PROBE = """
-import json, loop_ros
+import json, tempfile, loop_ros
+from pathlib import Path
 from loop_ros.bench import workload
 from loop_ros.checkpoint.files import resolve
+from loop_ros.cli import new
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
 environment = registry.make('drift_car')
 environment.reset(seed=0)
 Settings.load('drift_car')
+new.write('my_robot', 'other', Path(tempfile.mkdtemp()))
 print(json.dumps({
     'package': loop_ros.__file__, 'sim': registry.__file__,
     'bench': workload.__file__, 'tasks': list(registry.names()),

@@ -149,7 +149,7 @@ def test_what_requirements_need_in_turn_is_pinned_too(name: str) -> None:
 
 def test_entry_points_exist(distribution) -> None:
     scripts = dict(line.split(' = ') for line in distribution.entry_points['console_scripts'])
-    assert set(scripts) == {'loop-ros', 'planner_node', 'learner_node', 'bridge_node'}
+    assert set(scripts) == {'loop-ros', 'planner_node', 'learner_node', 'bridge_node', 'robot_node'}
     for script, target in scripts.items():
         module, function = target.split(':')
         path = TREE / (module.replace('.', '/') + '.py')

@@ -236,3 +236,24 @@ def test_settings_of_earlier_releases_are_migrated_with_a_message(tmp_path: Path
         with pytest.raises(ValueError, match='sac|off_policy'), warnings.catch_warnings():
             warnings.simplefilter('ignore')
             Settings.load(str(path))
+
+
+class Boat:
+    """What settings read of a task, whose package brings its profile."""
+
+    default_d0 = 3.0
+
+    def __init__(self, profile: Path) -> None:
+        self.profile = str(profile)
+
+
+def test_a_tasks_profile_is_its_own_file_and_its_threshold_the_default(tmp_path: Path) -> None:
+    own, other = tmp_path / 'boat.yaml', tmp_path / 'other.yaml'
+    own.write_text('planner: {horizon: 17}')
+    other.write_text('planner: {d0: 0.75}')
+    found = Settings.for_task(Boat(own)).planner
+    assert (found.horizon, found.d0) == (17, 3.0)
+    assert Settings.for_task(Boat(own), 'drift_car').planner.d0 == 3.0
+    assert Settings.for_task(Boat(own), str(other)).planner.d0 == 0.75, 'a profile may say it'
+    with pytest.raises(ValueError, match='lost.yaml: no such file'):
+        Settings.for_task(Boat(tmp_path / 'lost.yaml'))

@@ -19,10 +19,11 @@ from loop_ros.algorithms.sac import SAC
 from loop_ros.cuda_graph import Graphed
 from loop_ros.learning.ensemble_trainer import EnsembleTrainer
 from loop_ros.models.ensemble import Ensemble
-from loop_ros.settings import EnsembleSettings
+from loop_ros.settings import EnsembleSettings, Settings
 from loop_ros.sim import registry
-from loop_ros.types import Batch
+from loop_ros.types import Batch, Transition
 
+CAR = registry.task('drift_car')
 ROWS = 24
 # Layer norm, entropy in the target: what commit 7ffeb69 says after the updates of the test below.
 BEFORE: dict[tuple[bool, bool], dict[str, float]] = {
@@ -129,6 +130,37 @@ def test_the_shipped_training_state_is_taken_over() -> None:
     assert np.isfinite(list(report.values())).all()
     updates = agent.settings.off_policy.updates_per_step
     assert learner.tensors()['critic_optimizer.0.step'] == steps + updates
+
+
+@pytest.mark.parametrize(
+    ('updates', 'every', 'steps', 'expected'),
+    [(20, 20, 3, (60, 3)), (4, 1, 2, (8, 8)), (1, 4, 9, (9, 2)), (6, 4, 2, (12, 3))],
+)
+def test_the_actors_turn_comes_so_often(
+    updates: int, every: int, steps: int, expected: tuple[int, int]
+) -> None:
+    """Whatever the number of updates a step, and none before `update_after` steps."""
+    settings = Settings.for_task(CAR).replace(
+        {
+            'off_policy.updates_per_step': updates,
+            'off_policy.batch_size': 16,
+            'sac.actor_every': every,
+            'learning.update_after': 32,
+            'ensemble.train_every': 0,
+        }
+    )
+    agent = Agent(CAR, settings)
+    for number in range(31 + steps):
+        observation, action = np.full(6, 0.1 * number), np.array([1.0, 0.0])
+        agent.observe(
+            Transition(0.0, 0, number, observation, action, 0.0, 0.0, observation, False, False)
+        )
+        report = agent.update()
+        assert ('critic_loss' in report) == (number >= 31)
+    tensors = agent.learner.tensors()
+    found = (tensors['critic_optimizer.0.step'], tensors['actor_optimizer.0.step'])
+    assert (int(found[0]), int(found[1])) == (expected[0], expected[1])
+    assert int(tensors['entropy_optimizer.0.step']) == expected[1]
 
 
 def test_optimisers_resume_or_refuse() -> None:

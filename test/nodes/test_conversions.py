@@ -52,6 +52,28 @@ def test_stamps_keep_every_nanosecond(stamp: int) -> None:
     assert conversions.time_from_msg(conversions.time_to_msg(stamp)) == stamp
 
 
+@given(st.permutations(CAR.observation_labels), st.integers(1, 6), vectors(6), stamps)
+def test_odometry_of_some_labels_in_any_order(
+    labels: list[str], count: int, observation: np.ndarray, stamp: int
+) -> None:
+    """The robot observes only what its labels say; what it has not is 0 on the way out."""
+    task = dataclasses.replace(CAR, observation_labels=labels[:count])
+    own = np.mod(observation[:count], 3.0)  # also a yaw that comes back as it is
+    message = conversions.odometry_to_msg(own, task, stamp)
+    np.testing.assert_allclose(conversions.odometry_from_msg(message, task), own, atol=1e-12)
+    whole = conversions.odometry_from_msg(message, CAR)
+    assert all(whole[CAR.observation_labels.index(label)] == 0 for label in labels[count:])
+
+
+def test_an_orientation_that_is_not_observed_need_not_be_one() -> None:
+    message = conversions.odometry_to_msg(np.zeros(6), CAR, 0)
+    message.pose.pose.orientation.w = 0.0  # as drivers without a compass leave it
+    with pytest.raises(ValueError, match='norm'):
+        conversions.odometry_from_msg(message, CAR)
+    task = dataclasses.replace(CAR, observation_labels=('v_x', 'yaw_rate'))
+    assert conversions.odometry_from_msg(message, task).tolist() == [0.0, 0.0]
+
+
 @given(vectors(6), stamps)
 def test_odometry_round_trip(observation: np.ndarray, stamp: int) -> None:
     message = conversions.odometry_to_msg(observation, CAR, stamp)

@@ -1,6 +1,9 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""ROS in the loop changes nothing: nodes in lockstep act as the plain loop does."""
+"""ROS in the loop changes nothing: nodes in lockstep act as the plain loop does.
+
+By the settings of the checkpoint, which are not those of any profile.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,18 @@ from std_msgs.msg import Float64MultiArray
 
 from loop_ros.agent import Agent
 from loop_ros.nodes import conversions, qos
-from loop_ros.settings import Settings
 from loop_ros.sim import registry
 
 pytestmark = pytest.mark.slow
 SEED = 5
 STEPS = 200  # two episodes
+OWN = {'algorithm': 'arc', 'horizon': 4, 'pessimism': 5.0, 'num_iterations': 1, 'd0': 0.7}
 
 
 def headless(checkpoint: Path) -> tuple[np.ndarray, np.ndarray]:
     """Actions and next observations of two episodes without ROS."""
     task, env = registry.task('drift_car'), registry.make('drift_car')
-    agent = Agent.load(checkpoint, task, 'cpu', SEED, Settings.load('drift_car'))
+    agent = Agent.load(checkpoint, task, 'cpu', SEED)
     actions, observations = [], []
     for episode in range(2):
         observation, _ = env.reset(seed=SEED + episode)
@@ -41,7 +44,7 @@ def headless(checkpoint: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_lockstep_equals_headless(ros_domain: int, tmp_path: Path) -> None:
-    checkpoint = make_checkpoint(tmp_path / 'c')
+    checkpoint = make_checkpoint(tmp_path / 'c', **OWN)
     ears = Ears()
     heard = ears.hear(Float64MultiArray, 'transition', qos.TRANSITION)
     processes = [
@@ -57,6 +60,8 @@ def test_lockstep_equals_headless(ros_domain: int, tmp_path: Path) -> None:
         ears.close()
         for process in processes:
             process.kill()
+    assert 'algorithm arc does not heed d0' in processes[0].output
+    assert "other than the checkpoint's settings" not in processes[0].output
     task = registry.task('drift_car')
     run = [conversions.transition_from_msg(message, task) for message in heard[:STEPS]]
     assert [(t.episode, t.step) for t in run] == [(i // 100, i % 100) for i in range(STEPS)]

@@ -45,8 +45,8 @@ ARGUMENTS = (
     'autostart',
 )
 EPISODE = re.compile(
-    r'episode=\d+ return=-?[\d.]+ cost_steps=\d+ mean_speed=[\d.]+ slip=[\d.]+ '
-    r'plan_hz=[\d.]+ d0=[\d.]+'
+    r'episode=\d+ return=-?[\d.]+ cost_steps=\d+ mean_speed=[\d.]+ mean_slip=[\d.]+ '
+    r'mean_radius=[\d.]+ plan_hz=[\d.]+ d0=[\d.]+'
 )
 SUMMARY = re.compile(r'summary: episodes=\d+ mean_return=\S+ cost_steps=\d+ plan_hz=\S+')
 Launch = Callable[..., Process]
@@ -63,7 +63,8 @@ def launch(ros_domain: int, prefix: Path, checkpoint: Path, tmp_path: Path) -> I
     started: list[Process] = []
     params = tmp_path / 'params.yaml'
     params.write_text(
-        '/**/planner:\n  ros__parameters: {num_samples: 16, num_iterations: 1, min_safe: 1}\n'
+        '/**/planner:\n'
+        '  ros__parameters: {num_samples: 16, num_iterations: 1, min_safe: 1, d0: 0.35}\n'
     )
 
     def start(world: str, *options: str, **arguments: object) -> Process:
@@ -158,6 +159,8 @@ def test_realtime(launch: Launch) -> None:
 def test_records_a_complete_bag(launch: Launch, tmp_path: Path) -> None:
     process = launch('standalone', record='bag', train='false', speed=0, duration=8)
     assert process.wait(60.0) == 0, process.output
+    assert all(line.endswith('d0=0.35') for line in process.lines('episode='))  # of params_file
+    assert 'num_samples 16 (64), num_iterations 1 (3)' in process.output  # not the checkpoint's
     with AnyReader([tmp_path / 'bag']) as reader:
         found = {connection.topic: connection.msgcount for connection in reader.connections}
         transitions = [

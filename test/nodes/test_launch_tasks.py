@@ -71,11 +71,10 @@ def test_every_task_has_a_launch() -> None:
 
 @pytest.mark.parametrize('name', LAUNCHES)
 def test_defaults_fit_the_tasks(name: str) -> None:
-    own = own_arguments(name)
-    assert own['task']['default'] in tasks(name)
-    Settings.load(own['profile']['default'])
+    assert own_arguments(name)['task']['default'] in tasks(name)
     for task in tasks(name):
-        checkpoint.resolve(own['checkpoint']['default'], task)
+        Settings.for_task(registry.task(task))
+        checkpoint.resolve('', task)
 
 
 def test_all_launches_have_the_same_arguments(
@@ -143,8 +142,8 @@ def test_point_goal(launch: Launch, tmp_path: Path) -> None:
     process.wait_for('episode=0 ', START)
     line = process.lines('episode=0 ')[0]
     assert re.fullmatch(
-        r'episode=0 return=\S+ cost_steps=\d+ cost=\d+ planner_cost=\d+ mean_speed=\S+ '
-        r'plan_hz=\S+ d0=0.00',
+        r'episode=0 return=\S+ cost_steps=\d+ cost=\d+ planner_cost=\d+ mean_goal=\S+ '
+        r'mean_hazard=\S+ mean_speed=\S+ plan_hz=\S+ d0=0.00',
         line,
     )
     assert process.interrupt(20.0) == 0

@@ -18,8 +18,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from loop_ros.nodes.agents import AgentParameters
-from loop_ros.nodes.parameters import PlannerParameters, declare, declare_each
-from loop_ros.settings import PlannerSettings
+from loop_ros.nodes.bridge_parameters import BridgeParameters
+from loop_ros.nodes.parameters import PlannerParameters, declare, declare_each, differences
+from loop_ros.settings import PlannerSettings, Settings
 from loop_ros.sim import registry
 
 
@@ -71,7 +72,6 @@ def test_every_setting_has_a_described_parameter(planner) -> None:
     [
         ('d0:=1', 'd0', 1.0),
         ('d0:=0.75', 'd0', 0.75),
-        ("d0:=''", 'd0', 0.2),  # a launch argument that was left empty
         ('num_samples:=64.0', 'num_samples', 64),
         ('algorithm:=cem', 'algorithm', 'cem'),
         ('propagate_noise:=false', 'propagate_noise', False),
@@ -199,7 +199,57 @@ def test_whatever_is_set_the_settings_stay_valid(planner, name: str, value: obje
     assert dataclasses.replace(parameters.settings) == parameters.settings
 
 
-@pytest.mark.parametrize(('task', 'profile'), [('drift_car', 'drift_car'), ('Hopper', 'mujoco')])
+@pytest.mark.parametrize('task', ['drift_car', 'Hopper', 'PointGoal1'])
+@pytest.mark.parametrize('profile', ["''", 'paper'])
 def test_the_tasks_threshold_is_the_default(make, task: str, profile: str) -> None:
-    node = make(f'task:={task}', f'profile:={profile}')
-    assert AgentParameters.declare(node).settings.planner.d0 == registry.task(task).default_d0
+    parameters = AgentParameters.declare(make(f'task:={task}', f'profile:={profile}'))
+    settings = parameters.settings or Settings.for_task(parameters.task)
+    assert settings.planner.d0 == registry.task(task).default_d0
+
+
+@pytest.mark.parametrize(
+    ('given', 'expected'),
+    [
+        ((), 0.2),
+        (("launch.d0:=''",), 0.2),
+        (('d0:=3', "launch.d0:=''"), 3.0),
+        (('d0:=3', 'launch.d0:=1'), 1.0),
+        (('launch.d0:=0',), 0.0),
+    ],
+)
+def test_an_argument_of_the_launch_counts_where_it_is_given(
+    make, given: tuple[str, ...], expected: float
+) -> None:
+    """Its empty default is not a value: that of a parameter file stays."""
+    node = make(*given)
+    assert PlannerParameters(node, PlannerSettings(), lambda _: None).settings.d0 == expected
+    assert not node.has_parameter('launch.d0')
+
+
+def test_whoever_sets_d0_hears_that_nothing_heeds_it(
+    make, capfd: pytest.CaptureFixture[str]
+) -> None:
+    changes: list[PlannerSettings] = []
+    node = make('algorithm:=arc')
+    PlannerParameters(node, PlannerSettings(), changes.append)
+    node.set_parameters([Parameter('d0', value=1.0)])
+    assert changes[-1].d0 == 1.0
+    text = 'algorithm arc does not heed d0: safe_arc and safe_cem do'
+    assert text in capfd.readouterr().err
+    node.set_parameters([Parameter('algorithm', value='safe_arc')])
+    node.set_parameters([Parameter('d0', value=2.0)])
+    assert text not in capfd.readouterr().err
+
+
+def test_settings_that_differ_are_named() -> None:
+    changed = dataclasses.replace(PlannerSettings(), algorithm='arc', horizon=4)
+    assert differences(changed, PlannerSettings()) == 'algorithm arc (safe_arc), horizon 4 (8)'
+    assert differences(changed, changed) == ''
+
+
+@pytest.mark.parametrize('declare', [AgentParameters.declare, BridgeParameters.declare])
+def test_a_task_is_also_named_by_where_it_is(make, declare) -> None:
+    node = make('task:=loop_ros.sim.pen_goal:TASK', 'profile:=mujoco')
+    assert declare(node).task.name == 'PenGoal-v1'
+    with pytest.raises(ValueError, match="unknown task 'drift_bike'; choose one of: Ant, "):
+        declare(make('task:=drift_bike'))

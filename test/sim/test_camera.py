@@ -20,14 +20,17 @@ from loop_ros.sim import camera, registry
 from loop_ros.sim.camera import Camera, View, open_environment
 from loop_ros.sim.pictures import Film, Window
 
+CAR = registry.task('drift_car')
 # Opens a task's environment with films, looks at five steps, and says what came of it.
 PROBE = """
 import json, os, sys
 from pathlib import Path
 import numpy as np
+from loop_ros.sim import registry
 from loop_ros.sim.camera import View, open_environment
 warnings = []
-env, camera = open_environment(sys.argv[1], View(False, Path(sys.argv[2]), 1000.0), warnings.append)
+task = registry.task(sys.argv[1])
+env, camera = open_environment(task, View(False, Path(sys.argv[2]), 1000.0), warnings.append)
 first, _ = env.reset(seed=3)
 pictures = []
 for step in range(5):
@@ -105,7 +108,7 @@ def test_a_film_of_each_episode(tmp_path: Path) -> None:
 
 def test_every_so_many_steps_of_the_drift_car(tmp_path: Path, pngs: None) -> None:
     warnings: list[str] = []
-    env, look = open_environment('drift_car', View(False, tmp_path, 10.0), warnings.append)
+    env, look = open_environment(CAR, View(False, tmp_path, 10.0), warnings.append)
     env.reset(seed=1)
     for step in range(7):
         look.look(4, step)
@@ -119,7 +122,7 @@ def test_every_so_many_steps_of_the_drift_car(tmp_path: Path, pngs: None) -> Non
 
 def test_pictures_take_no_more_than_their_share_of_time(tmp_path: Path, pngs: None) -> None:
     view = View(False, tmp_path, 1000.0, share=1e-9)
-    env, look = open_environment('drift_car', view, pytest.fail)
+    env, look = open_environment(CAR, view, pytest.fail)
     env.reset(seed=1)
     for step in range(5):
         look.look(0, step)
@@ -127,7 +130,7 @@ def test_pictures_take_no_more_than_their_share_of_time(tmp_path: Path, pngs: No
 
 
 def test_nothing_is_drawn_unasked() -> None:
-    env, look = open_environment('drift_car', View(False, None, 10.0), pytest.fail)
+    env, look = open_environment(CAR, View(False, None, 10.0), pytest.fail)
     env.reset(seed=1)
     look.look(0, 0)
     assert env.unwrapped.render_mode is None
@@ -149,7 +152,7 @@ def test_a_simulation_that_cannot_be_drawn_goes_on(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / 'file').touch()
     warnings: list[str] = []
-    env, look = open_environment('drift_car', View(False, tmp_path / 'file', 9), warnings.append)
+    env, look = open_environment(CAR, View(False, tmp_path / 'file', 9), warnings.append)
     assert len(warnings) == 1 and 'no frames: ' in warnings[0]
     env.reset(seed=0)
     look.look(0, 0)
@@ -157,7 +160,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_a_disk_that_is_full(tmp_path: Path, pngs: None) -> None:
     warnings: list[str] = []
-    env, look = open_environment('drift_car', View(False, tmp_path, 1000.0), warnings.append)
+    env, look = open_environment(CAR, View(False, tmp_path, 1000.0), warnings.append)
     env.reset(seed=0)
     look.look(0, 0)
     (tmp_path / 'episode_00001').touch()
@@ -170,7 +173,7 @@ def test_the_window(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pngs: None)
     pygame = pytest.importorskip('pygame')
     monkeypatch.setenv('SDL_VIDEODRIVER', 'dummy')
     warnings: list[str] = []
-    env, look = open_environment('drift_car', View(True, tmp_path, 1000.0), warnings.append)
+    env, look = open_environment(CAR, View(True, tmp_path, 1000.0), warnings.append)
     env.reset(seed=1)
     look.look(0, 0)
     shown = pygame.surfarray.array3d(pygame.display.get_surface()).swapaxes(0, 1)
@@ -190,7 +193,7 @@ def test_no_screen(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OSError, match='there is no screen here'):
         Window('drift_car')
     warnings: list[str] = []
-    env, look = open_environment('drift_car', View(True, None, 10.0), warnings.append)
+    env, look = open_environment(CAR, View(True, None, 10.0), warnings.append)
     env.reset(seed=0)
     look.look(0, 0)
     assert len(warnings) == 1 and 'frames:=DIR' in warnings[0]

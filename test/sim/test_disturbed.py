@@ -21,7 +21,7 @@ safety_gym = pytest.mark.skipif(
 
 
 def make(text: str, task: str = 'drift_car') -> disturbed.Disturbed:
-    return disturbed.make(task, Disturbance.parse(text))
+    return disturbed.make(registry.task(task), Disturbance.parse(text))
 
 
 def drive(env: Any, actions: Array, seed: int = 3) -> Array:

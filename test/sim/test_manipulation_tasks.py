@@ -37,7 +37,7 @@ def test_each_task_is_a_gymnasium_environment(name: str) -> None:
 
 @both
 def test_task_and_environment_agree(name: str) -> None:
-    task, env = TASKS[name][0], make(name)
+    task, env = TASKS[name], make(name)
     assert task.name == name
     assert registry.task(name) is task
     assert isinstance(env.action_space, gymnasium.spaces.Box)
@@ -56,7 +56,7 @@ def test_task_and_environment_agree(name: str) -> None:
 
 @both
 def test_labels_limits_and_period_are_those_of_the_model(name: str) -> None:
-    task, env = TASKS[name][0], make(name)
+    task, env = TASKS[name], make(name)
     model = env.world.model if name == 'PenGoal-v1' else env.model
     joints = [model.joint(joint).name for joint in model.actuator_trnid[:, 0]]
     assert list(task.action_labels) == joints
@@ -72,7 +72,7 @@ def test_labels_limits_and_period_are_those_of_the_model(name: str) -> None:
 
 @both
 def test_episodes_repeat_with_their_seed(name: str) -> None:
-    actions = random_actions(TASKS[name][0], 15)
+    actions = random_actions(TASKS[name], 15)
     one, two = make(name), make(name)
     for mine, other in zip(drive(one, actions, 3), drive(two, actions, 3), strict=True):
         np.testing.assert_array_equal(mine[0], other[0])
@@ -85,15 +85,15 @@ def test_episodes_repeat_with_their_seed(name: str) -> None:
 @both
 def test_what_happened_before_a_reset_is_forgotten(name: str) -> None:
     used, fresh = make(name), make(name)
-    drive(used, random_actions(TASKS[name][0], 10, seed=1), 8)
-    actions = random_actions(TASKS[name][0], 10)
+    drive(used, random_actions(TASKS[name], 10, seed=1), 8)
+    actions = random_actions(TASKS[name], 10)
     for mine, other in zip(drive(used, actions, 2), drive(fresh, actions, 2), strict=True):
         np.testing.assert_array_equal(mine[0], other[0])
 
 
 @both
 def test_actions_are_held_inside_the_limits(name: str) -> None:
-    task, far, limit = TASKS[name][0], make(name), make(name)
+    task, far, limit = TASKS[name], make(name), make(name)
     far.reset(seed=1)
     limit.reset(seed=1)
     for _ in range(3):
@@ -103,7 +103,7 @@ def test_actions_are_held_inside_the_limits(name: str) -> None:
 
 @both
 def test_an_episode_of_safe_commands_is_truncated_at_its_last_step(name: str) -> None:
-    task = TASKS[name][0]
+    task = TASKS[name]
     commands = np.tile(task.safe_command, (task.max_episode_steps + 5, 1))
     steps = drive(make(name), commands, 0)
     assert len(steps) == task.max_episode_steps + 1
@@ -115,8 +115,8 @@ def test_an_episode_of_safe_commands_is_truncated_at_its_last_step(name: str) ->
 def test_there_is_no_cost(name: str) -> None:
     env = make(name)
     env.reset(seed=0)
-    assert all(env.step(action)[4]['cost'] == 0.0 for action in random_actions(TASKS[name][0], 5))
-    assert TASKS[name][0].cost is None
+    assert all(env.step(action)[4]['cost'] == 0.0 for action in random_actions(TASKS[name], 5))
+    assert TASKS[name].cost is None
 
 
 def test_importing_the_tasks_imports_no_simulator() -> None:

@@ -29,8 +29,9 @@ CAR = registry.task('drift_car')
 # that takes a moment, so that a kill can come in it.
 PROFILE = """
 planner: {num_samples: 16, num_iterations: 1, min_safe: 1}
-ensemble: {num_layers: 1, width: 16, train_every: 100, max_epochs: 1000, max_updates: 600}
-sac: {width: 16, batch_size: 16, update_every: 20}
+ensemble:
+  {num_layers: 1, width: 16, train_every: 100, max_epochs: 1000, max_updates: 600, patience: 1000}
+off_policy: {width: 16, batch_size: 16, update_every: 20}
 learning: {random_steps: 50}
 """
 

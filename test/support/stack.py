@@ -61,7 +61,7 @@ def make_prefix(folder: Path) -> Path:
     for name in ('launch', 'config'):
         for file in (TREE / name).iterdir():
             (share / 'loop_ros' / name / file.name).symlink_to(file)
-    for name in ('planner_node', 'learner_node', 'bridge_node'):
+    for name in ('planner_node', 'learner_node', 'bridge_node', 'robot_node'):
         _script(lib / name, f'loop_ros.nodes.{name}')
     if shutil.which('ros2') is None:
         (folder / 'bin').mkdir()
@@ -76,9 +76,10 @@ def _script(path: Path, module: str) -> None:
     path.chmod(0o755)
 
 
-def make_checkpoint(folder: Path, seed: int = 0) -> Path:
+def make_checkpoint(folder: Path, seed: int = 0, **planner: Any) -> Path:
     """An agent with small untrained networks that plans as if they were trained."""
     small = {'ensemble.num_layers': 1, 'ensemble.width': 16, 'off_policy.width': 16}
+    small.update({f'planner.{name}': value for name, value in planner.items()})
     agent = Agent(registry.task('drift_car'), Settings.load('drift_car').replace(small), seed=seed)
     agent.version = 1
     agent.save(folder)
