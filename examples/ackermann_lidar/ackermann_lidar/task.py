@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from loop_ros.sim.task import Task
 from torch import Tensor
+
+from loop_ros.sim.task import Task
 
 PERIOD = 0.1  # s
 STEPS = 200  # of an episode
@@ -31,7 +32,7 @@ REACH = 0.7  # m; what is so far away counts 1/e of what touches
 
 
 def encode(observation: Tensor) -> Tensor:
-    """Speed and steering, goal (distance, cos and sin of its bearing), lidar; [..., 36] -> [..., 13].
+    """Motion, goal (distance, cos and sin of its bearing), lidar; [..., 36] -> [..., 13].
 
     Of the lidar: how near all is, by its first harmonics over the angle, which turn evenly as the
     robot turns (a single sector jumps where an obstacle enters it, which no model can learn); the
@@ -103,6 +104,6 @@ TASK = Task(
     cost_is_exact=True,
     termination=termination,
     reward=reward,
-    profile=str(Path(__file__).with_name('profile.yaml')),
+    profile=str(Path(__file__).parent / 'config' / 'profile.yaml'),
     environment=make_environment,
 )

@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The simulator: a car with Ackermann steering among obstacles, and goals that it may be sent to."""
+"""The simulator: a car with Ackermann steering among obstacles, and goals for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class World:
 
     def __init__(self) -> None:
         self._sim = irsim.make(
-            str(Path(__file__).with_name('world.yaml')), headless=True, log_level='ERROR'
+            str(Path(__file__).parent / 'config' / 'world.yaml'), headless=True, log_level='ERROR'
         )
         self.robot = self._sim.robot
         self.random = np.random.default_rng()

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from loop_ros.sim.task import Task
 from torch import Tensor
+
+from loop_ros.sim.task import Task
 
 PERIOD = 0.1  # s
 STEPS = 200  # of an episode
@@ -103,6 +104,6 @@ TASK = Task(
     cost_is_exact=True,
     termination=termination,
     reward=reward,
-    profile=str(Path(__file__).with_name('profile.yaml')),
+    profile=str(Path(__file__).parent / 'config' / 'profile.yaml'),
     environment=make_environment,
 )

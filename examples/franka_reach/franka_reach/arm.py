@@ -14,7 +14,8 @@ ASSETS = Path(gymnasium_robotics.__file__).parent / 'envs/assets/kitchen_franka/
 MODEL = f"""<mujoco model="franka">
   <include file="{ASSETS}/assets.xml"/>
   <include file="{ASSETS}/actuator.xml"/>
-  <compiler angle="radian" inertiafromgeom="auto" inertiagrouprange="3 5" meshdir="{ASSETS}/meshes"/>
+  <compiler angle="radian" inertiafromgeom="auto" inertiagrouprange="3 5"
+    meshdir="{ASSETS}/meshes"/>
   <worldbody>
     <light pos="1 0 2" dir="-0.5 0 -1"/>
     <geom name="table" type="plane" size="2 2 0.1" rgba="0.8 0.8 0.75 1"/>

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from loop_ros.sim.task import Task
 from torch import Tensor
 
 from franka_reach.kinematics import hand
+from loop_ros.sim.task import Task
 
 PERIOD = 0.05  # s
 STEPS = 120  # of an episode
@@ -50,7 +50,7 @@ def reward(observation: Tensor, action: Tensor, next_observation: Tensor) -> Ten
 
 
 def cost(state: Tensor) -> Tensor:
-    """1 where a joint is at its limit or the hand at table or fixture, else 0; [..., 21] -> [...]."""
+    """1 where a joint is at a limit or the hand at table or fixture; [..., 21] -> [...]."""
     joints, (_, y, z) = state[..., :7], state[..., PLACE].unbind(-1)
     low, high = joints.new_tensor(LOW) + MARGIN, joints.new_tensor(HIGH) - MARGIN
     limit = ((joints < low) | (joints > high)).any(dim=-1)
@@ -94,6 +94,6 @@ TASK = Task(
     cost_is_exact=True,
     termination=termination,
     reward=reward,
-    profile=str(Path(__file__).with_name('profile.yaml')),
+    profile=str(Path(__file__).parent / 'config' / 'profile.yaml'),
     environment=make_environment,
 )
