@@ -28,7 +28,8 @@ STEP = 0.002  # s, of the model
 JOINTS = 7
 HOME = np.array([0.0, -0.6, 0.0, -2.2, 0.0, 0.03, 0.8])  # rad
 LOWEST_GOAL, HIGHEST_GOAL = np.array([0.35, 0.15, 0.15]), np.array([0.6, 0.4, 0.45])  # m
-STUCK = 0.02  # m over the table, where the hand lies on it
+REACHED = 0.05  # m from its goal
+MIDDLE = 0.1  # m; from there it goes to either side
 
 
 class Arm:
@@ -65,10 +66,10 @@ class Arm:
         mujoco.mj_step(self.model, self.data)
 
     def reset(self) -> None:
-        """Set a new goal on the other side; an arm that lies on the table goes home first."""
-        if self.hand[2] < STUCK:
+        """Set a new goal on the other side; an arm that has not reached the old one goes home."""
+        if np.linalg.norm(self.goal - self.hand) > REACHED:
             self.home()
-        side = -1.0 if self.hand[1] > 0 else 1.0
+        side = -np.sign(self.hand[1]) if abs(self.hand[1]) > MIDDLE else self.random.choice((-1, 1))
         self.goal = self.random.uniform(LOWEST_GOAL, HIGHEST_GOAL) * (1.0, side, 1.0)
         self.model.site('goal').pos = self.goal
 

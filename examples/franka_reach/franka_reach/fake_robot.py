@@ -39,7 +39,7 @@ class FakeRobot(Node):
         self.command, self.commanded_at = message.data, self.get_clock().now()
 
     def on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """Set a new goal; an arm that lies on the table goes home."""
+        """Set a new goal; an arm that has not reached the old one goes home."""
         self.arm.reset()
         self.publish_goal()
         response.success = True

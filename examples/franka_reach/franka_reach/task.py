@@ -14,18 +14,19 @@ from torch import Tensor
 from franka_reach.kinematics import hand
 from loop_ros.sim.task import Task
 
-PERIOD = 0.05  # s
-STEPS = 120  # of an episode
+PERIOD = 0.1  # s
+STEPS = 60  # of an episode
 JOINTS = tuple(f'panda_joint{i}' for i in range(1, 8))
 LOW = (-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -1.6573, -2.8973)  # rad
 HIGH = (2.8973, 1.7628, 2.8973, -0.4, 2.8973, 2.1127, 2.8973)
-MARGIN = 0.1  # rad from a limit; nearer costs 1 a step
+MARGIN = 0.1  # rad from a limit; nearer costs
 SPEED = 0.8  # rad/s
 GOAL_RADIUS = 0.04  # m; within it the goal is reached
-TABLE = 0.08  # m; the hand costs 1 a step below it
+TABLE = 0.08  # m; the hand costs below it
 FIXTURE_Y, FIXTURE_Z = 0.08, 0.3  # m; and within the one of the middle and below the other
+DEPTH = 0.05  # m; and as much again for each so deep in there, so that it pays to come out
 SCALE = 10.0  # a decimetre gained is worth 1
-TIME_PRICE, EFFORT_PRICE = 0.1, 0.05  # of a step, and of a step at full speed of all joints
+TIME_PRICE, EFFORT_PRICE = 0.2, 0.05  # of a step, and of a step at full speed of all joints
 
 LABELS = (*JOINTS, *(f'{name}_velocity' for name in JOINTS), 'goal_x', 'goal_y', 'goal_z')
 STATE_DIM = 7 + 7 + 3 + 3 + 1
@@ -50,11 +51,17 @@ def reward(observation: Tensor, action: Tensor, next_observation: Tensor) -> Ten
 
 
 def cost(state: Tensor) -> Tensor:
-    """1 where a joint is at a limit or the hand at table or fixture; [..., 21] -> [...]."""
+    """1 and more where a joint is at a limit or the hand at table or fixture; [..., 21] -> [...].
+
+    Were it 1 everywhere in there, no plan that ends in there would be better than another.
+    """
     joints, (_, y, z) = state[..., :7], state[..., PLACE].unbind(-1)
     low, high = joints.new_tensor(LOW) + MARGIN, joints.new_tensor(HIGH) - MARGIN
-    limit = ((joints < low) | (joints > high)).any(dim=-1)
-    return (limit | (z < TABLE) | ((y.abs() < FIXTURE_Y) & (z < FIXTURE_Z))).to(state.dtype)
+    limit = torch.maximum(low - joints, joints - high).amax(dim=-1) / MARGIN
+    table = (TABLE - z) / DEPTH
+    fixture = torch.minimum(FIXTURE_Y - y.abs(), FIXTURE_Z - z) / DEPTH
+    depth = torch.stack((limit, table, fixture), dim=-1).amax(dim=-1)
+    return torch.where(depth > 0, 1.0 + depth, 0.0)
 
 
 def termination(state: Tensor) -> Tensor:
