@@ -25,6 +25,7 @@ setup(
     package_data={NAME: ['py.typed', 'config/*.yaml', *CHECKPOINTS, *REPORT, *TEMPLATES]},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
+        ('bin', ['resource/loop-ros']),
         (f'share/{NAME}', ['package.xml']),
         (f'share/{NAME}/launch', sorted(glob('launch/*.launch.*'))),
         (f'share/{NAME}/config', sorted(glob('config/*.yaml'))),

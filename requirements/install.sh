@@ -100,7 +100,7 @@ link_share() {
   ln -sf "$tree"/launch/*.launch.* "$share/launch/"
   ln -sf "$tree"/config/*.yaml "$share/config/"
   ln -sf "$tree/resource/loop_ros" "$index/"
-  for node in planner_node learner_node bridge_node loop-ros; do
+  for node in planner_node learner_node bridge_node robot_node loop-ros; do
     ln -sf "../../bin/$node" .venv/lib/loop_ros/
   done
 }

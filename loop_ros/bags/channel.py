@@ -17,5 +17,12 @@ class Channel(NamedTuple):
     kind: str
 
 
+class Definition(NamedTuple):
+    """How a bag defines one of its types, with those that it is made of."""
+
+    encoding: str  # 'ros2msg' or 'ros2idl'
+    text: str
+
+
 Burst = dict[Channel, list[tuple[int, Buffer]]]  # messages with their time of receipt, ns
 Damage = Callable[[str], None]  # takes what is wrong with a file

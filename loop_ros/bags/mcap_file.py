@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from loop_ros.bags.cdr import Buffer
-from loop_ros.bags.channel import Burst, Channel, Damage
+from loop_ros.bags.channel import Burst, Channel, Damage, Definition
 from loop_ros.bags.unpacking import LARGEST, unpack
 
 MAGIC = b'\x89MCAP0\r\n'
@@ -32,6 +32,7 @@ class McapScan:
     def __init__(self, path: Path, wanted: Callable[[Channel], bool], damage: Damage) -> None:
         self._path, self._wanted, self._damage = path, wanted, damage
         self._schemas: dict[int, str] = {}
+        self.definitions: dict[str, Definition] = {}  # by type
         self._collected: dict[int, list[tuple[int, Buffer]]] = {}  # by channel that is wanted
         self.channels: dict[int, Channel] = {}
 
@@ -125,7 +126,12 @@ class McapScan:
         try:
             (number,) = struct.unpack_from('<H', body)
             if opcode == SCHEMA:
-                self._schemas[number] = _text(body, 2)[0]
+                kind, place = _text(body, 2)
+                self._schemas[number] = kind
+                encoding, place = _text(body, place)
+                # Of other encodings than text as well.
+                text = body[place + 4 :].decode(errors='replace')
+                self.definitions[kind] = Definition(encoding, text)
                 return
             (schema,) = struct.unpack_from('<H', body, 2)
             topic, _ = _text(body, 4)

@@ -12,13 +12,13 @@ import bisect
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from loop_ros import planar
 from loop_ros.bags import summary as reasons
 from loop_ros.bags.cdr import JOINTS, ODOMETRY, Buffer, Decoder, Group
+from loop_ros.bags.rebuilding import Step, check, judged
 from loop_ros.bags.summary import Summary
-from loop_ros.layout import indices, transition_layout
+from loop_ros.layout import indices
 from loop_ros.sim.task import Task
 from loop_ros.types import Array
 
@@ -32,12 +32,8 @@ class Pairing:
 
     def __init__(self, task: Task, tolerance: float, summary: Summary) -> None:
         """`tolerance` is by how much of a control period a stamp may be off."""
-        if task.reward is None:
-            raise ValueError(
-                f"the bag has no transition topic and task '{task.name}' no reward function to "
-                'rebuild transitions by'
-            )
-        self._task, self._summary, self._layout = task, summary, transition_layout(task)
+        check(task)
+        self._task, self._summary = task, summary
         self._period = round(task.control_period * 1e9)
         self._slack = round(tolerance * task.control_period * 1e9)
         self._state_decoder = Decoder(ODOMETRY if task.odometry else JOINTS)
@@ -47,7 +43,7 @@ class Pairing:
         self._exact: bool | None = None  # whether commands repeat the stamps of states
         self._received: bool | None = None  # whether time of receipt stands in for stamps
         self._step = 0
-        self._found: list[tuple[int, int, Array, Array, Array]] = []  # before, action, after
+        self._found: list[Step] = []
 
     def push(
         self, states: Sequence[tuple[int, Buffer]], commands: Sequence[tuple[int, Buffer]]
@@ -163,34 +159,16 @@ class Pairing:
             self._summary.drop(reasons.NO_COMMAND)
             self._step += 2
             return nearest
-        self._found.append(
-            (stamp, self._step, self._states[place][1], self._commands[acting][1],
-             self._states[nearest][1])
-        )  # fmt: skip
+        observation, following = self._states[place][1], self._states[nearest][1]
+        action = self._commands[acting][1]
+        self._found.append(Step(stamp, self._step, observation, action, following))
         self._step += 1
         return nearest
 
     def _values(self) -> Array:
         """The pairs found so far with the task's reward, cost and end, as a table [n, D]."""
         found, self._found = self._found, []
-        if not found:
-            return np.empty((0, self._layout.dim))
-        table = np.zeros((len(found), self._layout.dim))
-        rows = self._layout.named(table)
-        fields = ('stamp', 'step', 'observation', 'action', 'next_observation')
-        for name, column in zip(fields, zip(*found, strict=True), strict=True):
-            rows[name] = column
-        rows['stamp'] /= 1e9
-        task = self._task
-        assert task.reward is not None
-        before, action, after = (torch.from_numpy(np.array(rows[name])) for name in fields[2:])
-        state = task.encode(after)
-        rows['reward'] = task.reward(before, action, after)
-        if task.cost is not None:
-            rows['cost'] = task.cost(state)
-        if task.termination is not None:
-            rows['terminated'] = task.termination(state)
-        return table
+        return judged(found, self._task)
 
 
 def _interface(group: Group, name: str) -> Array:

@@ -14,6 +14,7 @@ from loop_ros.bags import summary as reasons
 from loop_ros.bags.cdr import ARRAY, JOINTS, ODOMETRY
 from loop_ros.bags.channel import Burst, Channel
 from loop_ros.bags.episodes import EpisodeNumbers, Seen, Sequencer
+from loop_ros.bags.labels import LabelCheck
 from loop_ros.bags.pairing import Pairing
 from loop_ros.bags.storage import Bag, find_bags
 from loop_ros.bags.summary import Summary
@@ -66,9 +67,13 @@ class BagReader:
         """
         self.summary = Summary()
         self._seen, self._numbers = Seen(), EpisodeNumbers()
+        check = LabelCheck(self._task)
         for values in _regrouped(self._all(), size):
             self.summary.transitions += len(values)
-            yield self._layout.rows(values)
+            rows = self._layout.rows(values)
+            check.add(rows)
+            yield rows
+        self.summary.notes += check.describe()
 
     def _all(self) -> Iterator[Array]:
         for bag in self._bags:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from loop_ros.bags.channel import Burst, Channel, Damage
+from loop_ros.bags.channel import Burst, Channel, Damage, Definition
 
 BURST_MESSAGES = 2000
 BURST_BYTES = 2**24  # of messages that are handed on together; a message more where it is longer
@@ -43,6 +43,20 @@ def channels(path: Path) -> set[Channel]:
     for _ in bursts(path, note, lambda _: None):
         pass
     return found
+
+
+def definitions(path: Path) -> dict[str, Definition]:
+    """The types that a file defines; rosbag2 writes them since Iron."""
+    query = 'SELECT topic_type, encoding, encoded_message_definition FROM message_definitions'
+    try:
+        with opened(path, lambda _: None) as database:
+            return {
+                kind: Definition(encoding, text)
+                for kind, encoding, text in database.execute(query)
+                if all(isinstance(each, str) for each in (kind, encoding, text))
+            }
+    except sqlite3.DatabaseError:  # without that table, or damaged
+        return {}
 
 
 def _read(

@@ -5,16 +5,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rosbags.interfaces import MessageDefinitionFormat
 from rosbags.rosbag2 import Reader, ReaderError
 
 from loop_ros import plain_yaml
 from loop_ros.bags import sqlite_file
-from loop_ros.bags.channel import Burst, Channel
+from loop_ros.bags.channel import Burst, Channel, Definition
 from loop_ros.bags.mcap_file import McapScan
 
 _SUFFIXES = ('.mcap', '.db3')
@@ -45,6 +46,25 @@ class Bag:
                 found |= set(scan.channels.values())
         return found
 
+    def definitions(self, kinds: Collection[str]) -> dict[str, Definition]:
+        """How the bag defines these types; without those that it does not."""
+        if self._is_compressed():
+            found = self._compressed_definitions()
+        else:
+            found = {}
+            for file in self.files:
+                if file.suffix == '.db3':
+                    found |= sqlite_file.definitions(file)
+                elif file.suffix == '.mcap':
+                    scan = McapScan(file, lambda _: False, lambda _: None)
+                    for _ in scan.bursts():
+                        if scan.definitions.keys() >= set(kinds):
+                            break
+                    found |= scan.definitions
+                if found.keys() >= set(kinds):
+                    break
+        return {kind: found[kind] for kind in kinds if kind in found}
+
     def bursts(
         self, wanted: Callable[[Channel], bool], note: Callable[[str], None]
     ) -> Iterator[Burst]:
@@ -52,7 +72,7 @@ class Bag:
 
         `note` is told of each file that is damaged, which is then read up to the damage.
         """
-        if str(self.metadata().get('compression_mode', '')).lower() in ('file', 'message'):
+        if self._is_compressed():
             yield from self._compressed(wanted)
             return
         for file in self.files:
@@ -82,6 +102,21 @@ class Bag:
                 yield burst
         except ReaderError as error:
             raise ValueError(f"the compressed bag '{self.path}' cannot be read: {error}") from None
+
+    def _is_compressed(self) -> bool:
+        return str(self.metadata().get('compression_mode', '')).lower() in ('file', 'message')
+
+    def _compressed_definitions(self) -> dict[str, Definition]:
+        encodings = {MessageDefinitionFormat.MSG: 'ros2msg', MessageDefinitionFormat.IDL: 'ros2idl'}
+        try:
+            with Reader(self.path) as reader:
+                return {
+                    c.msgtype: Definition(encodings[c.msgdef.format], c.msgdef.data)
+                    for c in reader.connections
+                    if c.msgdef.format in encodings
+                }
+        except ReaderError:
+            return {}
 
     def metadata(self) -> dict[str, Any]:
         """The bag's own description; empty where there is none that can be read."""

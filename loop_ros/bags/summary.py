@@ -30,7 +30,7 @@ class Summary:
     episodes: int = 0
     dropped: Counter[str] = field(default_factory=Counter)  # records by reason
     closed: Counter[str] = field(default_factory=Counter)  # episodes cut short by reason
-    notes: list[str] = field(default_factory=list)  # files that were damaged, topics chosen
+    notes: list[str] = field(default_factory=list)  # damaged files, labels that teach nothing
 
     def describe(self) -> str:
         """What was found, in a few lines of text."""

@@ -15,7 +15,7 @@ import gymnasium
 import torch
 from rich.console import Console
 
-from loop_ros.agent import Agent
+from loop_ros.agent import Agent, saved_settings
 from loop_ros.cli import evaluate, plots, run_log
 from loop_ros.cli.algorithms import ALGORITHMS
 from loop_ros.progress import bars
@@ -80,6 +80,11 @@ class Experiment:
         """A new agent, or the one to resume."""
         path = self.out / 'checkpoint'
         if self.resume and path.exists():
+            if others := settings.trained_otherwise(saved_settings(path)):
+                raise ValueError(
+                    f'{path}: trained with {others}; give the same --profile, --algorithm and '
+                    '--set, or another --out'
+                )
             return Agent.load(path, task, self.device, self.seed, settings)
         return Agent(task, settings, self.device, self.seed)
 

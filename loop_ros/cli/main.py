@@ -20,6 +20,7 @@ from loop_ros.cli.arguments import (
     overrides,
     positive,
 )
+from loop_ros.missing import sentence
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,6 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
     import_from_current_folder(getattr(options, 'task', None))
     try:
         return int(options.run(options))
+    except ModuleNotFoundError as error:
+        print(f'loop-ros: {sentence(error)}', file=sys.stderr)
+        return 2
     except (ValueError, OSError) as error:
         print(f'loop-ros: {error}', file=sys.stderr)
         return 2

@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The arguments of train-offline, dataset and replay."""
+"""The arguments of train-offline, predict, dataset and replay."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from loop_ros.cli.arguments import TASK_HELP, add_common, positive
+from loop_ros.cli.arguments import TASK_HELP, add_common, duration, positive
 from loop_ros.offline.presets import ALGORITHMS, TABLE_4
 
 KINDS = ('random', 'medium', 'medium-replay', 'medium-expert', 'import')
 
 
 def add(commands: Any) -> None:
-    """Add the commands `train-offline`, `dataset` and `replay`."""
+    """Add the commands `train-offline`, `predict`, `dataset` and `replay`."""
     _add_train_offline(commands)
+    _add_predict(commands)
     _add_dataset(commands)
     _add_replay(commands)
 
@@ -50,6 +51,32 @@ def _add_train_offline(commands: Any) -> None:
     parser.set_defaults(run=_train_offline)
 
 
+def _add_predict(commands: Any) -> None:
+    parser = commands.add_parser(
+        'predict',
+        help="a checkpoint's prediction errors on bags that it was not trained on",
+        description='Root mean squared errors after one step and after --seconds of recorded '
+        'actions, beside predicting that nothing changes; a table in Markdown.',
+    )
+    _add_bags(parser)
+    parser.add_argument('--seconds', type=duration, default=1.0, help='default %(default)s')
+    parser.add_argument('--out', type=Path, metavar='FILE', help='the same as JSON')
+    parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
+    add_common(parser, profile="the checkpoint's")
+    parser.set_defaults(run=_predict, d0=None)
+
+
+def _add_bags(parser: argparse.ArgumentParser) -> None:
+    """What replay and predict read."""
+    parser.add_argument(
+        'bags', type=Path, nargs='+', metavar='BAG', help='bags, or folders of them'
+    )
+    parser.add_argument(
+        '--checkpoint', required=True, help='a folder, or shipped, which needs --task'
+    )
+    parser.add_argument('--task', help=f"{TASK_HELP}; default the checkpoint's")
+
+
 def _add_dataset(commands: Any) -> None:
     parser = commands.add_parser('dataset', help='make bags to learn from')
     parser.add_argument('task', help=TASK_HELP)
@@ -81,13 +108,7 @@ def _add_replay(commands: Any) -> None:
         'against planned actions, what the plans predict, and how far the model is from what '
         'happened. No robot and no simulator is moved.',
     )
-    parser.add_argument(
-        'bags', type=Path, nargs='+', metavar='BAG', help='bags, or folders of them'
-    )
-    parser.add_argument(
-        '--checkpoint', required=True, help='a folder, or shipped, which needs --task'
-    )
-    parser.add_argument('--task', help=f"{TASK_HELP}; default the checkpoint's")
+    _add_bags(parser)
     parser.add_argument('--out', type=Path, required=True, help='the page, as replay.html')
     parser.add_argument(
         '--d0', type=float, help="safety threshold to plan with; default the checkpoint's"
@@ -125,6 +146,12 @@ def _train_offline(options: argparse.Namespace) -> int:
     from loop_ros.cli import train_offline
 
     return train_offline.run(options)
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from loop_ros.cli import predict
+
+    return predict.run(options)
 
 
 def _dataset(options: argparse.Namespace) -> int:

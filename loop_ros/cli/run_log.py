@@ -65,7 +65,7 @@ def tensorboard(folder: Path) -> Callable[[str, Row], None]:
 
     def write(group: str, row: Row) -> None:
         for name, value in row.items():
-            if name not in ('step', 'episode'):
+            if name not in ('step', 'episode') and math.isfinite(value):  # NaN: nothing to say
                 writer.add_scalar(f'{group}/{name}', value, int(row['step']))
 
     return write

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 
+from loop_ros.missing import sentence
 from loop_ros.process_end import end_despite_threads
 
 
@@ -17,8 +18,12 @@ def run(module: str, node: str) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    managed = importlib.import_module('loop_ros.nodes.managed')
-    make_node = getattr(importlib.import_module(module), node)
+    try:
+        managed = importlib.import_module('loop_ros.nodes.managed')
+        make_node = getattr(importlib.import_module(module), node)
+    except ModuleNotFoundError as error:
+        print(f'error: {sentence(error)}', file=sys.stderr, flush=True)
+        return 1
     if stop.is_set():
         return 0
     code = int(managed.run(make_node, stop, sys.argv))

@@ -18,6 +18,7 @@ from loop_ros.models.normalizer import scale
 from loop_ros.offline.data import OfflineData
 from loop_ros.offline.fitted_q import FittedQ
 from loop_ros.offline.model_episodes import ArcPolicy, Policy, evaluate_in_model
+from loop_ros.offline.prediction import roll
 
 # What the paper searched (appendix C.3; 0.4 by Table 4), in the order of the search here.
 SEARCH: tuple[dict[str, tuple[float, ...]], ...] = (
@@ -84,18 +85,14 @@ def model_error(
     state_scale, reward_scale = scale(data.batch.state), scale(data.batch.reward[:, None])
     rows = held_out.nonzero()[:, 0]
     rows = rows[torch.randperm(len(rows), generator=generator)[:1000]]
-    ensemble, device = agent.ensemble, agent.device
-    states = batch.state[rows].to(device).expand(ensemble.num_models, -1, -1)
     first, table = data.episode[rows], []
-    for step in range(horizon):
+    for step, predicted in enumerate(roll(agent, batch, rows, horizon)):
         row = rows + step
         inside = row < len(data)
         row = row.clamp(max=len(data) - 1)
         inside &= data.episode[row] == first
         if not bool(inside.any()):
             break
-        action = batch.action[row].to(device).expand(ensemble.num_models, -1, -1)
-        predicted = ensemble.predict(states, action)
         states = predicted.next_state
         mean = states.mean(dim=0).cpu()
         spread = states.std(dim=0, correction=0).cpu()

@@ -94,10 +94,11 @@ class OfflineTraining:
                 f'{path}: trained on {notes["transitions"]} other transitions than these '
                 f'{len(data)}: give the same bags in the same order, or another --out'
             )
-        if settings.trained_by(Settings.from_dict(metadata['settings'], str(path))) != settings:
+        saved = Settings.from_dict(metadata['settings'], str(path))
+        if others := settings.trained_otherwise(saved):
             raise ValueError(
-                f'{path}: trained with other networks or another algorithm; give the same '
-                'profile, --algorithm and --set, or another --out'
+                f'{path}: trained with {others}; give the same profile, --algorithm and --set, or '
+                'another --out'
             )
         agent = Agent.load(path, task, device, notes['seed'], settings)
         training = cls(agent, data, notes['seed'])

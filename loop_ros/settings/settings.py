@@ -137,6 +137,16 @@ class Settings:
         }
         return dataclasses.replace(self, **networks, learning=learning)
 
+    def trained_otherwise(self, saved: Settings) -> str:
+        """What `saved` was trained with that these settings say otherwise; empty: nothing."""
+        asked, kept = self.to_dict(), self.trained_by(saved).to_dict()
+        return ', '.join(
+            f'{section}.{name} {kept[section][name]} (not {value})'
+            for section, values in asked.items()
+            for name, value in values.items()
+            if kept[section][name] != value
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Sections of plain values, as YAML and JSON hold them."""
         return dataclasses.asdict(self)

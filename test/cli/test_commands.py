@@ -246,6 +246,20 @@ def test_a_run_is_resumed_where_it_was_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_run_is_not_resumed_with_other_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiment_module, 'EVALUATION_STEPS', 100)
+        assert experiment(tmp_path, *TINY, steps=100) == 0
+    before = (tmp_path / 'progress.csv').read_text()
+    other = ('--resume', *TINY, '--set', 'sac.target_entropy=-0.5')
+    assert experiment(tmp_path, *other, steps=200) == 2
+    assert 'trained with sac.target_entropy -1.0 (not -0.5)' in capsys.readouterr().err
+    assert (tmp_path / 'progress.csv').read_text() == before
+
+
+@pytest.mark.slow
 def test_seeds_run_side_by_side_in_folders_of_their_own(tmp_path: Path) -> None:
     overrides = [*TINY, '--set=planner.algorithm=actor']
     assert experiment(tmp_path, '--seeds', '0,3', '--algorithm', 'sac', *overrides, steps=100) == 0

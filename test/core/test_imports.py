@@ -15,8 +15,8 @@ from source_tree import TREE, imports, sources
 # Each package, and each module beside them, imports those before it alone. `loop-ros bench` is part
 # of the command line.
 ORDER = (
-    'types', 'devices', 'cuda_graph', 'distributed', 'plain_yaml', 'process_end', 'profiles',
-    'progress', 'settings', 'planar', 'sim', 'layout', 'robot', 'theory',
+    'types', 'devices', 'cuda_graph', 'distributed', 'missing', 'plain_yaml', 'process_end',
+    'profiles', 'progress', 'settings', 'planar', 'sim', 'layout', 'robot', 'theory',
     'checkpoint', 'models', 'planning', 'algorithms', 'learning', 'agent',
     'runner', 'control', 'bags', 'offline', 'nodes', 'cli',
 )  # fmt: skip

@@ -95,8 +95,9 @@ def test_colcon_build_and_test(copy: Path, tmp_path: Path, options: tuple[str, .
     script = '. install/setup.bash && exec "$0" -c "$1"'
     output = run('bash', '-c', script, sys.executable, PROBE, cwd=tmp_path)
     check_probe(output, copy if options else prefix)
-    script = '. install/setup.bash && exec "$0" --help'
-    assert 'experiment' in run('bash', '-c', script, prefix / 'lib/loop_ros/loop-ros', cwd=tmp_path)
+    script = '. install/setup.bash && command -v loop-ros && "$0" "$(command -v loop-ros)" --help'
+    output = run('bash', '-c', script, sys.executable, cwd=tmp_path)
+    assert output.startswith(str(prefix / 'bin/loop-ros')) and 'experiment' in output
     one_file = ('--pytest-args', 'test/core/test_settings.py')
     run(colcon, 'test', '--packages-select', 'loop_ros', *one_file, cwd=tmp_path)
     result = run(colcon, 'test-result', '--all', cwd=tmp_path)
@@ -119,3 +120,32 @@ def test_pip_install(copy: Path, tmp_path: Path, options: tuple[str, ...]) -> No
     if not options:  # an editable install has no data files; `make .venv` links them
         check_share(prefix)
     assert 'experiment' in run(prefix / 'bin/loop-ros', '--help', cwd=tmp_path)
+
+
+WITHOUT = """
+import sys
+sys.modules[sys.argv.pop(1)] = None
+{code}
+"""
+
+
+@pytest.mark.parametrize(
+    ('missing', 'code', 'sentence'),
+    [
+        (
+            'safetensors',
+            'from loop_ros.cli.main import main\nsys.exit(main(["evaluate", "drift_car"]))',
+            "loop-ros: the Python package 'safetensors' is missing: pip install",
+        ),
+        (
+            'sensor_msgs',
+            'from loop_ros.nodes.planner_node import main\nsys.exit(main())',
+            "error: the ROS package 'sensor_msgs' is missing: source your ROS 2",
+        ),
+    ],
+)
+def test_a_missing_package_is_one_sentence(missing: str, code: str, sentence: str) -> None:
+    command = [sys.executable, '-c', WITHOUT.format(code=code), missing]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert result.returncode in (1, 2)
+    assert sentence in result.stderr and 'Traceback' not in result.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from planner_robot import Robot, start
+from planner_robot import CAR, OBSERVATION, Robot, start
 from stack import Process, node_command, until
 
 from loop_ros.nodes import conversions
@@ -85,6 +85,33 @@ def test_realtime_runs_the_iterations_that_the_period_allows(
         robot.send()
         in_a_millisecond = iterations()
         assert max(in_a_millisecond) < np.median(in_a_period)
+    finally:
+        robot.close()
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    ('mode', 'rate', 'stamped'),
+    [('lockstep', 200, True), ('realtime', 100, False)],
+)
+def test_odometry_of_any_rate_is_answered_once_a_period(
+    ros_domain: int, checkpoint: Path, tmp_path: Path, mode: str, rate: int, stamped: bool
+) -> None:
+    """As an EKF sends it, of a moving car, by its own clock or without a stamp."""
+    process, robot = start(checkpoint, tmp_path / 'log', step_mode=mode)
+    begin, seconds = time.monotonic(), 3.0
+    try:
+        for step in range(round(seconds * rate)):
+            observation = OBSERVATION + 0.001 * step
+            stamp = round((50.0 + step / rate) * 1e9) if stamped else 0
+            robot.state.publish(conversions.odometry_to_msg(observation, CAR, stamp))
+            time.sleep(max(0.0, begin + (step + 1) / rate - time.monotonic()))
+        levels, status = robot.levels(), robot.status()
+        assert len(levels) == pytest.approx(seconds / CAR.control_period, rel=0.2)
+        assert levels.count(0) >= 0.7 * len(levels)  # also where the machine is busy
+        assert ('stamps of states stand still' in status['message']) == (not stamped)
+        assert float(status['state rate (Hz)']) == pytest.approx(rate, rel=0.25)
+        assert process.interrupt() == 0
     finally:
         robot.close()
         process.kill()

@@ -72,11 +72,11 @@ def test_other_data_or_networks_are_refused(tmp_path: Path) -> None:
     training.save(tmp_path)
     with pytest.raises(ValueError, match='other transitions'):
         OfflineTraining.resume(tmp_path, tiny.TASK, offline.data(200), offline.settings('crr'))
-    with pytest.raises(ValueError, match='other networks or another algorithm'):
+    with pytest.raises(ValueError, match='trained with '):
         OfflineTraining.resume(
             tmp_path, tiny.TASK, offline.data(), offline.settings('crr', off_policy__width=9)
         )
-    with pytest.raises(ValueError, match='other networks or another algorithm'):
+    with pytest.raises(ValueError, match='trained with '):
         OfflineTraining.resume(tmp_path, tiny.TASK, offline.data(), offline.settings('plas'))
 
 
