@@ -15,6 +15,7 @@ from loop_ros.models.normalizer import Normalizer
 from loop_ros.settings import EnsembleSettings
 from loop_ros.types import Batch
 
+MOST_BALANCE = 10.0  # weight of a rare cost in the classifier's loss
 BOUND_PULL = 0.01  # of the log-variance's soft bounds towards each other
 
 
@@ -23,7 +24,7 @@ class Prediction(NamedTuple):
 
     next_state: Tensor  # [K, B, S]
     reward: Tensor  # [K, B]
-    cost: Tensor  # [K, B], mean only
+    cost: Tensor  # [K, B], mean or probability
     std: Tensor  # [K, B, S+1], of next state and reward
 
 
@@ -40,6 +41,9 @@ class Ensemble(nn.Module):
         self.network = BatchedMLP(
             settings.num_models, [state_dim + action_dim, *hidden, outputs], settings.activation
         )
+        self.classifies_cost = settings.cost_head == 'classifier'
+        self.cost_balance: Tensor  # weight of a cost of 1, of the present data
+        self.register_buffer('cost_balance', torch.ones(()), persistent=False)
         self.inputs = Normalizer(state_dim + action_dim)
         self.targets = Normalizer(self.noisy_dim)
         # Soft bounds of the log-variance, learned with a pull towards each other (PETS).
@@ -73,7 +77,20 @@ class Ensemble(nn.Module):
             spread = std.unflatten(1, (-1, noise.shape[1]))
             mean = mean + (spread * noise.unsqueeze(1)).flatten(1, 2)
         target = self.targets.denormalize(mean)
-        return Prediction(state + target[..., :-1], target[..., -1], cost, std * self.targets.std)
+        return Prediction(
+            state + target[..., :-1], target[..., -1], self.cost(cost), std * self.targets.std
+        )
+
+    def cost(self, output: Tensor) -> Tensor:
+        """What the network's last output [...] says of a step's cost.
+
+        A classifier's probability counts where it is above one half: of many models and steps the
+        worst is taken, and among small probabilities that would be noise.
+        """
+        if not self.classifies_cost:
+            return output
+        probability = output.sigmoid()
+        return torch.where(probability > 0.5, probability, 0.0)
 
     def predict_next(self, state: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation [S] of the state that follows state [S] under action [A].
@@ -86,9 +103,11 @@ class Ensemble(nn.Module):
         return means.mean(dim=0), (noise + means.var(dim=0, correction=0)).sqrt()
 
     def fit_normalizers(self, batch: Batch) -> None:
-        """Set the scales of inputs and targets from data."""
+        """Set the scales of inputs and targets, and the weight of a rare cost, from data."""
         self.inputs.fit(torch.cat((batch.state, batch.action), dim=-1))
         self.targets.fit(self.raw_targets(batch))
+        share = (batch.cost > 0).float().mean().clamp(min=1e-6)
+        self.cost_balance.copy_(((1.0 - share) / share).clamp(1.0, MOST_BALANCE))
 
     @staticmethod
     def raw_targets(batch: Batch) -> Tensor:
@@ -98,12 +117,18 @@ class Ensemble(nn.Module):
     def negative_log_likelihood(self, x: Tensor, target: Tensor, cost: Tensor) -> Tensor:
         """Gaussian loss of each model [K] on normalised inputs, targets [K, B, .] and costs [K, B].
 
-        The cost is regressed by its squared error.
+        The cost is regressed by its squared error, or classified with rare ones weighted.
         """
         mean, log_var, predicted_cost = self(x)
         error = (mean - target) ** 2
         likelihood = (error * torch.exp(-log_var) + log_var).mean(dim=(1, 2))
-        return likelihood + ((predicted_cost - cost) ** 2).mean(dim=1)
+        if self.classifies_cost:
+            losses = functional.binary_cross_entropy_with_logits(
+                predicted_cost, cost.clamp(0.0, 1.0), pos_weight=self.cost_balance, reduction='none'
+            )
+        else:
+            losses = (predicted_cost - cost) ** 2
+        return likelihood + losses.mean(dim=1)
 
     def bound_penalty(self) -> Tensor:
         """The pull of the log-variance bounds towards each other."""

@@ -93,7 +93,7 @@ class Rollout:
         if state.ndim == 2 and noise is not None:  # the particles of a sequence in a block
             state = state.repeat_interleave(settings.num_particles, dim=0)
         actions = sequences.transpose(0, 1)
-        path, rewards, predicted_costs = self._model(settings).roll(state, actions, noise)
+        path, rewards, outputs = self._model(settings).roll(state, actions, noise)
         discounts = _discounts(settings.discount, len(path) + 1, path.device, path.dtype)
         alive = _until(self.task.termination, path)
         rolled = _Rolled(path, rewards * alive[:-1], alive, actions, discounts)
@@ -103,7 +103,7 @@ class Rollout:
             returns = torch.tensordot(discounts[:-1], rolled.rewards, dims=1)
         else:
             returns = self._with_value(rolled, settings)
-        step_costs = self.step_cost(path, predicted_costs, settings)
+        step_costs = self.step_cost(path, self.parts.ensemble.cost(outputs), settings)
         costs = torch.tensordot(discounts[:-1], step_costs, dims=1)
         by_model = path.shape[1], len(sequences), -1  # models, N, particles
         model_returns = returns.view(by_model).mean(dim=2)

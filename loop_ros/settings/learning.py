@@ -29,6 +29,12 @@ class EnsembleSettings(Validated):
     )
     patience: int = setting(5, 'epochs without a better holdout before stopping', 1, 10_000)
     holdout_fraction: float = setting(0.1, 'share of the data kept for early stopping', 0.01, 0.5)
+    cost_head: str = setting(
+        'regression',
+        'how a cost is learned: regression, by its squared error; classifier, for costs of 0 and '
+        '1, as a probability that counts where it is above one half',
+        choices=('regression', 'classifier'),
+    )
     learn_variance_bounds: bool = setting(
         True, 'learn the bounds of the log-variance (PETS) or keep them (released code)'
     )

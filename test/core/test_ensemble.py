@@ -377,3 +377,36 @@ def test_a_long_holdout_is_judged_in_parts(monkeypatch: pytest.MonkeyPatch) -> N
         found.append((trainer._holdout_loss(data), trainer._relative_error(data)))
     torch.testing.assert_close(found[0][0], found[1][0])
     assert found[0][1] == pytest.approx(found[1][1])
+
+
+def test_a_classified_cost_is_none_where_it_is_safe_and_near_one_where_not() -> None:
+    """Of five models the worst counts: what regression leaves everywhere would be cost everywhere.
+
+    One transition in twenty costs: those that start beyond 1.6 of a normal distribution.
+    """
+    generator = torch.Generator().manual_seed(0)
+    state = torch.randn(3000, 3, generator=generator)
+    action = torch.rand(3000, 1, generator=generator)
+    data = Batch(
+        state=state,
+        action=action,
+        reward=state[:, 0],
+        cost=(state[:, 0] > 1.6).float(),
+        next_state=0.9 * state,
+        terminated=torch.zeros(3000),
+    )
+    worst = {}
+    for head in ('classifier', 'regression'):
+        settings = EnsembleSettings(
+            num_layers=2, width=32, learning_rate=3e-3, max_updates=600, cost_head=head
+        )
+        torch.manual_seed(0)
+        ensemble = Ensemble(3, 1, settings)
+        EnsembleTrainer(ensemble, settings, torch.Generator().manual_seed(1)).train(data)
+        with torch.no_grad():
+            inputs = (part.expand(5, -1, -1) for part in (state, action))
+            worst[head] = ensemble.predict(*inputs).cost.amax(dim=0)
+    safe, unsafe = state[:, 0] < 1.4, state[:, 0] > 1.8
+    assert (worst['classifier'][safe] == 0).float().mean() > 0.99
+    assert (worst['classifier'][unsafe] > 0.5).float().mean() > 0.95
+    assert (worst['regression'][safe] > 0.02).float().mean() > 0.1  # the noise of the other head
