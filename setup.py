@@ -58,6 +58,8 @@ setup(
             'pygame',
             'xmltodict',
         ],
+        # What the packages in examples/ drive that no task here does.
+        'examples': ['ir-sim>=2.12'],
         # `colcon test` runs pytest where it finds it here.
         'test': ['h5py', 'hypothesis', 'pytest', 'pytest-timeout', 'scipy'],
     },

@@ -82,7 +82,7 @@ install_claw() {
 install_packages() {
   local files=(-r requirements/base.txt -r requirements/sim.txt)
   [ -n "$ros" ] || files+=(-r requirements/ros.txt)
-  [ "$level" = run ] || files+=(-r requirements/dev.txt)
+  [ "$level" = run ] || files+=(-r requirements/dev.txt -r requirements/examples.txt)
   install_torch_at_hand
   pip_install --no-warn-conflicts "${files[@]}" # safety-gymnasium would be one
   pip_install --quiet --no-deps -r requirements/no_deps.txt

@@ -36,7 +36,7 @@ NEEDS = {
 
 
 def _needs(path: Path) -> list[str]:
-    name = path.relative_to(HERE).as_posix()
+    name = path.relative_to(HERE if path.is_relative_to(HERE) else TREE).as_posix()
     return [part for pattern, parts in NEEDS.items() if fnmatch(name, pattern) for part in parts]
 
 

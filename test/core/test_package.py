@@ -123,16 +123,18 @@ def test_what_tests_need_is_declared(package: Any, distribution: Distribution) -
 
 def test_requirements_are_pinned_and_meet_setup_py(distribution) -> None:
     base, sim, dev = pins('base.txt'), pins('sim.txt'), pins('dev.txt')
+    examples = pins('examples.txt')
     for pinned, lines in (
         (base, distribution.install_requires),
         (sim, distribution.extras_require['sim']),
         (dev, distribution.extras_require['test']),
+        (examples, distribution.extras_require['examples']),
     ):
         for line in lines:
             requirement = Requirement(line)
             assert pinned[requirement.name.lower()] in requirement.specifier, line
     assert int(base['setuptools'].split('.')[0]) < 80  # colcon build --symlink-install
-    files = [base, sim, dev, pins('no_deps.txt'), pins('ros.txt')]
+    files = [base, sim, dev, examples, pins('no_deps.txt'), pins('ros.txt')]
     assert all(files)
     assert len(set().union(*files)) == sum(len(file) for file in files), 'pinned twice'
 

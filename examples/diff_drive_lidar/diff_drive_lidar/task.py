@@ -1,0 +1,109 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Drive to a goal and keep clear of what the lidar sees."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from loop_ros.sim.task import Task
+
+PERIOD = 0.1  # s
+STEPS = 200  # of an episode
+SECTORS = 32  # of the lidar, from behind over the right, to behind
+FARTHEST = 3.0  # m that a sector can say
+NEAREST = 0.05
+GOAL_RADIUS = 0.3  # m; within it the goal is reached
+CLEARANCE = 0.35  # m from the lidar, 0.15 from the robot's rim; nearer costs 1 a step
+TOUCHING = 0.22  # m from the lidar: the robot's rim is at 0.2, and it has driven into something
+TIME_PRICE = 0.03  # m of progress that a step takes away
+COLLISION_PRICE = 1.0  # m, once
+
+LABELS = ('speed', 'yaw_rate', 'goal_x', 'goal_y', *(f'beam_{i}' for i in range(SECTORS)))
+STATE_DIM = 2 + 3 + 5 + 2 + 1
+DISTANCE, CLOSEST = 2, -1  # places in the state
+REACH = 0.7  # m; what is so far away counts 1/e of what touches
+
+
+def encode(observation: Tensor) -> Tensor:
+    """Velocities, goal (distance, cos and sin of its bearing), lidar; [..., 36] -> [..., 13].
+
+    Of the lidar: how near all is, by its first harmonics over the angle, which turn evenly as the
+    robot turns (a single sector jumps where an obstacle enters it, which no model can learn); the
+    direction of what is nearest; and the logarithm of the least distance, for near an obstacle a
+    model has to see more exactly than far away.
+    """
+    velocities, goal, beams = observation.split((2, 2, SECTORS), dim=-1)
+    distance = goal.norm(dim=-1, keepdim=True)
+    bearing = goal / distance.clamp(min=1e-6)
+    beams = beams.clamp(NEAREST, FARTHEST)
+    angles = (torch.arange(SECTORS).to(beams) + 0.5) * (2 * math.pi / SECTORS) - math.pi
+    nearness = torch.exp(-beams / REACH)
+    waves = torch.stack([f(k * angles) for k in (1, 2) for f in (torch.cos, torch.sin)], dim=-1)
+    harmonics = (nearness.mean(dim=-1, keepdim=True), nearness @ waves / SECTORS)
+    direction = torch.softmax(-beams / 0.1, dim=-1) @ waves[:, :2]
+    closest = beams.amin(dim=-1, keepdim=True).log()
+    return torch.cat((velocities, distance, bearing, *harmonics, direction, closest), dim=-1)
+
+
+def reward(observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
+    """Metres gained towards the goal, less the prices of time and collision; [..., 36] -> [...]."""
+    before, after = (x[..., 2:4].norm(dim=-1) for x in (observation, next_observation))
+    collided = (next_observation[..., 4:].amin(dim=-1) < TOUCHING).to(before.dtype)
+    return before - after - TIME_PRICE - COLLISION_PRICE * collided
+
+
+def cost(state: Tensor) -> Tensor:
+    """1 where something is too close, else 0; [..., 13] -> [...]."""
+    return (state[..., CLOSEST] < math.log(CLEARANCE)).to(state.dtype)
+
+
+def termination(state: Tensor) -> Tensor:
+    """Whether the goal is reached or something touched; [..., 13] -> [...]."""
+    return (state[..., DISTANCE] < GOAL_RADIUS) | (state[..., CLOSEST] < math.log(TOUCHING))
+
+
+def metrics(observation: np.ndarray) -> dict[str, float]:
+    """Distance of the goal and clearance (m), speed (m/s), and 1 where the goal is reached."""
+    return {
+        'distance': float(np.hypot(*observation[2:4])),
+        'clearance': float(observation[4:].min()),
+        'speed': float(observation[0]),
+        'reached': float(np.hypot(*observation[2:4]) < GOAL_RADIUS),
+    }
+
+
+def make_environment(**kwargs: Any) -> Any:
+    """The simulation, whose simulator is imported when it is needed."""
+    from diff_drive_lidar.environment import Environment
+
+    return Environment(**kwargs)
+
+
+TASK = Task(
+    name='diff_drive_lidar',
+    observation_labels=LABELS,
+    action_labels=('speed', 'turn'),
+    action_interfaces=('velocity', 'velocity'),
+    action_low=(-0.3, -1.5),  # m/s, rad/s
+    action_high=(0.8, 1.5),
+    control_period=PERIOD,
+    max_episode_steps=STEPS,
+    safe_command=(0.0, 0.0),
+    default_d0=0.0,
+    state_dim=STATE_DIM,
+    encode=encode,
+    metrics=metrics,
+    cost=cost,
+    cost_is_exact=True,
+    termination=termination,
+    reward=reward,
+    profile=str(Path(__file__).parent / 'config' / 'profile.yaml'),
+    environment=make_environment,
+)

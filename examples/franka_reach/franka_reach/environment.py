@@ -1,0 +1,62 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The same simulator without ROS, for `loop-ros experiment`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+
+from franka_reach import task
+from franka_reach.arm import STEP, Arm
+
+REPEAT = round(task.PERIOD / STEP)
+
+
+class Environment(gymnasium.Env):
+    """Sets new goals for an arm that moves on from where it stands; a seed sends it home."""
+
+    def __init__(self) -> None:
+        self.arm = Arm()
+        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (len(task.LABELS),), float)
+        limits = np.array(task.TASK.action_low), np.array(task.TASK.action_high)
+        self.action_space = gymnasium.spaces.Box(*limits, dtype=float)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Set a new goal."""
+        super().reset(seed=seed)
+        if seed is not None:
+            self.arm.random = np.random.default_rng(seed)
+            self.arm.home()
+        self.arm.reset()
+        self.steps = 0
+        self.observation = self._observe()
+        return self.observation, {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Hold a command for one control period."""
+        for _ in range(REPEAT):
+            self.arm.step(action)
+        before, self.observation = self.observation, self._observe()
+        self.steps += 1
+        then, now = torch.from_numpy(before), torch.from_numpy(self.observation)
+        state = task.encode(now)
+        return (
+            self.observation,
+            float(task.reward(then, torch.as_tensor(action), now)),
+            bool(task.termination(state)),
+            self.steps >= task.STEPS,
+            {'cost': float(task.cost(state))},
+        )
+
+    def _observe(self) -> np.ndarray:
+        """What the robot file makes of the messages."""
+        joints = slice(len(task.JOINTS))
+        return np.concatenate(
+            (self.arm.positions[joints], self.arm.velocities[joints], self.arm.goal)
+        )
