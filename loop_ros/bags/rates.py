@@ -8,7 +8,7 @@ import math
 from statistics import median
 
 from loop_ros.bags.channel import absolute
-from loop_ros.robot.description import Robot
+from loop_ros.robot.contents import Robot
 
 JUDGED = 50  # intervals by which a rate is known
 SLACK = 1.1  # of the control period, by which messages may be apart

@@ -21,7 +21,7 @@ from loop_ros.bags.summary import Summary
 from loop_ros.bags.ticks import Ticks, parsers, robot_channels
 from loop_ros.bags.transitions import TransitionDecoder, usable
 from loop_ros.layout import transition_layout
-from loop_ros.robot.description import Robot
+from loop_ros.robot.contents import Robot
 from loop_ros.sim.task import Task
 from loop_ros.types import Array, Rows, Transition
 

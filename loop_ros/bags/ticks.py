@@ -23,7 +23,7 @@ from loop_ros.bags.storage import Bag
 from loop_ros.bags.summary import UNOBSERVED, UNREAD, Reasons, Summary
 from loop_ros.layout import transition_layout
 from loop_ros.robot import command
-from loop_ros.robot.description import Input, Output, Robot
+from loop_ros.robot.contents import Input, Output, Robot
 from loop_ros.robot.session import Session
 from loop_ros.types import Array, Rows, Transition
 

@@ -11,7 +11,7 @@ from typing import Any
 from builtin_interfaces.msg import Duration
 
 from loop_ros.nodes.managed import StartError
-from loop_ros.robot.description import Output
+from loop_ros.robot.contents import Output
 from loop_ros.robot.fields import ANGLES, NAMES, Field
 
 _ELEMENT = re.compile(r'(?:sequence<(.+?)(?:, \d+)?>|(.+)\[\d+\])')

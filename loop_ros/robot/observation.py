@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from loop_ros.layout import LARGEST
-from loop_ros.robot.description import Input, Quantity, Robot
+from loop_ros.robot.contents import Input, Quantity, Robot
 from loop_ros.robot.fields import Sectors, relative
 from loop_ros.types import Array
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from loop_ros.robot.command import Sent, Stream
-from loop_ros.robot.description import Robot
+from loop_ros.robot.contents import Robot
 from loop_ros.robot.episodes import Episodes
 from loop_ros.robot.observation import Assembler, NotReady
 from loop_ros.robot.takeover import Takeover
