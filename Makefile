@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 #   make run ARGS="duration:=60 d0:=0.5"   drive the drift car (sets everything up first)
-#   make test                              all tests (ARGS go to pytest)
+#   make test                              all tests, two at a time (ARGS go to pytest; -n 0: one)
 #   make test ARGS="-m 'not slow'"         the quick ones
 #   make check                             format, lint, types, package metadata
 #   make .venv                             the set-up alone
@@ -30,7 +30,7 @@ run: .venv
 	@. .venv/bin/activate && exec ros2 launch loop_ros drift_car.launch.py $(ARGS)
 
 test: .venv-dev
-	@. .venv/bin/activate && exec python -m pytest $(ARGS)
+	@. .venv/bin/activate && exec python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: .venv-dev
 	.venv/bin/ruff check .

@@ -36,7 +36,7 @@ NEEDS = {
 
 
 def _needs(path: Path) -> list[str]:
-    name = path.relative_to(HERE).as_posix()
+    name = path.relative_to(HERE if path.is_relative_to(HERE) else TREE).as_posix()
     return [part for pattern, parts in NEEDS.items() if fnmatch(name, pattern) for part in parts]
 
 
@@ -58,13 +58,28 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return None
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark with `ros` what needs ROS 2 as a whole file, and skip single tests with that mark."""
+    """Mark with `ros` what needs ROS 2 as a whole file, and skip single tests with that mark.
+
+    Where two processes share the tests, those with ROS 2 come first and all in one: they run
+    against the clock, and their nodes hear each other.
+    """
     for item in items:
         if 'rclpy' in _needs(item.path):
             item.add_marker('ros')
         elif item.get_closest_marker('ros') and _is_missing('rclpy'):
             item.add_marker(pytest.mark.skip('needs rclpy'))
+        if item.get_closest_marker('ros'):
+            item.add_marker(pytest.mark.xdist_group('ros'))
+    items.sort(key=lambda item: item.get_closest_marker('ros') is None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What does not run against the clock yields to what does."""
+    is_shared = 'PYTEST_XDIST_WORKER' in os.environ
+    if is_shared and not item.get_closest_marker('ros') and os.nice(0) == 0:
+        os.nice(5)
 
 
 def _set_environment() -> None:

@@ -26,3 +26,8 @@ class Definition(NamedTuple):
 
 Burst = dict[Channel, list[tuple[int, Buffer]]]  # messages with their time of receipt, ns
 Damage = Callable[[str], None]  # takes what is wrong with a file
+
+
+def absolute(topic: str) -> str:
+    """A topic's name as bags have it."""
+    return topic if topic.startswith('/') else f'/{topic}'

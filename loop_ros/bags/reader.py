@@ -18,8 +18,10 @@ from loop_ros.bags.labels import LabelCheck
 from loop_ros.bags.pairing import Pairing
 from loop_ros.bags.storage import Bag, find_bags
 from loop_ros.bags.summary import Summary
+from loop_ros.bags.ticks import Ticks, parsers, robot_channels
 from loop_ros.bags.transitions import TransitionDecoder, usable
 from loop_ros.layout import transition_layout
+from loop_ros.robot.contents import Robot
 from loop_ros.sim.task import Task
 from loop_ros.types import Array, Rows, Transition
 
@@ -42,12 +44,17 @@ class BagReader:
         task: Task,
         tolerance: float = TOLERANCE,
         rebuild: bool = False,
+        robot: Robot | None = None,
     ) -> None:
         """Find the bags at `paths`: bag folders, files of bags, or folders that hold bags.
 
-        `tolerance`: by how many control periods stamps within an episode may be off. ValueError
-        for a path where no bag is.
+        `tolerance`: by how many control periods stamps within an episode may be off. `robot`:
+        of whose topics, of whatever name and type, a bag is rebuilt. ValueError for a path where
+        no bag is, and for a robot of another task.
         """
+        if robot is not None and robot.task != task:
+            raise ValueError(f"the robot file is of task '{robot.task.name}', not '{task.name}'")
+        self._robot = robot
         self.summary = Summary()
         self._bags = find_bags([Path(path) for path in paths])
         self._task, self._tolerance, self._rebuild = task, tolerance, rebuild
@@ -83,6 +90,8 @@ class BagReader:
             recorded = {c for c in topics if _last(c.topic) == 'transition' and c.kind == ARRAY}
             if recorded and not self._rebuild:
                 yield from self._recorded(bag, recorded)
+            elif self._robot is not None:
+                yield from self._ticked(bag, topics, self._robot)
             else:
                 yield from self._rebuilt(bag, topics)
 
@@ -123,6 +132,16 @@ class BagReader:
         for pairing, sequencer in pairings.values():
             yield self._sequenced(sequencer, pairing.close())
             yield sequencer.close()
+
+    def _ticked(self, bag: Bag, topics: set[Channel], robot: Robot) -> Iterator[Array]:
+        """Values [n, D] from the topics of a robot file."""
+        wanted = robot_channels(robot, topics, bag.path)
+        ticks = Ticks(robot, parsers(bag, wanted), self.summary)
+        sequencer = self._sequencer()
+        for burst in bag.bursts(wanted.__contains__, self._note):
+            yield self._sequenced(sequencer, ticks.push(burst))
+        yield self._sequenced(sequencer, ticks.close())
+        yield sequencer.close()
 
     @staticmethod
     def _pushed(pairing: Pairing, robot: tuple[Channel, Channel], burst: Burst) -> Array:

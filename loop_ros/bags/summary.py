@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -20,6 +21,33 @@ OTHER_EPISODE = 'another episode begins'
 END = 'the bag ends'
 
 
+UNOBSERVED = 'no observation in a control period'
+UNREAD = 'no action in a command'
+
+
+class Reasons:
+    """Why something failed and how often; texts that differ in numbers only are one reason."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._first: dict[str, str] = {}  # text of each reason
+
+    def add(self, text: str) -> None:
+        """Count a reason."""
+        reason = re.sub(r'(?<![\w/])-?\d[\w.+-]*', '', text)
+        self.counts[reason] += 1
+        self._first.setdefault(reason, text)
+
+    def merge(self, other: Reasons) -> None:
+        """Count another's reasons too."""
+        self.counts.update(other.counts)
+        self._first = other._first | self._first
+
+    def describe(self, what: str) -> list[str]:
+        """A line for each reason."""
+        return [f'{what}, {count:,} times: {self._first[r]}' for r, count in self.counts.items()]
+
+
 @dataclass
 class Summary:
     """Counts over all bags read so far."""
@@ -30,6 +58,8 @@ class Summary:
     episodes: int = 0
     dropped: Counter[str] = field(default_factory=Counter)  # records by reason
     closed: Counter[str] = field(default_factory=Counter)  # episodes cut short by reason
+    unobserved: Reasons = field(default_factory=Reasons)  # control periods, by a robot file
+    unread: Reasons = field(default_factory=Reasons)  # commands, by a robot file
     notes: list[str] = field(default_factory=list)  # damaged files, labels that teach nothing
 
     def describe(self) -> str:
@@ -43,6 +73,7 @@ class Summary:
         if self.closed:
             what = number(self.closed.total(), 'episode')
             lines.append(f'closed {what} early: {_list(self.closed)}')
+        lines += [*self.unobserved.describe(UNOBSERVED), *self.unread.describe(UNREAD)]
         return '\n'.join([*lines, *self.notes])
 
     def drop(self, reason: str, count: int = 1) -> None:

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from loop_ros import checkpoint
 from loop_ros.agent import Agent
+from loop_ros.cli.recordings import reader, task_of
 from loop_ros.progress import track
 from loop_ros.settings import Settings
-from loop_ros.sim import registry
 from loop_ros.sim.simulation import step
 from loop_ros.sim.task import Task
 from loop_ros.types import Array, Batch, Transition
@@ -35,24 +35,31 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; returns its exit code."""
     from loop_ros.bags.writer import BagWriter  # brings the writers of bag formats with it
 
-    task = registry.task(options.task)
+    task = task_of(options)
     wanted = SOURCES.get(options.kind)
     if wanted is None and not options.sources:
-        raise ValueError('--from: name the HDF5 files to import')
+        raise ValueError('--from: name the HDF5 files or bags to import')
     if wanted is not None and len(options.sources) != wanted:
         raise ValueError(f'--kind {options.kind}: --from takes {wanted} runs')
+    if options.robot is not None and options.kind != 'import':
+        raise ValueError('--robot is for the bags of --kind import')
     torch.set_num_threads(1)
     count, total = 0, options.steps
     if total is None and options.kind in ('random', 'medium', 'medium-expert'):
         total = STEPS
+    bags = reader(options.sources, task, options.robot) if options.robot else None
     with BagWriter(options.out, task) as bag:
-        found = transitions(
-            task, options.kind, options.sources, total, options.seed, options.profile
-        )
+        if bags is not None:
+            found: Iterator[Transition] = itertools.islice(bags, total)
+        else:
+            found = transitions(
+                task, options.kind, options.sources, total, options.seed, options.profile
+            )
         for transition in track(found, options.kind, total):
             bag.write(transition)
             count += 1
-    Console(stderr=True).print(f'{options.out}: {count} transitions', highlight=False)
+    said = [f'{options.out}: {count} transitions', *([bags.summary.describe()] if bags else [])]
+    Console(stderr=True).print('\n'.join(said), highlight=False, markup=False)
     return 0
 
 

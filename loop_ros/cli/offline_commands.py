@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loop_ros.cli.arguments import TASK_HELP, add_common, duration, positive
+from loop_ros.cli.recordings import add_robot
 from loop_ros.offline.presets import ALGORITHMS, TABLE_4
 
 KINDS = ('random', 'medium', 'medium-replay', 'medium-expert', 'import')
@@ -27,7 +28,8 @@ def _add_train_offline(commands: Any) -> None:
         'train-offline', help='learn from bags only, and say what to expect of it'
     )
     parser.add_argument('--bags', type=Path, nargs='+', required=True, metavar='DIR')
-    parser.add_argument('--task', required=True, help=TASK_HELP)
+    parser.add_argument('--task', help=TASK_HELP)
+    add_robot(parser)
     parser.add_argument('--algorithm', choices=sorted(ALGORITHMS), default='crr')
     parser.add_argument('--out', type=Path, required=True, help='folder of the checkpoint')
     parser.add_argument(
@@ -75,11 +77,13 @@ def _add_bags(parser: argparse.ArgumentParser) -> None:
         '--checkpoint', required=True, help='a folder, or shipped, which needs --task'
     )
     parser.add_argument('--task', help=f"{TASK_HELP}; default the checkpoint's")
+    add_robot(parser)
 
 
 def _add_dataset(commands: Any) -> None:
     parser = commands.add_parser('dataset', help='make bags to learn from')
-    parser.add_argument('task', help=TASK_HELP)
+    parser.add_argument('task', nargs='?', help=TASK_HELP)
+    add_robot(parser)
     parser.add_argument('--kind', choices=KINDS, required=True)
     parser.add_argument(
         '--from',
@@ -89,7 +93,7 @@ def _add_dataset(commands: Any) -> None:
         default=[],
         metavar='RUN',
         help='medium and medium-replay: a run or checkpoint; medium-expert: the medium one and the '
-        'expert; import: HDF5 files of D4RL or Minari',
+        'expert; import: HDF5 files of D4RL or Minari, or with --robot bags',
     )
     parser.add_argument('--out', type=Path, required=True, metavar='BAG')
     parser.add_argument(

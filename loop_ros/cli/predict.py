@@ -14,8 +14,8 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-from loop_ros.bags.reader import BagReader
 from loop_ros.cli import run_log
+from loop_ros.cli.recordings import reader
 from loop_ros.cli.replay import load
 from loop_ros.offline import prediction
 from loop_ros.sim.task import Task
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; returns its exit code."""
     torch.set_num_threads(options.num_threads)
     agent = load(options)
-    found = BagReader(options.bags, agent.task)
+    found = reader(options.bags, agent.task, options.robot)
     recorded = prediction.Recorded.of(found.batches(), agent.task)
     Console(stderr=True).print(found.summary.describe(), highlight=False, markup=False)
     predictors = {'ensemble': prediction.ensemble(agent), LAST: prediction.unchanged}

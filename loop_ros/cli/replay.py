@@ -8,7 +8,6 @@ import argparse
 import dataclasses
 import json
 import shlex
-from pathlib import Path
 
 import torch
 from rich.box import SIMPLE_HEAD
@@ -19,6 +18,7 @@ from loop_ros import checkpoint
 from loop_ros.agent import Agent
 from loop_ros.bags.reader import BagReader
 from loop_ros.cli.arguments import overrides
+from loop_ros.cli.recordings import reader, task_of
 from loop_ros.cli.replay_episodes import Replayed, recordings, replay
 from loop_ros.cli.replay_summary import Replay, largest_differences
 from loop_ros.cli.report import libraries
@@ -35,7 +35,8 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f'--out {options.out}: is a folder; name the page, as replay.html')
     torch.set_num_threads(options.num_threads)
     agent = load(options)
-    episodes, read = replayed(agent, options.bags, options.episodes, options.steps, options.every)
+    bags = reader(options.bags, agent.task, options.robot)
+    episodes, read = replayed(agent, bags, options.episodes, options.steps, options.every)
     largest = largest_differences(episodes, options.largest, agent.settings.planner.horizon)
     done = Replay(
         agent, options.checkpoint, options.bags, episodes, largest, read, command_line(options)
@@ -51,9 +52,11 @@ def run(options: argparse.Namespace) -> int:
 
 def load(options: argparse.Namespace) -> Agent:
     """The agent that plans again; ValueError where it cannot, with what to do about it."""
-    if options.checkpoint == 'none' or (options.checkpoint == 'shipped' and not options.task):
+    if options.checkpoint == 'none' or (
+        options.checkpoint == 'shipped' and not (options.task or options.robot)
+    ):
         raise ValueError('--checkpoint: name a checkpoint, or --task for shipped weights')
-    given = registry.task(options.task) if options.task else None
+    given = task_of(options) if options.task or options.robot else None
     path = checkpoint.resolve(options.checkpoint, given.name if given else '')
     assert path is not None
     trained_for = checkpoint.read(path)[1].get('task')
@@ -75,10 +78,9 @@ def load(options: argparse.Namespace) -> Agent:
 
 
 def replayed(
-    agent: Agent, bags: list[Path], episodes: int, steps: int, every: int
+    agent: Agent, reader: BagReader, episodes: int, steps: int, every: int
 ) -> tuple[list[Replayed], str]:
     """The first episodes of bags, and what was read in words; ValueError where there are none."""
-    reader = BagReader(bags, agent.task)
     found: list[Replayed] = []
     transitions = iter(reader)
     with bars() as progress:
@@ -90,7 +92,7 @@ def replayed(
     if not found:
         what = '; '.join(reader.summary.describe().splitlines())
         raise ValueError(
-            f"no transition of task '{agent.task.name}' in {', '.join(map(str, bags))}: {what}. "
+            f"no transition of task '{agent.task.name}' in these bags: {what}. "
             'Record with record:=DIR, or check what a bag holds with ros2 bag info'
         )
     found.sort(key=lambda episode: episode.number)
@@ -106,7 +108,7 @@ def replayed(
 def command_line(options: argparse.Namespace) -> str:
     """The command line that makes this page."""
     typed = ['loop-ros', 'replay', *map(str, options.bags), '--checkpoint', options.checkpoint]
-    for name in ('task', 'd0', 'profile'):
+    for name in ('task', 'robot', 'd0', 'profile'):
         if getattr(options, name) is not None:
             typed += [f'--{name}', str(getattr(options, name))]
     for name in ('episodes', 'steps', 'every', 'seed'):

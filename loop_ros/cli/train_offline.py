@@ -21,13 +21,13 @@ from loop_ros import checkpoint, distributed
 from loop_ros.agent import Agent
 from loop_ros.cli import run_log
 from loop_ros.cli.arguments import overrides
+from loop_ros.cli.recordings import reader, task_of
 from loop_ros.offline import evaluation as off_policy_evaluation
 from loop_ros.offline.data import OfflineData
 from loop_ros.offline.presets import ALGORITHMS, preset
 from loop_ros.offline.training import OfflineTraining, summary
 from loop_ros.progress import bars
 from loop_ros.settings import Settings
-from loop_ros.sim import registry
 from loop_ros.sim.task import Task
 
 LOG_EVERY = 500  # updates
@@ -50,6 +50,7 @@ class Training:
     resume: bool = False
     evaluate: bool = True
     apply: bool = False  # the recommended planner settings
+    robot: Path | None = None  # robot file by which the bags are read
 
     @property
     def total(self) -> int:
@@ -62,7 +63,7 @@ class Training:
 
         Of several processes the first writes and evaluates, by itself when the training is done.
         """
-        data = read(self.bags, self.task)
+        data = read(self.bags, self.task, self.robot)
         training = self._training(data)
         if distributed.rank() == 0:
             self._open_log(training.updates)
@@ -183,13 +184,15 @@ class Training:
         arguments = ['loop-ros', 'train-offline', '--task', self.task.name]
         arguments += ['--bags', *map(str, self.bags), '--algorithm', self.algorithm]
         arguments += ['--updates', str(self.updates), '--seed', str(self.seed)]
+        if self.robot is not None:
+            arguments += ['--robot', str(self.robot)]
         return [*arguments, '--out', str(self.out)]
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns its exit code."""
     torch.set_num_threads(options.num_threads)
-    task = registry.task(options.task)
+    task = task_of(options)
     settings = Settings.for_task(task, options.profile)
     chosen = preset(options.preset, options.algorithm) if options.preset else {}
     training = Training(
@@ -206,18 +209,17 @@ def run(options: argparse.Namespace) -> int:
         resume=options.resume,
         evaluate=not options.no_evaluation and options.algorithm != 'mbop',
         apply=options.apply_recommendation,
+        robot=options.robot,
     )
     training.run()
     return 0
 
 
-def read(bags: list[Path], task: Task) -> OfflineData:
+def read(bags: list[Path], task: Task, robot: Path | None = None) -> OfflineData:
     """All transitions of bags; says what was found and what was left out."""
-    from loop_ros.bags.reader import BagReader  # brings the readers of bag formats with it
-
-    reader = BagReader(bags, task)
-    data = OfflineData.from_rows(reader.batches(), task)
-    _say(reader.summary.describe())
+    found = reader(bags, task, robot)
+    data = OfflineData.from_rows(found.batches(), task)
+    _say(found.summary.describe())
     return data
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from builtin_interfaces.msg import Duration
 
 from loop_ros.nodes.managed import StartError
-from loop_ros.robot.description import Output
-from loop_ros.robot.fields import NAMES, Field
+from loop_ros.robot.contents import Output
+from loop_ros.robot.fields import ANGLES, NAMES, Field
 
 _ELEMENT = re.compile(r'(?:sequence<(.+?)(?:, \d+)?>|(.+)\[\d+\])')
 
@@ -45,6 +45,7 @@ def template(output: Output, period: float, where: str) -> Any:
         _make_room(message, component.field, len(joints))
         try:
             component.field.write(message, 0.0)
+            _check_kind(message, component.field)
         except (ValueError, AssertionError, TypeError) as error:
             raise StartError(f'{where}: {output.type}: {error}') from None
     if output.frame:
@@ -73,6 +74,20 @@ def _make_room(message: Any, field: Field, num_joints: int) -> None:
             holder = holder[step]
         else:
             return
+
+
+def _check_kind(message: Any, field: Field) -> None:
+    """ValueError where a field takes no fractions; rclpy says so only when it is published."""
+    *steps, last = field.steps
+    if last in ANGLES:
+        return
+    holder = message
+    for step in steps if isinstance(last, str) and not last.startswith('[') else steps[:-1]:
+        holder = holder[step] if isinstance(step, int) else getattr(holder, step)
+    name = last if isinstance(last, str) and not last.startswith('[') else steps[-1]
+    kind = holder.get_fields_and_field_types()[name]
+    if not any(number in kind for number in ('double', 'float')):
+        raise ValueError(f"'{field.path}' is of the type {kind}, which takes no such number")
 
 
 def _lengthen(holder: Any, name: str, length: int) -> None:

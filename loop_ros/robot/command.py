@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from loop_ros.robot.description import Component
+from loop_ros.robot.contents import Component
 from loop_ros.sim.task import Task
 from loop_ros.types import Array
 

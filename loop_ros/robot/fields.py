@@ -74,6 +74,8 @@ class Field:
     def _follow(self, holder: Any, step: str | int, message: Any) -> Any:
         if isinstance(step, int) or step.startswith('['):
             index = self._index(step, message)
+            if not hasattr(holder, '__len__'):
+                raise ValueError(f"'{self.path}': a {type(holder).__name__} has no elements")
             if index >= len(holder):
                 raise ValueError(f"'{self.path}': {len(holder)} values, no number {index}")
             return holder[index]
@@ -110,7 +112,7 @@ class Sectors:
         """Distances [count], in the order of the angles; ValueError names an empty sector."""
         ranges = np.asarray(message.ranges, dtype=np.float64)
         angles = message.angle_min + message.angle_increment * np.arange(len(ranges))
-        place = np.floor((angles - self.start) / (self.end - self.start) * self.count)
+        place = self._place(angles)
         near = np.isneginf(ranges)
         wrong = np.isnan(ranges) | ((ranges < message.range_min) & ~near)
         distance = np.where(near, message.range_min, np.minimum(ranges, self.farthest))
@@ -131,6 +133,13 @@ class Sectors:
                 )
             found[sector] = mine.mean() if self.mean else mine.min()
         return found
+
+    def _place(self, angles: Array) -> Array:
+        """The sector of each angle, taken round; `count` or more outside of all."""
+        span, edge = self.end - self.start, 1e-6
+        turned = (angles - self.start + edge) % (2 * math.pi) - edge
+        inside = np.where(turned <= span + edge, np.minimum(turned, span * (1 - 1e-9)), np.inf)
+        return np.floor(np.maximum(inside, 0.0) / span * self.count)
 
 
 def pose(message: Any) -> tuple[float, float, float]:

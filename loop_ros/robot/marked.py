@@ -42,6 +42,10 @@ class Section:
             self.wrong(f'{name} is not a mapping')
             return
         for key, value in node.value:
+            if str(key.value) in self._items:
+                mistakes.add(
+                    key.start_mark.line + 1, f"'{key.value}' stands twice in {name or 'the file'}"
+                )
             self._items[str(key.value)] = value, key.start_mark.line + 1
 
     def wrong(self, text: str, key: str = '') -> None:

@@ -5,14 +5,18 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from loop_ros.layout import LARGEST
-from loop_ros.robot.description import Input, Quantity, Robot
+from loop_ros.robot.contents import Input, Quantity, Robot
 from loop_ros.robot.fields import Sectors, relative
 from loop_ros.types import Array
+
+REMEMBERED = 15  # messages of an input, by whose times it is known how often it comes
+TOLERANCE = 0.25  # of a control period
 
 
 class NotReady(ValueError):
@@ -32,14 +36,22 @@ class Assembler:
     def __init__(self, robot: Robot) -> None:
         self.robot = robot
         self._newest: dict[str, Received] = {}
-        brief = 2 * robot.task.control_period
-        self._brief = [name for name, found in robot.inputs.items() if found.max_age < brief]
-        self._observed_at = -math.inf
+        self._observed_at = self._before = -math.inf  # s, the last two observations
+        self._period = robot.task.control_period
+        brief = 2 * self._period
+        # Of the inputs that may not grow two periods old: the time between their last messages.
+        self._gaps: dict[str, deque[float]] = {
+            name: deque(maxlen=REMEMBERED)
+            for name, found in robot.inputs.items()
+            if found.max_age < brief
+        }
         labels = robot.task.observation_labels
         self._places = [[labels.index(label) for label in q.labels] for q in robot.quantities]
 
     def put(self, name: str, message: Any, at: float) -> None:
         """Take up a message of an input, received at `at` (s)."""
+        if name in self._gaps and name in self._newest:
+            self._gaps[name].append(at - self._newest[name].at)
         self._newest[name] = Received(message, at)
 
     def clear(self) -> None:
@@ -50,15 +62,19 @@ class Assembler:
         """How old (s) an input's newest message is; infinite before the first."""
         return now - self._newest[name].at if name in self._newest else math.inf
 
-    def is_news(self) -> bool:
-        """Whether each input that may not grow two periods old has come since `observation`.
+    def is_young(self, now: float) -> bool:
+        """Whether what was observed last is of its own time.
 
-        Else the robot may have moved, and nobody saw it.
+        That is so where the inputs that may not grow two periods old have come since the
+        observation before it, and are no older than usual. Else the robot has moved on unseen, and
+        a step that begins or ends here is none.
         """
-        return all(
-            name in self._newest and self._newest[name].at > self._observed_at
-            for name in self._brief
-        )
+        for name, gaps in self._gaps.items():
+            usual = min(sorted(gaps)[len(gaps) // 2], self._period) if gaps else self._period
+            is_old = self.age(name, now) > usual + TOLERANCE * self._period
+            if is_old or self._newest[name].at <= self._before:
+                return False
+        return True
 
     def observation(self, now: float) -> Array:
         """The observation [O] at `now` (s); NotReady says why there is none."""
@@ -67,7 +83,7 @@ class Assembler:
             self._check(self.robot.inputs[name], now)
         for quantity, places in zip(self.robot.quantities, self._places, strict=True):
             found[places] = self._value(quantity)
-        self._observed_at = now
+        self._before, self._observed_at = self._observed_at, now
         return found
 
     def problems(self, now: float) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from loop_ros.robot.command import Sent, Stream
-from loop_ros.robot.description import Robot
+from loop_ros.robot.contents import Robot
 from loop_ros.robot.episodes import Episodes
 from loop_ros.robot.observation import Assembler, NotReady
 from loop_ros.robot.takeover import Takeover
@@ -53,6 +53,7 @@ class Session:
         self._planned_at: float | None = None
         self._since = 0.0  # s, when the phase began
         self._ending = self._follows = False
+        self._is_driven = not shadow  # whether it is known what the actuators get
 
     def begin(self, now: float) -> None:
         """The node is activated: the first episode is prepared as every other one."""
@@ -85,6 +86,7 @@ class Session:
     def drive(self, action: Array, now: float) -> None:
         """As a shadow: another controller's command [A]."""
         self._sent.change(np.clip(action, self._low, self._high), now)
+        self._is_driven = True
 
     def human(self, message: Any, now: float) -> bool:
         """A message of the takeover's topic; whether the human has the robot."""
@@ -104,7 +106,7 @@ class Session:
     def tick(self, now: float) -> Tick:
         """A control period is over."""
         self._advance(now)
-        executed, is_news = self._sent.period(now), self.assembler.is_news()
+        executed = self._sent.period(now)
         try:
             observation = self.assembler.observation(now)
         except NotReady as error:
@@ -113,11 +115,13 @@ class Session:
             return Tick(None, None, None, str(error))
         if self.phase != RUNNING:
             return Tick(None, None, None, '')
-        if not is_news:
-            self.episodes.gap()
         follows, self._follows = self._follows, True
-        transition = self.episodes.observe(now, observation, executed, self._ending)
         told = executed if follows else None
+        if not self.assembler.is_young(now):  # good enough to plan from, not to learn from
+            self.episodes.gap()
+            return Tick(observation, told, None, '')
+        known = executed if self._is_driven else None
+        transition = self.episodes.observe(now, observation, known, self._ending)
         if transition is not None and (transition.terminated or transition.truncated):
             self._enter(RUNNING if self._shadow else SETTLING, now)
             return Tick(None, told, transition, '')

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from loop_ros.robot.command import decode
-from loop_ros.robot.description import TakeoverRules
+from loop_ros.robot.contents import TakeoverRules
 from loop_ros.sim.task import Task
 from loop_ros.types import Array
 

@@ -13,6 +13,8 @@ import gymnasium
 import numpy as np
 import pytest
 import tiny
+import vehicle
+from bag_files import write_bag
 from html_page import Page, assert_loads_nothing
 
 from loop_ros.agent import Agent
@@ -116,6 +118,18 @@ def test_another_d0_changes_what_is_safe(
         capsys, random_bag, checkpoint, out, '--set', 'planner.d0=1000', '--every', '5'
     )
     assert set_otherwise == lax
+
+
+def test_a_bag_with_topics_of_its_own(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vehicle.robot(tmp_path)
+    messages = [*vehicle.states(100, 2.0), *vehicle.commands((0.0, 1.0))]
+    bag = write_bag(tmp_path / 'bag', sorted(messages, key=lambda message: message[2]))
+    out, file = tmp_path / 'page.html', tmp_path / 'robot.yaml'
+    found = run(capsys, bag, checkpoint, out, '--robot', str(file))
+    assert found['steps'] > 50
+    assert f'--robot {file}' in out.read_text()
 
 
 def test_the_page_has_all_episodes_and_loads_nothing(

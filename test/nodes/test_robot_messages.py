@@ -136,7 +136,6 @@ def test_what_has_no_place_for_an_action(tmp_path: Path, kind: str, field: str, 
         filled(tmp_path, kind, f'{{field: {field}}}', '{field: angular.z}')
 
 
-@pytest.mark.xfail(strict=True, reason='rclpy says so when the first command goes out')
 @pytest.mark.parametrize(
     ('kind', 'field'), [('geometry_msgs/msg/Twist', 'linear'), ('std_msgs/msg/Int32', 'data')]
 )

@@ -15,7 +15,8 @@ from rover import TASK, goal, joy, odometry, scan
 from source_tree import TREE
 
 from loop_ros.robot.command import decode
-from loop_ros.robot.description import Robot, load
+from loop_ros.robot.contents import Robot
+from loop_ros.robot.description import load
 from loop_ros.robot.observation import Assembler
 
 

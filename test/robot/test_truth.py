@@ -92,7 +92,6 @@ def test_every_transition_is_true(
     assert world.found and world.found[-1].stamp > world.now - 10 * PERIOD  # it goes on
 
 
-@pytest.mark.xfail(strict=True, reason='an old state begins a transition; a young one ends it')
 @pytest.mark.parametrize('heard', [0, 2])
 def test_a_silence_that_ends_within_max_age(tmp_path: Path, heard: int) -> None:
     """Of a period nothing is heard, or its beginning only; the robot drives on all the time."""
@@ -102,7 +101,6 @@ def test_a_silence_that_ends_within_max_age(tmp_path: Path, heard: int) -> None:
     world.assert_true()
 
 
-@pytest.mark.xfail(strict=True, reason='the safe command is assumed before the first one is heard')
 def test_a_shadow_does_not_know_what_it_has_not_heard(tmp_path: Path) -> None:
     session = Session(load(robot_file(tmp_path)), 0.25, shadow=True)
     session.begin(0.0)

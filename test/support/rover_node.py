@@ -149,10 +149,10 @@ class Rover(Ears):
         values = {pair.key: pair.value for pair in status.values}
         return {'message': status.message, 'ros': status.level, **values}
 
-    def assert_true(self, least: float = 0.5) -> None:
+    def assert_true(self, least: float = 0.5, lag: float = 0.4) -> None:
         """Each transition is what the robot did: from when to when, and by which commands.
 
-        `least` is the shortest one, in control periods.
+        In control periods: `least` is the shortest one, and states are older than `lag` never.
         """
         period = TASK.control_period
         said = {y: at for at, y in list(self.said_at)}
@@ -161,7 +161,7 @@ class Rover(Ears):
             begun, ended = said[found.observation[1]], said[found.next_observation[1]]
             assert least * period < ended - begun < 1.5 * period, (found, begun, ended)
             mean, span = _commands(given, begun, ended)
-            assert (np.abs(found.action - mean) <= 0.4 * span + 1e-6).all(), (found, mean, span)
+            assert (np.abs(found.action - mean) <= lag * span + 1e-6).all(), (found, mean, span)
             before, after = (np.hypot(*o[3:5]) for o in (found.observation, found.next_observation))
             assert math.isclose(found.reward, before - after, abs_tol=1e-9)
             if last is not None and last.episode == found.episode:

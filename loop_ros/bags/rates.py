@@ -1,0 +1,52 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a bag's messages come as often as the task needs them."""
+
+from __future__ import annotations
+
+import math
+from statistics import median
+
+from loop_ros.bags.channel import absolute
+from loop_ros.robot.contents import Robot
+
+JUDGED = 50  # intervals by which a rate is known
+SLACK = 1.1  # of the control period, by which messages may be apart
+
+
+class Rates:
+    """When a robot's inputs came; those without an age limit may be as rare as they are."""
+
+    def __init__(self, robot: Robot) -> None:
+        self._period = robot.task.control_period
+        self._what = f"task '{robot.task.name}'"
+        self._times: dict[str, list[int]] = {
+            absolute(each.topic): [] for each in robot.inputs.values() if each.max_age < math.inf
+        }
+        self._judged = False
+
+    def take(self, topic: str, time: int) -> None:
+        """Note a message; ValueError once the fastest input is known to be too slow."""
+        times = self._times.get(topic)
+        if self._judged or times is None:
+            return
+        times.append(time)
+        if len(times) > JUDGED:
+            self.close()
+
+    def close(self) -> None:
+        """Judge by what has come; ValueError as for `take`."""
+        self._judged = True
+        apart = {
+            topic: median(b - a for a, b in zip(times, times[1:], strict=False)) / 1e9
+            for topic, times in self._times.items()
+            if len(times) > 1
+        }
+        if not apart or min(apart.values()) <= SLACK * self._period:
+            return
+        topic = min(apart, key=lambda each: apart[each])
+        raise ValueError(
+            f"the bag has '{topic}' at {1 / apart[topic]:.3g} Hz, {self._what} is controlled at "
+            f'{1 / self._period:.3g} Hz: give the task a control_period of {apart[topic]:.3g} s or '
+            'more, or record faster'
+        )
