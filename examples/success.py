@@ -32,7 +32,7 @@ def attempts(bags: list[Path], task: Task) -> np.ndarray:
     for transition in BagReader(bags, task):
         start = transition.stamp if start is None else start
         total, cost, steps = total + transition.reward, cost + transition.cost, steps + 1
-        is_over = transition.truncated and transition.step + 1 >= task.max_episode_steps
+        is_over = transition.truncated and steps >= task.max_episode_steps
         if transition.terminated or is_over:
             reached = task.metrics(transition.next_observation)['reached']
             rows.append(((transition.stamp - start) / 60, reached, steps, total, cost))
