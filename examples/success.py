@@ -19,37 +19,41 @@ from rosbags.highlevel import AnyReader
 
 from loop_ros.bags.reader import BagReader
 from loop_ros.sim import registry
+from loop_ros.sim.task import Task
 
 
-def episodes(bags: list[Path], task) -> np.ndarray:
-    """One row an episode that ended: minute, reached, steps, return, cost."""
+def attempts(bags: list[Path], task: Task) -> np.ndarray:
+    """One row for each goal that was set: minute of its end, reached, steps, return, cost.
+
+    An episode that was cut short by a missing message goes on with the next one.
+    """
     rows, start = [], None
     total, cost, steps = 0.0, 0.0, 0
     for transition in BagReader(bags, task):
         start = transition.stamp if start is None else start
         total, cost, steps = total + transition.reward, cost + transition.cost, steps + 1
-        if transition.terminated or transition.truncated:
+        is_over = transition.truncated and steps >= task.max_episode_steps
+        if transition.terminated or is_over:
             reached = task.metrics(transition.next_observation)['reached']
             rows.append(((transition.stamp - start) / 60, reached, steps, total, cost))
             total, cost, steps = 0.0, 0.0, 0
     return np.array(rows)
 
 
-def table(found: np.ndarray, minutes: float) -> list[tuple[float, ...]]:
-    """Print a line for each so many minutes: end, episodes, success, steps with cost per 100."""
-    print('minutes  episodes  success  cost / 100 steps  seconds to the goal')
+def table(found: np.ndarray, minutes: float, period: float) -> list[tuple[float, ...]]:
+    """Print a line for each so many minutes; returns end, success and cost per 100 steps."""
+    print('minutes    goals  reached  cost per 100 steps  s to the goal')
     lines = []
     for start in np.arange(0.0, found[-1, 0] + 1e-9, minutes):
         part = found[(start <= found[:, 0]) & (found[:, 0] < start + minutes)]
         if not len(part):
             continue
-        steps, costs = part[:, 2].sum(), part[:, 4].sum()
-        reached = part[part[:, 1] > 0]
-        lines.append((start + minutes, len(part), part[:, 1].mean(), 100 * costs / steps))
-        taken = reached[:, 2].mean() if len(reached) else np.nan
+        success, cost = part[:, 1].mean(), 100 * part[:, 4].sum() / part[:, 2].sum()
+        lines.append((start + minutes, success, cost))
+        taken = part[part[:, 1] > 0, 2].mean() * period if success else np.nan
         print(
-            f'{start:3.0f}-{start + minutes:3.0f} {len(part):9d} {part[:, 1].mean():8.2f} '
-            f'{100 * costs / steps:12.1f} {taken:16.0f} steps'
+            f'{start:4.1f}-{start + minutes:4.1f} {len(part):6d} {success:8.2f} '
+            f'{cost:19.1f} {taken:14.1f}'
         )
     return lines
 
@@ -69,7 +73,7 @@ def draw(lines: list[tuple[float, ...]], places: np.ndarray, out: Path) -> None:
     """Success and cost over time, and the way driven: light at first, dark at last."""
     figure, axes = plt.subplots(1, 2 if len(places) else 1, figsize=(11 if len(places) else 6, 4.5))
     axes = np.atleast_1d(axes)
-    ends, _, success, cost = np.array(lines).T
+    ends, success, cost = np.array(lines).T
     axes[0].plot(ends, success, 'o-', color='tab:blue')
     axes[0].set(xlabel='minutes of robot time', ylabel='goals reached', ylim=(-0.03, 1.03))
     other = axes[0].twinx()
@@ -92,8 +96,9 @@ def main() -> None:
     parser.add_argument('--minutes', type=float, default=2.5, help='in a line of the table')
     parser.add_argument('--out', type=Path, default=Path('success.png'))
     options = parser.parse_args()
-    found = episodes(options.bags, registry.task(options.task))
-    draw(table(found, options.minutes), odometry(options.bags), options.out)
+    task = registry.task(options.task)
+    lines = table(attempts(options.bags, task), options.minutes, task.control_period)
+    draw(lines, odometry(options.bags), options.out)
 
 
 if __name__ == '__main__':

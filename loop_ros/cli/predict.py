@@ -62,8 +62,8 @@ def show(rows: Sequence[dict[str, Any]], predictors: Sequence[str], steps: int, 
     columns = [f'{name}, {step}' for step in dict.fromkeys((1, steps)) for name in predictors]
     for step in dict.fromkeys((1, steps)):
         for name in predictors:
-            time = f'{step * task.control_period:g} s'
-            table.add_column(f'{name}, {time}', justify='right', no_wrap=True)
+            title = f'{name}, {step * task.control_period:g} s'
+            table.add_column(title, justify='right', no_wrap=True)
     for row in rows:
         table.add_row(row['name'], *(f'{row[column]:.3g}' for column in columns))
     Console(width=200).print(table, highlight=False)

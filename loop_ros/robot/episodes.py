@@ -22,18 +22,21 @@ class Episodes:
         self._task = task
         self.episode = self.step = 0
         self.gaps = 0  # times that an episode was cut by a missing or late state
+        self._since_start = 0  # steps, also of what gaps cut off
         self._last: tuple[float, Array] | None = None  # s, [O]
 
     def begin(self) -> None:
         """The next state is the first of another episode."""
-        if self.step:
-            self.episode, self.step = self.episode + 1, 0
-        self._last = None
+        self._since_start = 0
+        self._cut()
 
     def gap(self) -> None:
-        """A state is missing: the next one has no known past."""
+        """A state is missing: the next one has no known past.
+
+        Its transitions are another episode's; how long the robot may take goes on counting.
+        """
         self.gaps += self.step > 0
-        self.begin()
+        self._cut()
 
     def observe(
         self, stamp: float, observation: Array, executed: Array | None, end: bool = False
@@ -51,10 +54,15 @@ class Episodes:
         if last is None or executed is None:
             return None
         transition = self._judged(*last, executed, observation, end)
-        self.step += 1
+        self.step, self._since_start = self.step + 1, self._since_start + 1
         if transition.terminated or transition.truncated:
             self.begin()
         return transition
+
+    def _cut(self) -> None:
+        if self.step:
+            self.episode, self.step = self.episode + 1, 0
+        self._last = None
 
     def _is_next(self, elapsed: float) -> bool:
         period = self._task.control_period
@@ -68,7 +76,7 @@ class Episodes:
         one, acted, other = (torch.from_numpy(part) for part in (before, action, after))
         state = task.encode(other)
         terminated = task.termination is not None and bool(task.termination(state))
-        last = end or self.step + 1 >= task.max_episode_steps
+        last = end or self._since_start + 1 >= task.max_episode_steps
         return Transition(
             stamp=stamp,
             episode=self.episode,

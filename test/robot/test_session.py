@@ -122,6 +122,17 @@ def test_a_gap_makes_no_transition(world: World) -> None:
         assert t.next_observation[0] - t.observation[0] == pytest.approx(t.action[0] * PERIOD)
 
 
+def test_gaps_do_not_put_off_the_end_of_an_episode(world: World) -> None:
+    world.planner = np.zeros(2)  # it never arrives
+    world.session.start(0.0)
+    while world.session.phase == RUNNING:
+        world.ticks(5)
+        world.tick(2 * PERIOD)
+        assert len(world.transitions) <= TASK.max_episode_steps
+    assert world.session.phase == SETTLING
+    assert world.session.episodes.gaps > 1
+
+
 @pytest.mark.parametrize('length', [0.5 * PERIOD, 1.6 * PERIOD])
 def test_a_period_that_was_too_short_or_long_makes_none(world: World, length: float) -> None:
     world.session.start(0.0)

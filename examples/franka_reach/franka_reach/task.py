@@ -25,8 +25,10 @@ GOAL_RADIUS = 0.04  # m; within it the goal is reached
 TABLE = 0.08  # m; the hand costs below it
 FIXTURE_Y, FIXTURE_Z = 0.08, 0.3  # m; and within the one of the middle and below the other
 DEPTH = 0.05  # m; and as much again for each so deep in there, so that it pays to come out
-SCALE = 10.0  # a decimetre gained is worth 1
-TIME_PRICE, EFFORT_PRICE = 0.2, 0.05  # of a step, and of a step at full speed of all joints
+DISTANCE_PRICE, EFFORT_PRICE = (
+    2.0,
+    0.05,
+)  # of a step a metre away; of one with all joints at full speed
 
 LABELS = (*JOINTS, *(f'{name}_velocity' for name in JOINTS), 'goal_x', 'goal_y', 'goal_z')
 STATE_DIM = 7 + 7 + 3 + 3 + 1
@@ -42,12 +44,14 @@ def encode(observation: Tensor) -> Tensor:
 
 
 def reward(observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
-    """Decimetres gained, less the prices of time and effort; [..., 17], [..., 7], ... -> [...]."""
-    before, after = (
-        (x[..., 14:] - hand(x[..., :7])).norm(dim=-1) for x in (observation, next_observation)
-    )
+    """The prices of distance and effort; [..., 17], [..., 7], [..., 17] -> [...].
+
+    Metres gained, as a wheeled robot is paid, taught the arm nothing: what is still to be gained
+    far away makes up for it in the value, and of seven joints few random steps gain any.
+    """
+    distance = (next_observation[..., 14:] - hand(next_observation[..., :7])).norm(dim=-1)
     effort = (action / SPEED).square().mean(dim=-1)
-    return SCALE * (before - after) - TIME_PRICE - EFFORT_PRICE * effort
+    return -DISTANCE_PRICE * distance - EFFORT_PRICE * effort
 
 
 def cost(state: Tensor) -> Tensor:

@@ -80,9 +80,9 @@ def test_joint_limits_table_and_fixture_cost():
     assert cost([0.6, *low[1:]]) == 0.0  # the same beside it
 
 
-def test_arrival_ends_an_episode_and_progress_is_paid():
+def test_arrival_ends_an_episode_and_distance_has_a_price():
     near, far = observation(goal=(0.364, 0.0, 0.532)), observation()
     assert TASK.termination(TASK.encode(torch.stack((near, far)))).tolist() == [True, False]
-    gained = float(TASK.reward(far, torch.zeros(7), near))
-    assert gained == pytest.approx(0.7 - 0.2, abs=0.01)  # 7 cm in decimetres, less time
-    assert float(TASK.reward(far, torch.full((7,), 0.8), near)) == pytest.approx(gained - 0.05)
+    price = float(TASK.reward(near, torch.zeros(7), far))
+    assert price == pytest.approx(-2.0 * 0.1, abs=0.002)
+    assert float(TASK.reward(near, torch.full((7,), 0.8), far)) == pytest.approx(price - 0.05)
