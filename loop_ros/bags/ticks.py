@@ -142,7 +142,7 @@ class Ticks:
             self._session.begin(time / 1e9)  # as again where the clock was set back
             self._due, self._fresh, self._commanded, self._silent = time, {}, None, None
         elif time > self._due + PASSED_OVER * self._period:
-            self._session.episodes.gap()
+            self._session.episodes.begin()
             self._due = time
         while self._due < time:
             self._tick(self._due)

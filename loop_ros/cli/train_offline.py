@@ -33,6 +33,11 @@ from loop_ros.sim.task import Task
 LOG_EVERY = 500  # updates
 SAVE_EVERY = 10_000
 CHECK_EVERY = 50  # whether another process was interrupted
+UNLIKE = (
+    'the models are no better on held-out episodes than the mean change: these are unlike the '
+    'others, or there is nothing to learn. Try another --seed, a larger ensemble.holdout_fraction, '
+    'or more and shorter episodes'
+)
 
 
 @dataclass
@@ -135,6 +140,8 @@ class Training:
                     metrics=f'error {model["model_error"]:.3f} of held-out episodes',
                 )
                 training.save(self.out)
+                if model['model_error'] >= 1:
+                    _say(UNLIKE)
             bar = progress.add_task(
                 self.algorithm, total=self.total, completed=training.updates, metrics=''
             )

@@ -42,7 +42,8 @@ def test_a_training(folder: Path) -> None:
     settings = (word for each in SMALL for word in ('--set', each))
     assert run(folder, 'train-offline', *words, *settings) == 0
     found = json.loads((out / 'offline.json').read_text())
-    assert (found['task'], found['data']['episodes']) == ('drift_car', 2)
+    read = list(BagReader([folder / 'bag'], tiny.TASK, robot=robot(folder)))
+    assert (found['task'], found['data']['transitions']) == ('drift_car', len(read))
     assert f'--robot {folder / "robot.yaml"}' in found['command']
 
 

@@ -5,10 +5,15 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
+import pytest
 import tiny
+import torch
+from bag_files import drive
 
 from loop_ros.bags.writer import BagWriter
 from loop_ros.cli.main import main
@@ -31,3 +36,20 @@ def test_updates_of_the_autoencoder_come_on_top(tmp_path: Path) -> None:
     assert json.loads((out / 'offline.json').read_text())['updates'] == 12
     last = list(csv.DictReader((out / 'progress.csv').open()))[-1]
     assert (last['step'], float(last['critic_loss']) > 0) == ('12', True)
+
+
+def test_held_out_episodes_that_are_unlike_the_others_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    held_out = int(torch.randperm(6, generator=torch.Generator().manual_seed(0))[0])
+    with BagWriter(tmp_path / 'bag', tiny.TASK) as bag:
+        for transition in drive(6, 40):
+            moved = rng.normal(scale=0.1 if transition.episode == held_out else 0.01, size=6)
+            after = transition.observation + moved
+            bag.write(dataclasses.replace(transition, next_observation=after))
+    words = ['train-offline', '--task', 'drift_car', '--bags', str(tmp_path / 'bag')]
+    words += ['--updates', '1', '--no-evaluation', '--out', str(tmp_path / 'out')]
+    assert main([*words, '--set', 'ensemble.width=8']) == 0
+    said = ' '.join(capsys.readouterr().err.split())
+    assert 'no better on held-out episodes than the mean change' in said
