@@ -58,11 +58,12 @@ def steps_of(seconds: float, task: Task) -> int:
 def show(rows: Sequence[dict[str, Any]], predictors: Sequence[str], steps: int, task: Task) -> None:
     """Print the errors as a table in Markdown."""
     table = Table(box=MARKDOWN)
-    table.add_column('root mean squared error')
+    table.add_column('root mean squared error', no_wrap=True)
     columns = [f'{name}, {step}' for step in dict.fromkeys((1, steps)) for name in predictors]
     for step in dict.fromkeys((1, steps)):
         for name in predictors:
-            table.add_column(f'{name}, {step * task.control_period:g} s', justify='right')
+            title = f'{name}, {step * task.control_period:g} s'
+            table.add_column(title, justify='right', no_wrap=True)
     for row in rows:
         table.add_row(row['name'], *(f'{row[column]:.3g}' for column in columns))
     Console(width=200).print(table, highlight=False)

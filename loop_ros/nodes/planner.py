@@ -140,8 +140,9 @@ class PlannerNode(ManagedNode):
         self.every(1.0, self._diagnose)
 
     def deactivate(self) -> None:
-        """Leave the robot with the safe command."""
+        """Leave the robot with the safe command, and wait until it has it."""
         self.gate.close(self.now())
+        self.publisher.wait()
 
     def cleanup(self) -> None:
         """End the planner thread."""

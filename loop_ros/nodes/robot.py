@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import time
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from rclpy.client import Client
+from rclpy.duration import Duration
 from rclpy.task import Future
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float64MultiArray
@@ -21,13 +23,15 @@ from loop_ros.nodes import conversions, qos, views
 from loop_ros.nodes.managed import ManagedNode
 from loop_ros.nodes.parameters import declare
 from loop_ros.nodes.robot_inputs import ForeignTopic
-from loop_ros.nodes.robot_messages import interface, template
+from loop_ros.nodes.robot_messages import interface, interfaces, template
 from loop_ros.robot import command, description
 from loop_ros.robot.session import CALLING, RUNNING, Session
 from loop_ros.sim import registry
+from loop_ros.types import Array
 
 START_GRACE = 3.0  # s that a robot's topics may take to come up
 LEAST_TIMEOUT = 0.2  # s without a command, by default: this, or five periods where they are longer
+ACKNOWLEDGE_TIMEOUT = 1.0  # s for the robot to acknowledge the last command
 SLOW = 0.9  # of the control rate: below it an input is too slow to be news each period
 
 
@@ -62,9 +66,10 @@ class RobotNode(ManagedNode):
 
     def configure(self) -> None:
         """Look for every type that the file names, and make the topics."""
-        robot = self.robot
-        self.classes = {n: interface(i.type, robot.where(i.line)) for n, i in robot.inputs.items()}
-        output = robot.command
+        robot, output = self.robot, self.robot.command
+        self.classes = interfaces(
+            {name: (each.type, robot.where(each.line)) for name, each in robot.inputs.items()}
+        )
         where = robot.where(output.line)
         self.message = template(output, self.task.control_period, where)
         if robot.takeover is not None:
@@ -128,11 +133,8 @@ class RobotNode(ManagedNode):
     def deactivate(self) -> None:
         """Leave the robot with the safe command."""
         if not self.shadow:
-            self.session.end()
-            command.encode(
-                self.robot.command.components, np.array(self.task.safe_command), self.message
-            )
-            self.answers.publish(self.message)
+            self._publish(np.array(self.task.safe_command))
+            self.answers.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_TIMEOUT))
 
     def cleanup(self) -> None:
         """Take back services and client."""
@@ -197,8 +199,8 @@ class RobotNode(ManagedNode):
             said = conversions.command_to_msg(tick.executed, self.task, self.stamp)
             self.executed.publish(said)
         if tick.transition is not None:
-            message = conversions.transition_to_msg(tick.transition, self.task)
-            self.transitions.publish(message)
+            made = dataclasses.replace(tick.transition, stamp=self.stamp / 1e9)
+            self.transitions.publish(conversions.transition_to_msg(made, self.task))
         if tick.state is not None:
             self.stamp = max(self.stamp + 1, self.origin + round(now * 1e9))
             self.states.publish(conversions.state_to_msg(tick.state, self.task, self.stamp))
@@ -237,16 +239,20 @@ class RobotNode(ManagedNode):
 
     def _send(self) -> None:
         now = self.time()
-        command.encode(self.robot.command.components, self.session.command(now), self.message)
-        if hasattr(self.message, 'header'):
-            self.message.header.stamp = self.get_clock().now().to_msg()
-        self.answers.publish(self.message)
+        self._publish(self.session.command(now))
         self.sent_at = now
         human = self.session.has_human(now)
         if human != self.was_human:
             self.was_human = human
             self.taken_over.publish(Bool(data=human))
             self.get_logger().info('a human drives' if human else 'the planner drives again')
+
+    def _publish(self, action: Array) -> None:
+        """An action [A] as the robot's own message."""
+        command.encode(self.robot.command.components, action, self.message)
+        if hasattr(self.message, 'header'):
+            self.message.header.stamp = self.get_clock().now().to_msg()
+        self.answers.publish(self.message)
 
     def _say_what_is_missing(self, missing: str) -> None:
         """Everything at once, with its place in the file, after a while."""

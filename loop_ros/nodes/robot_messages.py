@@ -29,6 +29,19 @@ def interface(name: str, where: str) -> Any:
         ) from None
 
 
+def interfaces(wanted: dict[str, tuple[str, str]]) -> dict[str, Any]:
+    """Classes by name, each wanted as its type and its place; StartError says what is missing."""
+    found, wrong = {}, []
+    for name, (kind, where) in wanted.items():
+        try:
+            found[name] = interface(kind, where)
+        except StartError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise StartError('\n  '.join(wrong))
+    return found
+
+
 def template(output: Output, period: float, where: str) -> Any:
     """A message with a place for each component; StartError where its type has none.
 
