@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from stack import ROS2, Process, environment, make_prefix, node_command, until
 from std_msgs.msg import Float64MultiArray, UInt8MultiArray
 
 from loop_ros.nodes import conversions, qos
+from ros2_standalone.launch_actions import Launch
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 START = 60.0  # s; three processes that import torch, on a busy machine
@@ -82,3 +84,28 @@ def test_the_last_that_a_robot_hears_is_the_safe_command(ros_domain: int, tmp_pa
     finally:
         robot.close()
         process.kill()
+
+
+@pytest.mark.parametrize('topics', ['', '/scan', '/odom  /scan'])
+def test_each_of_the_further_topics_is_recorded(
+    topics: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = environment(make_prefix(tmp_path / 'prefix'))
+    monkeypatch.setenv('AMENT_PREFIX_PATH', env['AMENT_PREFIX_PATH'])
+    launch = Launch(tmp_path, lambda warning: None)
+    bag = str(tmp_path / 'my bag')
+    arguments = {'robot': 'r', 'task': 't', 'record': bag, 'topics': topics, 'namespace': 'bob'}
+    launch.carry_out(TREE / 'launch/robot.launch.yaml', arguments)
+    recorder = tmp_path / 'bin/ros2'
+    recorder.parent.mkdir()
+    recorder.write_text('#!/bin/sh\nprintf "%s\n" "$@"\n')
+    recorder.chmod(0o755)
+    path = f'{recorder.parent}:{os.environ["PATH"]}'
+    command = launch.processes[-1].command
+    found = subprocess.run(command, env={'PATH': path}, capture_output=True, text=True, check=True)
+    words = found.stdout.splitlines()
+    assert words[:2] == ['bag', 'record']
+    assert words[words.index('-o') + 1] == bag
+    recorded = words[words.index('--topics') + 1 :]
+    assert recorded[0] == '/bob/state'
+    assert recorded[recorded.index('/parameter_events') + 1 :] == topics.split()

@@ -26,13 +26,13 @@ TIME_PRICE = 0.03  # m of progress that a step takes away
 COLLISION_PRICE = 1.0  # m, once
 
 LABELS = ('speed', 'steering', 'goal_x', 'goal_y', *(f'beam_{i}' for i in range(SECTORS)))
-STATE_DIM = 2 + 3 + 5 + 2 + 1
-DISTANCE, CLOSEST = 2, -1  # places in the state
+STATE_DIM = 2 + 2 + 3 + 5 + 2 + 1
+GOAL, CLOSEST = slice(2, 4), -1  # places in the state
 REACH = 0.7  # m; what is so far away counts 1/e of what touches
 
 
 def encode(observation: Tensor) -> Tensor:
-    """Motion, goal (distance, cos and sin of its bearing), lidar; [..., 36] -> [..., 13].
+    """Motion, goal (also distance, cos and sin of its bearing), lidar; [..., 36] -> [..., 15].
 
     Of the lidar: how near all is, by its first harmonics over the angle, which turn evenly as the
     robot turns (a single sector jumps where an obstacle enters it, which no model can learn); the
@@ -49,7 +49,7 @@ def encode(observation: Tensor) -> Tensor:
     harmonics = (nearness.mean(dim=-1, keepdim=True), nearness @ waves / SECTORS)
     direction = torch.softmax(-beams / 0.1, dim=-1) @ waves[:, :2]
     closest = beams.amin(dim=-1, keepdim=True).log()
-    return torch.cat((motion, distance, bearing, *harmonics, direction, closest), dim=-1)
+    return torch.cat((motion, goal, distance, bearing, *harmonics, direction, closest), dim=-1)
 
 
 def reward(observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
@@ -60,13 +60,17 @@ def reward(observation: Tensor, action: Tensor, next_observation: Tensor) -> Ten
 
 
 def cost(state: Tensor) -> Tensor:
-    """1 where something is too close, else 0; [..., 13] -> [...]."""
+    """1 where something is too close, else 0; [..., 15] -> [...]."""
     return (state[..., CLOSEST] < math.log(CLEARANCE)).to(state.dtype)
 
 
 def termination(state: Tensor) -> Tensor:
-    """Whether the goal is reached or something touched; [..., 13] -> [...]."""
-    return (state[..., DISTANCE] < GOAL_RADIUS) | (state[..., CLOSEST] < math.log(TOUCHING))
+    """Whether the goal is reached or something touched; [..., 15] -> [...].
+
+    Arrival by the way to the goal: a model that predicts its length rounds off the tip of the cone.
+    """
+    arrived = state[..., GOAL].norm(dim=-1) < GOAL_RADIUS
+    return arrived | (state[..., CLOSEST] < math.log(TOUCHING))
 
 
 def metrics(observation: np.ndarray) -> dict[str, float]:

@@ -62,7 +62,7 @@ def observation(*, goal=(3.0, 4.0), **beams):
 
 
 def test_a_goal_at_3_and_4_m_is_5_m_away_and_seen_to_the_left():
-    assert TASK.encode(observation())[2:5].tolist() == pytest.approx([5.0, 0.6, 0.8])
+    assert TASK.encode(observation())[2:7].tolist() == pytest.approx([3.0, 4.0, 5.0, 0.6, 0.8])
 
 
 def test_the_nearest_beam_gives_direction_and_clearance():
@@ -76,8 +76,8 @@ def test_the_nearest_beam_gives_direction_and_clearance():
 def test_a_turn_turns_the_harmonics_and_leaves_their_size():
     before = TASK.encode(observation(beam_20=1.0, beam_21=1.5))
     after = TASK.encode(observation(beam_16=1.0, beam_17=1.5))  # turned left by 4 sectors
-    assert after[5] == pytest.approx(float(before[5]))
-    one, other = (complex(*x[6:8].tolist()) for x in (before, after))
+    assert after[7] == pytest.approx(float(before[7]))
+    one, other = (complex(*x[8:10].tolist()) for x in (before, after))
     assert other / one == pytest.approx(complex(math.cos(math.pi / 4), -math.sin(math.pi / 4)))
 
 
