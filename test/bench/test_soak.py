@@ -152,6 +152,7 @@ def test_a_soak_that_is_stopped_gives_its_table(prefix: Path, tmp_path: Path) ->
     try:
         csv_file = out / 'soak.csv'
         until(lambda: any(int(row['plans'] or 0) for row in read(csv_file)), 120, 'plans')
+        until(lambda: any(row['missing'] for row in read(csv_file)), 120, "the learner's counts")
         nodes = node_pids(process.popen.pid)
         assert set(nodes) == {'planner', 'learner', 'bridge'}
         process.popen.send_signal(signal.SIGTERM)

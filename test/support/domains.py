@@ -14,7 +14,12 @@ _used: set[int] = set()
 
 
 def free_domain() -> int:
-    """Return a ROS domain in which nobody on this machine was seen, another one at each call."""
+    """Return a ROS domain in which nobody on this machine was seen, another one at each call.
+
+    Once all had their turn, they have another one.
+    """
+    if _used.issuperset(DOMAINS):
+        _used.clear()
     candidates = [domain for domain in DOMAINS if domain not in _used]
     random.Random(os.getpid() + len(_used)).shuffle(candidates)
     for domain in candidates:
