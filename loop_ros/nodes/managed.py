@@ -82,7 +82,7 @@ class ManagedNode(LifecycleNode):
         return publisher
 
     def subscribe(
-        self, message: type, topic: str, callback: Callable[[Any], None], profile: QoSProfile
+        self, message: type, topic: str, callback: Callable[..., None], profile: QoSProfile
     ) -> Subscription:
         """A subscription that lives until the node is deactivated."""
         subscription = self.create_subscription(message, topic, callback, profile)

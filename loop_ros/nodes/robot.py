@@ -144,8 +144,8 @@ class RobotNode(ManagedNode):
         """Seconds of the robot's clock since it was activated; steady."""
         return (time.monotonic() - self.started) * self.speed
 
-    def _on_input(self, name: str, message: Any) -> None:
-        self.session.assembler.put(name, message, self.time())
+    def _on_input(self, name: str, message: Any, waited: float) -> None:
+        self.session.assembler.put(name, message, self.time() - waited * self.speed)
 
     def _on_command(self, message: JointState) -> None:
         """The planner's: out at once."""
@@ -159,17 +159,17 @@ class RobotNode(ManagedNode):
         if self.session.phase == RUNNING:
             self._send()
 
-    def _on_human(self, message: Any) -> None:
+    def _on_human(self, message: Any, waited: float) -> None:
         """At once, too."""
         try:
-            has_robot = self.session.human(message, self.time())
+            has_robot = self.session.human(message, self.time() - waited * self.speed)
         except ValueError as error:
             self.warn('human', f'{self.robot.takeover and self.robot.takeover.topic}: {error}')
             return
         if not self.shadow and (has_robot or self.was_human):
             self._send()
 
-    def _on_other(self, message: Any) -> None:
+    def _on_other(self, message: Any, waited: float) -> None:
         """As a shadow: the other controller's command, for the planner to compare."""
         try:
             action = command.decode(self.robot.command.components, message, self.task)

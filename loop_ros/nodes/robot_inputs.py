@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ from rclpy.subscription import Subscription
 
 from loop_ros.nodes import qos
 from loop_ros.nodes.managed import ManagedNode
+
+LONGEST_WAIT = 5.0  # s for which a message may lie here until it is looked at
 
 
 class ForeignTopic:
@@ -27,8 +30,9 @@ class ForeignTopic:
         message: Any,
         type_name: str,
         topic: str,
-        callback: Callable[[Any], None],
+        callback: Callable[[Any, float], None],
     ) -> None:
+        """`callback` gets each message and how long (s) it has waited here since it came."""
         self.count = 0
         self._node, self._message, self._type = node, message, type_name
         self._callback = callback
@@ -62,6 +66,8 @@ class ForeignTopic:
         profile = qos.WEIGHTS if self._latched else qos.STATE
         return self._node.subscribe(self._message, topic, self._hear, profile)
 
-    def _hear(self, message: Any) -> None:
+    def _hear(self, message: Any, info: dict[str, int]) -> None:
         self.count += 1
-        self._callback(message)
+        waited = (time.time_ns() - info['received_timestamp']) / 1e9
+        # Where the middleware does not say when, or the clock was set, it came just now.
+        self._callback(message, waited if 0.0 <= waited < LONGEST_WAIT else 0.0)

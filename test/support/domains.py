@@ -18,11 +18,8 @@ def free_domain() -> int:
 
     Once all had their turn, they have another one.
     """
-    if _used.issuperset(DOMAINS):
-        _used.clear()
-    candidates = [domain for domain in DOMAINS if domain not in _used]
-    random.Random(os.getpid() + len(_used)).shuffle(candidates)
-    for domain in candidates:
+    order = random.Random(os.getpid() + len(_used)).sample(DOMAINS, len(DOMAINS))
+    for domain in sorted(order, key=_used.__contains__):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:
                 # The port of a domain's first participant, by the DDS rule.
