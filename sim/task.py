@@ -13,6 +13,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import torch
 from torch import Tensor
 
 from loop_ros import planar
@@ -98,6 +99,21 @@ class Task:
                 'robot, and learns from bags of it (loop-ros train-offline, replay)'
             )
         return self.environment(**kwargs)
+
+    def judge(
+        self, observation: Tensor, action: Tensor, next_observation: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Reward, cost and whether an episode ends, [...] each, of steps between observations.
+
+        Of [..., O], [..., A], [..., O]. ValueError where the task has no reward function.
+        """
+        if self.reward is None:
+            raise ValueError(f"task '{self.name}' has no reward function to judge steps by")
+        state = self.encode(next_observation)
+        reward = self.reward(observation, action, next_observation)
+        cost = torch.zeros_like(reward) if self.cost is None else self.cost(state)
+        none = torch.zeros_like(reward, dtype=torch.bool)
+        return reward, cost, none if self.termination is None else self.termination(state)
 
     def normalize_action(self, action: Array) -> Array:
         """Scale an action [..., A] from physical units to [-1, 1]."""

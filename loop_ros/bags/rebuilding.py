@@ -44,12 +44,6 @@ def judged(steps: Sequence[Step], task: Task) -> Array:
     for name, column in zip(Step._fields, zip(*steps, strict=True), strict=True):
         rows[name] = column
     rows['stamp'] /= 1e9
-    assert task.reward is not None
     before, action, after = (torch.from_numpy(np.array(rows[name])) for name in Step._fields[2:])
-    state = task.encode(after)
-    rows['reward'] = task.reward(before, action, after)
-    if task.cost is not None:
-        rows['cost'] = task.cost(state)
-    if task.termination is not None:
-        rows['terminated'] = task.termination(state)
+    rows['reward'], rows['cost'], rows['terminated'] = task.judge(before, action, after)
     return table

@@ -9,7 +9,6 @@ import time
 
 import numpy as np
 from nav_msgs.msg import Odometry
-from rclpy.duration import Duration
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
@@ -25,7 +24,6 @@ from loop_ros.types import Array
 
 REPEAT_PERIOD = 0.2  # s; the state goes out again while a command is awaited
 START_GRACE = 10.0  # s that the other nodes may take to come up before a warning
-ACKNOWLEDGE_TIMEOUT = 1.0  # s for subscribers to acknowledge the last transitions
 PROGRESS_PERIOD = 10.0  # s between log lines of an episode that takes long
 
 
@@ -88,7 +86,7 @@ class BridgeNode(ManagedNode):
 
     def deactivate(self) -> None:
         """Let learner and recorder have the last transitions."""
-        self.transition_publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_TIMEOUT))
+        self.wait_for_arrival(self.transition_publisher)
 
     def cleanup(self) -> None:
         """Say how it went, and end what was opened."""

@@ -19,6 +19,7 @@ from typing import Any
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -35,6 +36,7 @@ from loop_ros.process_end import end_within
 
 POLL = 0.1  # s between looks at the stop flag
 LOG_PERIOD = 5.0  # s between repetitions of the same warning
+ACKNOWLEDGE_TIMEOUT = 1.0  # s for subscribers to acknowledge the last messages
 LEAVE_TIMEOUT = 3.0  # s for the end of ROS, after the node has put everything away
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)  # runs on while simulated time stands still
 
@@ -80,6 +82,11 @@ class ManagedNode(LifecycleNode):
         publisher = self.create_publisher(message, topic, profile)
         self._publishers_made.append(publisher)
         return publisher
+
+    def wait_for_arrival(self, *publishers: Publisher | None) -> None:
+        """Until what was published last has arrived everywhere, within ACKNOWLEDGE_TIMEOUT each."""
+        for publisher in filter(None, publishers):
+            publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_TIMEOUT))
 
     def subscribe(
         self, message: type, topic: str, callback: Callable[..., None], profile: QoSProfile

@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from nav_msgs.msg import Path
-from rclpy.duration import Duration
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from visualization_msgs.msg import MarkerArray
@@ -22,7 +21,6 @@ from loop_ros.nodes.managed import ManagedNode
 from loop_ros.sim.task import Task
 from loop_ros.types import Array, Plan
 
-ACKNOWLEDGE_TIMEOUT = 1.0  # s for subscribers to acknowledge the last command
 PICTURE_PERIOD = 0.1  # s, between pictures of the plan
 
 
@@ -79,8 +77,7 @@ class PlanPublisher:
 
     def wait(self) -> None:
         """Until the last command has arrived everywhere, within reason."""
-        for publisher in filter(None, (self._command, self._drive)):
-            publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_TIMEOUT))
+        self._node.wait_for_arrival(self._command, self._drive)
 
     def status(self) -> tuple[bytes, str]:
         """Severity and text of the last command's level, for diagnostics."""

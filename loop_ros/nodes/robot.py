@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from rclpy.client import Client
-from rclpy.duration import Duration
 from rclpy.task import Future
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float64MultiArray
@@ -31,7 +30,6 @@ from loop_ros.types import Array
 
 START_GRACE = 3.0  # s that a robot's topics may take to come up
 LEAST_TIMEOUT = 0.2  # s without a command, by default: this, or five periods where they are longer
-ACKNOWLEDGE_TIMEOUT = 1.0  # s for the robot to acknowledge the last command
 SLOW = 0.9  # of the control rate: below it an input is too slow to be news each period
 
 
@@ -134,7 +132,7 @@ class RobotNode(ManagedNode):
         """Leave the robot with the safe command."""
         if not self.shadow:
             self._publish(np.array(self.task.safe_command))
-            self.answers.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_TIMEOUT))
+            self.wait_for_arrival(self.answers)
 
     def cleanup(self) -> None:
         """Take back services and client."""

@@ -72,10 +72,9 @@ class Episodes:
         self, stamp: float, before: Array, action: Array, after: Array, end: bool
     ) -> Transition:
         task = self._task
-        assert task.reward is not None
-        one, acted, other = (torch.from_numpy(part) for part in (before, action, after))
-        state = task.encode(other)
-        terminated = task.termination is not None and bool(task.termination(state))
+        step = (torch.from_numpy(part) for part in (before, action, after))
+        reward, cost, terminates = task.judge(*step)
+        terminated = bool(terminates)
         last = end or self._since_start + 1 >= task.max_episode_steps
         return Transition(
             stamp=stamp,
@@ -83,8 +82,8 @@ class Episodes:
             step=self.step,
             observation=before,
             action=action,
-            reward=float(task.reward(one, acted, other)),
-            cost=0.0 if task.cost is None else float(task.cost(state)),
+            reward=float(reward),
+            cost=float(cost),
             next_observation=after,
             terminated=terminated,
             truncated=last and not terminated,

@@ -18,7 +18,7 @@ REPEAT = round(task.PERIOD / STEP)
 
 
 class Environment(gymnasium.Env):
-    """Sets new goals for a robot that drives on from where it stands; a seed places it anew."""
+    """Sets new goals for a robot that drives on from where it is; a seed places it elsewhere."""
 
     def __init__(self) -> None:
         self.world = World()
