@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loop_ros.control.state_clock import Moment, StateClock
+from loop_ros.control.state_clock import SAME_RATE, Moment, StateClock
 
 PERIOD = 35_000_000  # ns
 WALL = 0.035  # s
@@ -56,11 +56,16 @@ def test_fast_states_make_the_control_rate(
     for stamp, now in zip(stamps.tolist(), received.tolist(), strict=True):
         robot.state(stamp, now)
     gaps = robot.gaps()
-    assert len(robot.taken) == pytest.approx(5.0 / WALL, rel=0.03)
-    assert gaps.min() > 0.2 and gaps.max() < 1.9
+    # Of states a little faster than the control rate all are taken, or one now and then is not.
+    is_near = rate * WALL < 1.25
+    periods = len(robot.taken) / 5.0 * WALL
+    assert (0.9 if is_near else 0.97) <= periods <= (1.03 / SAME_RATE if is_near else 1.03)
+    assert gaps.min() > 0.2 and gaps.max() < max(1.9, (2.0 + jitter) / (rate * WALL))
     assert sum(moment.restart for moment in robot.taken) == 1
     assert robot.problem == ''
-    assert robot.taken[-1].number == pytest.approx(len(robot.taken), rel=0.05)
+    assert robot.taken[-1].number == pytest.approx(
+        len(robot.taken), rel=0.1 if is_near else 0.05
+    )
 
 
 def test_states_at_the_control_rate_are_all_taken() -> None:
