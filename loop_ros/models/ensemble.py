@@ -114,14 +114,20 @@ class Ensemble(nn.Module):
         """Delta-state and reward [B, S+1]."""
         return torch.cat((batch.next_state - batch.state, batch.reward.unsqueeze(-1)), dim=-1)
 
-    def negative_log_likelihood(self, x: Tensor, target: Tensor, cost: Tensor) -> Tensor:
+    def negative_log_likelihood(
+        self, x: Tensor, target: Tensor, cost: Tensor, beta: float = 0.0
+    ) -> Tensor:
         """Gaussian loss of each model [K] on normalised inputs, targets [K, B, .] and costs [K, B].
 
+        Each error is weighted by its predicted variance to the power `beta` (Seitzer et al. 2022).
         The cost is regressed by its squared error, or classified with rare ones weighted.
         """
         mean, log_var, predicted_cost = self(x)
         error = (mean - target) ** 2
-        likelihood = (error * torch.exp(-log_var) + log_var).mean(dim=(1, 2))
+        likelihoods = error * torch.exp(-log_var) + log_var
+        if beta > 0.0:
+            likelihoods = likelihoods * torch.exp(beta * log_var.detach())
+        likelihood = likelihoods.mean(dim=(1, 2))
         if self.classifies_cost:
             losses = functional.binary_cross_entropy_with_logits(
                 predicted_cost, cost.clamp(0.0, 1.0), pos_weight=self.cost_balance, reduction='none'
