@@ -92,17 +92,18 @@ class Agent:
             state = self._encode(observation)
             actor_action = self.actor.mean(state)
             if self.ready and not acting:
-                sequence, states, runner_up, metrics, iterations = self.planner.plan(
+                sequence, std, states, runner_up, metrics, iterations = self.planner.plan(
                     state, settings
                 )
                 found = {**metrics, 'states': states, 'runner_up': runner_up}
+                spread = settings.plan_exploration * std + settings.exploration_std
             else:
                 sequence = self._unplanned(state, explore).expand(settings.horizon, -1)
                 found, iterations = {'states': state.unsqueeze(0)}, 0
+                spread = torch.full_like(sequence[0], settings.exploration_std)
             action = sequence[0]
-            if explore and self.ready and settings.exploration_std > 0:
-                noise = self._random(torch.randn)
-                action = (action + settings.exploration_std * noise).clamp(-1, 1)
+            if explore and self.ready and (settings.exploration_std or settings.plan_exploration):
+                action = (action + spread * self._random(torch.randn)).clamp(-1, 1)
             if predict_next and self.ready:
                 found['next_state'], found['next_std'] = self.ensemble.predict_next(state, action)
             found['sequence'] = torch.cat((action.unsqueeze(0), sequence[1:]))

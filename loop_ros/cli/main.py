@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_sweep(commands)
     _add_calibrate(commands)
+    _add_horizon(commands)
     _add_compare(commands)
     _add_theory(commands)
     offline_commands.add(commands)
@@ -119,6 +120,21 @@ def _add_calibrate(commands: Any) -> None:
     parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
     add_common(parser, profile="the checkpoint's")
     parser.set_defaults(run=_calibrate)
+
+
+def _add_horizon(commands: Any) -> None:
+    parser = commands.add_parser(
+        'horizon',
+        help="how far to plan: the model's error against the value's, and returns, over H",
+        description='Errors of predicted returns over the planning horizon (Theorem 1), on driven '
+        'episodes, and the returns that each horizon came to.',
+    )
+    _add_checkpoint(parser)
+    parser.add_argument('--horizons', type=positive, nargs='+', default=[1, 2, 4, 8, 12, 16])
+    parser.add_argument('--out', type=Path, required=True, help='folder for table and picture')
+    parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
+    add_common(parser, profile="the checkpoint's")
+    parser.set_defaults(run=_horizon)
 
 
 def _add_compare(commands: Any) -> None:
@@ -227,6 +243,18 @@ def _calibrate(options: argparse.Namespace) -> int:
     calibrate.show(result)
     if options.json:
         print(json.dumps(result))
+    return 0
+
+
+def _horizon(options: argparse.Namespace) -> int:
+    from loop_ros.cli import horizon, run_log
+
+    _set_threads(options)
+    agent = _load(options, {})
+    result = horizon.run(agent, options.horizons, options.episodes, options.seed, options.out)
+    horizon.show(result)
+    if options.json:
+        print(json.dumps(run_log.to_json(result)))
     return 0
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The pictures: learning curve, driven line, threshold sweep, comparison, calibration."""
+"""The pictures: learning curve, driven line, sweep, comparison, calibration, horizon."""
 
 from __future__ import annotations
 
@@ -204,6 +204,29 @@ def calibration(rows: list[Row], path: Path) -> None:
             panel.grid(alpha=0.3)
     axes[0, 0].set_ylabel('promise broken [% of promises]')
     axes[1, 0].set_ylabel('cost that then happened')
+    _save(figure, path)
+
+
+def horizon(rows: list[Row], chosen: int, path: Path) -> None:
+    """Errors of predicted returns, and returns driven, over the horizon; `chosen` is marked."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
+    measured = [row for row in rows if 'total' in row]
+    steps = [row['horizon'] for row in measured]
+    for name, look in {'model': 'o--', 'value': 's--', 'total': 'D-'}.items():
+        label = 'both' if name == 'total' else f'by the {name}'
+        left.plot(steps, [row[name] for row in measured], look, ms=4, label=label)
+    left.set_ylabel('error of predicted returns')
+    left.set_ylim(bottom=0)
+    right.errorbar(
+        [row['horizon'] for row in rows], [row['mean_return'] for row in rows],
+        [row['std_return'] for row in rows], fmt='o-', ms=4, capsize=2, color='tab:purple',
+    )  # fmt: skip
+    right.set_ylabel('return / episode')
+    for axes in (left, right):
+        axes.axvline(chosen, color='0.6', linestyle=':', label="the agent's own")
+        axes.set_xlabel('planning horizon H, steps')
+        axes.grid(alpha=0.3)
+    left.legend(fontsize='small')
     _save(figure, path)
 
 

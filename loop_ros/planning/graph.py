@@ -27,7 +27,8 @@ LIVE = (
 )  # fmt: skip
 # What does not touch the captured work.
 ELSEWHERE: dict[str, Any] = {
-    'explore': 'planner', 'exploration_std': 0.0, 'rollout_threads': 0, 'time_budget': 0.0,
+    'explore': 'planner', 'exploration_std': 0.0, 'plan_exploration': 0.0, 'rollout_threads': 0,
+    'time_budget': 0.0,
 }  # fmt: skip
 ANY: dict[str, Any] = {name: getattr(PlannerSettings(), name) for name in LIVE}
 CAPTURED = 16  # most plans that are kept captured, one for each set of other settings

@@ -22,6 +22,7 @@ class Solution(NamedTuple):
     """The planned mean sequence and what the ensemble says of it; all on the device."""
 
     sequence: Tensor  # [H, A] in [-1, 1]
+    std: Tensor  # [A], of the first action among the candidates, by their weights
     states: Tensor  # [H+1, S], the ensemble's mean along the sequence
     runner_up: Tensor  # [A], first action of the best candidate that begins differently
     metrics: dict[str, Tensor]  # [] each, of types.PlanMetrics
@@ -97,7 +98,7 @@ class Planner:
         runner_up = candidates[:, 0].index_select(0, other)[0]
         states = torch.cat((state.unsqueeze(0), path.mean(dim=(1, 2))))
         start.copy_(shifted(mean))
-        return Solution(mean, states, runner_up, metrics, iterations)
+        return Solution(mean, variance[0].sqrt(), states, runner_up, metrics, iterations)
 
     def start(self, horizon: int) -> Tensor:
         """Where the next search begins [H, A]; zeros where the last plan was of another length."""

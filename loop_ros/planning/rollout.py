@@ -94,17 +94,10 @@ class Rollout:
             state = state.repeat_interleave(settings.num_particles, dim=0)
         actions = sequences.transpose(0, 1)
         path, rewards, outputs = self._model(settings).roll(state, actions, noise)
-        discounts = _discounts(settings.discount, len(path) + 1, path.device, path.dtype)
-        alive = _until(self.task.termination, path)
-        rolled = _Rolled(path, rewards * alive[:-1], alive, actions, discounts)
-        if settings.terminal_value == 'q':
-            returns = self._with_q(state, rolled, settings)
-        elif settings.terminal_value == 'none':
-            returns = torch.tensordot(discounts[:-1], rolled.rewards, dims=1)
-        else:
-            returns = self._with_value(rolled, settings)
+        returns = self.returns(state, actions, path, rewards, settings)
         step_costs = self.step_cost(path, self.parts.ensemble.cost(outputs), settings)
-        costs = torch.tensordot(discounts[:-1], step_costs, dims=1)
+        discounts = _discounts(settings.discount, len(path), path.device, path.dtype)
+        costs = torch.tensordot(discounts, step_costs, dims=1)
         by_model = path.shape[1], len(sequences), -1  # models, N, particles
         model_returns = returns.view(by_model).mean(dim=2)
         spread = model_returns.std(dim=0, correction=0)
@@ -113,6 +106,38 @@ class Rollout:
         finite = total.isfinite() & path[-1].isfinite().view(by_model).all(dim=2).all(dim=0)
         scores = torch.where(finite, total, -torch.inf), torch.where(finite, worst, torch.inf)
         return Evaluation(Scores(*scores, ~finite), spread, path)
+
+    def returns(
+        self,
+        state: Tensor,
+        actions: Tensor,
+        path: Tensor,
+        rewards: Tensor,
+        settings: PlannerSettings,
+    ) -> Tensor:
+        """The return [K, B] of a path [H, K, B, S] from `state`: rewards [H, K, B] and its end.
+
+        Of actions [H, N, A]. The path may be a model's or the real one.
+        """
+        discounts = _discounts(settings.discount, len(path) + 1, path.device, path.dtype)
+        alive = _until(self.task.termination, path)
+        rolled = _Rolled(path, rewards * alive[:-1], alive, actions, discounts)
+        if settings.terminal_value == 'q':
+            return self._with_q(state, rolled, settings)
+        if settings.terminal_value == 'none':
+            return torch.tensordot(discounts[:-1], rolled.rewards, dims=1)
+        return self._with_value(rolled, settings)
+
+    def value(self, states: Tensor, settings: PlannerSettings) -> Tensor:
+        """V [K, B] of states [K, B, S]: Q of the actor's action, as settings say.
+
+        Critics that see no action ('state') get zeros in its place.
+        """
+        if settings.terminal_value == 'state':
+            action = states.new_zeros(*states.shape[:2], len(self.task.action_labels))
+        else:
+            action = self.parts.actor.mean(states)
+        return self._q(states, action, settings)
 
     def actor_sequences(
         self,
@@ -187,20 +212,15 @@ class Rollout:
         """H rewards, then V(s_{H+1}) (Eq. 3), [K, B].
 
         A rollout that resamples the goal ends there, with the value of that state: no model can
-        predict where the next goal is. V is Q of the actor's action, or of critics that see no
-        action ('state').
+        predict where the next goal is.
         """
-        path, rewards, alive, actions, discounts = rolled
+        path, rewards, alive, _, discounts = rolled
         same_goal = _until(self.task.goal_resampled, path)
         steps = same_goal[1:].sum(dim=0).long().clamp(max=len(path) - 1)  # before the end
         index = steps[None, ..., None].expand(1, *path.shape[1:])
         end = path.gather(0, index)[0]
-        if settings.terminal_value == 'v':
-            action = self.parts.actor.mean(end)
-        else:
-            action = path.new_zeros(*path.shape[1:3], actions.shape[-1])
         returns = torch.tensordot(discounts[:-1], rewards * same_goal[:-1], dims=1)
-        return returns + discounts[steps + 1] * alive[-1] * self._q(end, action, settings)
+        return returns + discounts[steps + 1] * alive[-1] * self.value(end, settings)
 
     def _q(self, states: Tensor, actions: Tensor, settings: PlannerSettings) -> Tensor:
         """Q-values [K, B] of states [K, B, S] and actions [K, B, A], as settings say."""

@@ -130,6 +130,14 @@ class PlannerSettings(Validated):
         1,
         live=True,
     )
+    plan_exploration: float = setting(
+        0.0,
+        "the same in standard deviations of the plan's own candidates, which shrink as the models "
+        'and the value come to agree on one action (1: as the released code draws one of them)',
+        0,
+        10,
+        live=True,
+    )
 
     @property
     def constrained(self) -> bool:

@@ -64,6 +64,20 @@ def test_a_plan_is_complete_and_in_physical_units(agent: Agent) -> None:
     assert plan.actor_divergence == pytest.approx(np.linalg.norm(normalised - actor), abs=1e-5)
 
 
+def test_exploration_is_as_wide_as_the_plan_is_unsure() -> None:
+    """The same noise, scaled by the deviation of the plan's candidates; none when not exploring."""
+    narrow = {'initial_std': 0.02, 'variance_update': 0.0, 'actor_fraction': 0.0}
+    mean = configured(tiny.trained(), **narrow).act(OBSERVATION)
+    quiet = configured(tiny.trained(), **narrow, plan_exploration=2.0).act(OBSERVATION)
+    np.testing.assert_array_equal(quiet.action, mean.action)
+    drawn = [
+        configured(tiny.trained(), **changes).act(OBSERVATION, explore=True)
+        for changes in ({**narrow, 'plan_exploration': 2.0}, {**narrow, 'exploration_std': 0.04})
+    ]
+    assert not np.array_equal(drawn[0].action, mean.action)
+    np.testing.assert_allclose(drawn[0].action, drawn[1].action, rtol=1e-5)
+
+
 def test_where_the_executed_action_leads_is_predicted_on_demand() -> None:
     """Mean and deviation of states that are drawn from the models; the plan stays the same."""
     plain, asked = (configured(tiny.trained(), exploration_std=0.3) for _ in range(2))
@@ -211,6 +225,7 @@ finite = st.floats(-50, 50)
             'propagate_noise': st.booleans(),
             'resample_actor': st.booleans(),
             'exploration_std': st.floats(0, 1),
+            'plan_exploration': st.floats(0, 10),
         }
     ),
     observation=st.tuples(finite, finite, finite, finite, finite, finite),

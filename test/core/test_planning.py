@@ -171,6 +171,17 @@ def plan(planner: Planner, **changes: Any) -> Solution:
     return planner.plan(torch.tensor([START]), settings)
 
 
+def test_a_plan_knows_the_spread_of_the_candidates_that_count() -> None:
+    """All of them where weights are equal, none where one candidate has all the weight."""
+    changes = {
+        'num_samples': 4000, 'num_iterations': 1, 'actor_fraction': 0.0, 'initial_std': 0.2,
+        'mean_update': 1.0, 'variance_update': 1.0, 'algorithm': 'arc',
+    }  # fmt: skip
+    spread = [plan(recording_planner(), temperature=t, **changes).std for t in (1e6, 1e-6)]
+    assert spread[0].tolist() == pytest.approx([0.2], rel=0.05)  # four standard errors
+    assert spread[1].tolist() == pytest.approx([0.0], abs=1e-6)
+
+
 def test_a_plan_starts_from_the_last_one_shifted_by_a_step() -> None:
     planner = recording_planner()
     last = plan(planner, mean_update=1.0).sequence
