@@ -116,8 +116,12 @@ def test_numbers_that_cannot_be_say_what_is_expected(make, given: str) -> None:
         declare_each(make(f'rate_limits:={given}'), 'rate_limits', 2, 'most change')
 
 
-def test_a_name_that_looks_like_a_number_stays_a_name(make) -> None:
-    assert declare(make('checkpoint:=123'), 'checkpoint', 'shipped', 'weights') == '123'
+@pytest.mark.parametrize('given', ['007', '1e5', '1.10', 'on', '0x1F'])
+def test_text_that_yaml_takes_for_another_value(make, given: str) -> None:
+    """How it was written cannot be known any more, so it is refused with the remedy."""
+    with pytest.raises(ValueError, match='checkpoint: YAML reads this as .* quote it twice'):
+        declare(make(f'checkpoint:={given}'), 'checkpoint', 'shipped', 'weights')
+    assert declare(make(f"checkpoint:='{given}'"), 'checkpoint', 'shipped', 'weights') == given
 
 
 @pytest.mark.parametrize(
