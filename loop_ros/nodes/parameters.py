@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,6 +24,7 @@ from rclpy.parameter import Parameter
 from loop_ros.settings import PlannerSettings
 
 LARGEST_INTEGER = 2**63 - 1
+_EXPONENT = re.compile(r'[-+]?\d+[eE][-+]?\d+')  # text to YAML 1.1, and so to `ros2 param set`
 
 
 def declare(
@@ -132,11 +134,13 @@ def _given(node: Node, name: str, default: Any) -> Any:
 
 
 def convert(value: Any, wanted: type) -> Any:
-    """A whole number where a double is wanted and the reverse; anything else stays as it is."""
+    """A whole number where a double is wanted and the reverse, 1e-6 too; else as it is."""
     if wanted is float and type(value) is int:
         return float(value)
     if wanted is int and type(value) is float and value.is_integer():
         return int(value)
+    if wanted is float and type(value) is str and _EXPONENT.fullmatch(value):
+        return float(value)
     return value
 
 

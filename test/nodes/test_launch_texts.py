@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from source_tree import TREE
 from stack import environment, make_prefix
 
 from loop_ros.nodes.parameters import declare
+from loop_ros.nodes.unknown_parameters import check_file
 from ros2_standalone.launch_actions import Launch
 from ros2_standalone.process import ProcessSpec
 
@@ -56,31 +57,37 @@ def carry_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return start
 
 
+def received(context: Context, process: ProcessSpec, names: Iterable[str]) -> dict[str, str]:
+    """What a node of the launch reads in parameters of these names."""
+    node = Node('node', context=context, cli_args=list(process.command[1:]))
+    try:
+        return {name: declare(node, name, 'nothing', '') for name in names}
+    finally:
+        node.destroy_node()
+
+
 @pytest.mark.parametrize('name', NAMES)
 @pytest.mark.parametrize('file', TEXTS)
 def test_names_that_look_like_yaml(carry_out, context: Context, file: str, name: str) -> None:
     texts = {argument for arguments in TEXTS[file].values() for argument in arguments}
     processes = carry_out(file, **dict.fromkeys([*texts, 'record'], name))
-    for process, (node_name, arguments) in zip(processes, TEXTS[file].items(), strict=False):
-        node = Node(node_name, context=context, cli_args=list(process.command[1:]))
-        try:
-            assert {a: declare(node, a, 'x', '') for a in arguments} == dict.fromkeys(
-                arguments, name
-            )
-        finally:
-            node.destroy_node()
+    for process, arguments in zip(processes, TEXTS[file].values(), strict=False):
+        assert received(context, process, arguments) == dict.fromkeys(arguments, name)
     recorder = processes[-1].command
     assert recorder[recorder.index('-o') + 1] == name
 
 
 @pytest.mark.parametrize('file', TEXTS)
-def test_home(carry_out, file: str) -> None:
+def test_home(carry_out, context: Context, file: str) -> None:
     """The recorder and rcl do not know ~; the nodes do."""
     processes = carry_out(
         file, robot='r', task='t', record='~/bags/a~b', params_file='~/nowhere.yaml'
     )
     recorder = processes[-1].command
     assert recorder[recorder.index('-o') + 1] == '/home/me/bags/a~b'
+    for process in processes[:-1]:
+        with pytest.raises(ValueError, match=r"'/home/me/nowhere\.yaml': no such file"):
+            check_file(received(context, process, ['params_file'])['params_file'])
 
 
 def test_nothing_is_recorded_unasked(carry_out) -> None:

@@ -136,6 +136,8 @@ def test_text_that_yaml_takes_for_another_value(make, given: str) -> None:
         (math.inf, False),
         (1e7, False),
         ('0.5', False),
+        ('1e-3', True),  # to YAML 1.1, and so to `ros2 param set`, this is text
+        ('1e9', False),
         (True, False),
         ([0.5], False),
     ],
@@ -147,7 +149,12 @@ def test_d0_while_running(make, value: object, accepted: bool) -> None:
     (result,) = node.set_parameters([Parameter('d0', value=value)])
     assert result.successful == accepted, result.reason
     if accepted:
-        assert changes[-1].d0 == parameters.settings.d0 == node.get_parameter('d0').value == value
+        assert (
+            changes[-1].d0
+            == parameters.settings.d0
+            == node.get_parameter('d0').value
+            == float(value)
+        )
     else:
         assert result.reason
         assert not changes and node.get_parameter('d0').value == 0.2
