@@ -11,7 +11,7 @@ import numpy as np
 from nav_msgs.msg import Odometry
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Bool, Float64MultiArray
 from std_srvs.srv import Trigger
 
 from loop_ros.nodes import conversions, qos, views
@@ -54,6 +54,7 @@ class BridgeNode(ManagedNode):
         self.begun = False
         message, topic = (Odometry, 'odom') if self.task.odometry else (JointState, 'state')
         self.state_publisher = self.advertise(message, topic, qos.STATE)
+        self.paused = self.advertise(Bool, 'paused', qos.STATUS)
         self.transition_publisher = self.advertise(Float64MultiArray, 'transition', qos.TRANSITION)
         # Relative, so that two stacks in two namespaces each have a clock; nodes that use
         # simulated time in a namespace need the remapping /clock:=clock (see launch/).
@@ -81,11 +82,13 @@ class BridgeNode(ManagedNode):
         self.every(REPEAT_PERIOD / 2, self._watch)
         self.every(1.0, self._diagnose)
         self.reported = time.monotonic()
+        self.paused.publish(Bool(data=False))
         self._send_state()
         self.camera.look(self.simulation.episode, self.simulation.step_number)
 
     def deactivate(self) -> None:
-        """Let learner and recorder have the last transitions."""
+        """Let nobody miss states, and learner and recorder have the last transitions."""
+        self.paused.publish(Bool(data=True))
         self.wait_for_arrival(self.transition_publisher)
 
     def cleanup(self) -> None:

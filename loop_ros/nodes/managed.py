@@ -26,7 +26,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
@@ -119,10 +119,24 @@ class ManagedNode(LifecycleNode):
     ) -> None:
         """One status on /diagnostics, named after the node and `what` (REP 107)."""
         name = f'{self.get_fully_qualified_name()}: {what}'
+        if unheard := self._unheard():
+            level, text = max(level, views.WARN), f'{text}; {unheard}'
         status = views.status_to_msg(name, task, level, text, values)
         message = DiagnosticArray(status=[status])
         message.header.stamp = time_to_msg(self.now())
         self._diagnostics.publish(message)
+
+    def _unheard(self) -> str:
+        """Who publishes so that this node cannot hear it; empty where nobody does."""
+        found = [
+            f'{subscription.topic_name} of {info.node_name} is best effort, which is not heard '
+            'here: publish it reliably'
+            for subscription in self._subscriptions_made
+            if subscription.qos_profile.reliability == ReliabilityPolicy.RELIABLE
+            for info in self.get_publishers_info_by_topic(subscription.topic_name)
+            if info.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+        ]
+        return '; '.join(found)
 
     def now(self) -> int:
         """The time by the node's clock, ns."""
