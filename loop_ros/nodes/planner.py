@@ -248,7 +248,7 @@ class PlannerNode(ManagedNode):
         level, text = self.publisher.status()
         if self.paused:
             level, text = views.OK, 'between episodes'
-        if problem := self.gate.clock.problem(time.monotonic()):
+        if problem := self.gate.clock.problem(time.monotonic(), self.realtime):
             level, text = max(level, views.WARN), f'{text}; {problem}'
             self.warn('clock', problem)
         values = {
