@@ -88,9 +88,9 @@ def sweep(agent: Agent, thresholds: list[float], episodes: int, seed: int, out: 
 
     out.mkdir(parents=True, exist_ok=True)
     results, lines = [], []
-    for d0 in thresholds:
+    for number, d0 in enumerate(thresholds, 1):
         agent.configure(dataclasses.replace(agent.settings.planner, d0=d0))
-        driven = drive(agent, episodes, seed, f'd0 {d0:g}')
+        driven = drive(agent, episodes, seed, f'd0 {d0:g}, {number} of {len(thresholds)}')
         results.append(summarize(agent, driven))
         lines.append(driven)
     show(results)

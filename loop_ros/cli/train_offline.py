@@ -168,7 +168,8 @@ class Training:
     def _evaluate(self, training: OfflineTraining) -> None:
         agent = training.agent
         with bars() as progress:
-            bar = progress.add_task('settings tried', total=None, metrics='')
+            most = off_policy_evaluation.MOST_TRIED
+            bar = progress.add_task('settings tried', total=most, metrics='')
             found = off_policy_evaluation.evaluate(
                 agent,
                 training.data,
@@ -176,6 +177,7 @@ class Training:
                 self.seed,
                 tried=lambda: progress.advance(bar),
             )
+            progress.update(bar, total=len(found['candidates']))
         run_log.write_json(self.out / 'off_policy.json', found)
         for name in ('candidates', 'model_error'):
             table = run_log.Table(self.out / f'off_policy_{name}.csv', [])

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ SEARCH: tuple[dict[str, tuple[float, ...]], ...] = (
     {'horizon': (2, 4, 10)},
     {'pessimism': (0.0, 0.5, 1.0, 5.0)},
 )
+MOST_TRIED = 1 + sum(math.prod(map(len, grid.values())) for grid in SEARCH)
 FARTHEST = max(SEARCH[1]['horizon'])
 Tried = Callable[[], object]
 
