@@ -56,6 +56,7 @@ class Training:
     evaluate: bool = True
     apply: bool = False  # the recommended planner settings
     robot: Path | None = None  # robot file by which the bags are read
+    chooses_planner: bool = False  # the settings are those of somebody who chose the planner
 
     @property
     def total(self) -> int:
@@ -69,6 +70,7 @@ class Training:
         Of several processes the first writes and evaluates, by itself when the training is done.
         """
         data = read(self.bags, self.task, self.robot)
+        self._keep_under_d0(data)
         training = self._training(data)
         if distributed.rank() == 0:
             self._open_log(training.updates)
@@ -122,6 +124,12 @@ class Training:
             return OfflineTraining.resume(self.out, self.task, data, self.settings, self.device)
         agent = Agent(self.task, self.settings, self.device, self.seed)
         return OfflineTraining(agent, data, self.seed)
+
+    def _keep_under_d0(self, data: OfflineData) -> None:
+        """Plan under the threshold where there is a cost, unless told otherwise."""
+        costs = self.task.cost is not None or bool(data.batch.cost.any())
+        if costs and not self.chooses_planner:
+            self.settings = self.settings.replace({'planner.algorithm': 'safe_arc'})
 
     def _train(self, training: OfflineTraining) -> None:
         with bars(quiet=distributed.rank() > 0) as progress:
@@ -219,6 +227,7 @@ def run(options: argparse.Namespace) -> int:
         evaluate=not options.no_evaluation and options.algorithm != 'mbop',
         apply=options.apply_recommendation,
         robot=options.robot,
+        chooses_planner='planner.algorithm' in overrides(options),
     )
     training.run()
     return 0
@@ -243,6 +252,8 @@ def show(found: dict[str, Any]) -> None:
         f'held-out return {found["held_out_return"]:.1f} an episode, as recorded',
         f'in the model    {_expectation(actor)}: the actor, {found["steps"]:.0f} steps',
         f'                {_expectation(plans)}: plans with {chosen}',
+        f'covered         {actor["covered"]:.0%} of the states and actions that the actor comes to '
+        f'are near recorded ones, {plans["covered"]:.0%} of those of the plans',
         f'fitted Q        {actor["value"]:.2f} +- {actor["value_spread"]:.2f} and '
         f'{plans["value"]:.2f} +- {plans["value_spread"]:.2f}, discounted',
     ]
@@ -252,7 +263,10 @@ def show(found: dict[str, Any]) -> None:
 
 
 def _expectation(of: dict[str, float]) -> str:
-    return f'{of["return"]:.1f} +- {of["spread"]:.1f}, worst cost {of["worst_cost"]:.1f}'
+    cost = f'worst cost {of["worst_cost"]:.1f}'
+    if of['most_cost'] > of['worst_cost']:
+        cost += f' to {of["most_cost"]:.1f}'
+    return f'{of["return"]:.1f} +- {of["spread"]:.1f}, {cost}'
 
 
 def _say(text: str) -> None:
