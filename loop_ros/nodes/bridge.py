@@ -95,7 +95,7 @@ class BridgeNode(ManagedNode):
     def deactivate(self) -> None:
         """Let nobody miss states, and learner and recorder have the last transitions."""
         self.paused.publish(Bool(data=True))
-        self.wait_for_arrival(self.transition_publisher)
+        self.wait_for_arrival(self.paused, self.transition_publisher)
 
     def cleanup(self) -> None:
         """Say how it went, and end what was opened."""
@@ -214,8 +214,8 @@ class BridgeNode(ManagedNode):
         except ValueError as error:
             self.warn('telemetry', f'telemetry dropped: {error}')
             return
-        if telemetry['iterations'] > 0:  # else nothing was planned: a random action, or the actor's
-            self.statistics.plan(telemetry['plan_s'], telemetry['d0'])
+        planned = telemetry['iterations'] > 0  # else it was a random action, or the actor's
+        self.statistics.plan(telemetry['plan_s'] if planned else math.nan, telemetry['d0'])
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self.simulation.end_episode()

@@ -137,6 +137,7 @@ class RobotNode(ManagedNode):
         if not self.shadow:
             self._publish(np.array(self.task.safe_command))
             self.wait_for_arrival(self.answers)
+        self.wait_for_arrival(self.paused)
 
     def cleanup(self) -> None:
         """Take back services and client."""

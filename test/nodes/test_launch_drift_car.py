@@ -159,7 +159,6 @@ def test_realtime(launch: Launch) -> None:
 def test_records_a_complete_bag(launch: Launch, tmp_path: Path) -> None:
     process = launch('standalone', record='bag', train='false', speed=0, duration=8)
     assert process.wait(60.0) == 0, process.output
-    assert 'no usable state' not in process.output  # a planned end
     assert all(line.endswith('d0=0.35') for line in process.lines('episode='))  # of params_file
     assert 'num_samples 16 (64), num_iterations 1 (3)' in process.output  # not the checkpoint's
     with AnyReader([tmp_path / 'bag']) as reader:
