@@ -212,9 +212,14 @@ class PlannerNode(ManagedNode):
         supervisor = self.gate.supervisor
         silence, timeout = supervisor.silence(time.monotonic()), supervisor.limits.state_timeout
         expected = self.dropped or supervisor.has_received_state or silence > START_GRACE
-        if silence > timeout and expected and not self.paused:
+        if silence > timeout and expected and not self._is_paused():
             missing = f'no usable state on {self.state_topic} for {timeout} s'
             self.warn('stale', missing if self.shadow else f'{missing}: safe command')
+
+    def _is_paused(self) -> bool:
+        """Whether the robot's node said so; of one that has left, for a while."""
+        silence = self.gate.supervisor.silence(time.monotonic())
+        return self.paused and (silence <= START_GRACE or self.count_publishers('paused') > 0)
 
     def _on_paused(self, message: Bool) -> None:
         """Bridge or robot node say whether states are to be expected."""
@@ -246,7 +251,7 @@ class PlannerNode(ManagedNode):
 
     def _diagnose(self) -> None:
         level, text = self.publisher.status()
-        if self.paused:
+        if self._is_paused():
             level, text = views.OK, 'between episodes'
         if problem := self.gate.clock.problem(time.monotonic(), self.realtime):
             level, text = max(level, views.WARN), f'{text}; {problem}'
