@@ -259,6 +259,10 @@ class Agent:
         `settings` replace the saved ones, but for networks and the algorithm that trained them.
         """
         files, metadata = checkpoint.read(Path(path))
+        if metadata.get('task', task.name) != task.name:
+            raise ValueError(
+                f"{path}: trained for the task '{metadata['task']}', not {task.name!r}"
+            )
         if 'agent' not in files:
             raise ValueError(f'{path}: no agent in this checkpoint; copy it again')
         saved = saved_settings(path, metadata)

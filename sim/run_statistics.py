@@ -26,13 +26,17 @@ class RunStatistics:
         self._begin()
 
     def plan(self, plan_s: float, d0: float) -> None:
-        """A plan took `plan_s` s with the threshold `d0`; the same one again does not count."""
+        """A plan took `plan_s` s with the threshold `d0`; the same one again does not count.
+
+        NaN stands for no plan, or no threshold.
+        """
+        if not math.isnan(d0):
+            self._d0 = d0
         if math.isnan(plan_s) or plan_s == self._last_plan_s:
             return
         self._last_plan_s = plan_s
         self._plan_times.append(plan_s)
         self._planning_s, self._plans = self._planning_s + plan_s, self._plans + 1
-        self._d0 = d0
 
     def step(
         self, transition: Transition, metrics: dict[str, float], planner_cost: float | None = None

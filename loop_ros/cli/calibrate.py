@@ -14,14 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress, TaskID
-from rich.table import Table
 
 from loop_ros import checkpoint
 from loop_ros.agent import Agent
-from loop_ros.cli import plots, run_log
+from loop_ros.cli import plots, run_log, tables
 from loop_ros.progress import bars
 from loop_ros.runner import Episode, cost_ahead, run_episode
 from loop_ros.settings import PlannerSettings
@@ -221,20 +219,23 @@ def show(result: Row) -> None:
     """The conditions as a table, shares in percent."""
     rows = result['conditions']
     title = f'{result["task"]}, {rows[0]["episodes"]} episodes each' if rows else result['task']
-    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    shares = ('promised', 'broken', 'refused_held', 'exceeded', 'none_safe')
-    headings = ('promised', 'broken', 'of these', 'refused, held', 'exceeded', 'none safe')
-    for heading in ('disturbance', 'd0', *headings, 'largest', 'return', 'cost'):
-        table.add_column(heading, justify='left' if heading == 'disturbance' else 'right')
-    for row in rows:
-        cells = {name: percent(row[name]) for name in shares}
-        interval = f'{percent(row["broken_low"])} to {percent(row["broken_high"])}'
-        numbers = (f'{row[name]:.2f}' for name in ('largest', 'return', 'cost'))
-        table.add_row(
-            row['disturbance'], f'{row["d0"]:g}', cells['promised'], cells['broken'], interval,
-            cells['refused_held'], cells['exceeded'], cells['none_safe'], *numbers,
-        )  # fmt: skip
-    Console().print(table)
+
+    def shares(name: str) -> list[str]:
+        return [percent(row[name]) for row in rows]
+
+    ends = zip(shares('broken_low'), shares('broken_high'), strict=True)
+    columns = {
+        'disturbance': [row['disturbance'] for row in rows],
+        'd0': [f'{row["d0"]:g}' for row in rows],
+        'promised': shares('promised'),
+        'broken': shares('broken'),
+        'of these': [f'{low} to {high}' for low, high in ends],
+        'refused, held': shares('refused_held'),
+        'exceeded': shares('exceeded'),
+        'none safe': shares('none_safe'),
+        **{n: [tables.figure(row[n]) for row in rows] for n in ('largest', 'return', 'cost')},
+    }
+    tables.show(title, columns, keys=2)
 
 
 def percent(value: float | None) -> str:

@@ -8,11 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
-from loop_ros.cli import plots, run_log
+from loop_ros.cli import plots, run_log, tables
 from loop_ros.cli.runs import Run, read
 
 
@@ -25,12 +22,8 @@ def compare(folders: list[Path], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     summary = [_summary(name, seeds) for name, seeds in runs.items()]
     run_log.write_json(out / 'comparison.json', summary)
-    table = Table(title='final evaluation, mean over seeds', box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in summary[0]:
-        table.add_column(name, justify='right')
-    for row in summary:
-        table.add_row(*(f'{v:.2f}' if isinstance(v, float) else str(v) for v in row.values()))
-    Console().print(table)
+    columns = {name: [tables.figure(row.get(name, '-')) for row in summary] for name in summary[0]}
+    tables.show('final evaluation, mean over seeds', columns)
     curves = {name: [run.rows for run in seeds] for name, seeds in runs.items()}
     plots.comparison(curves, out / 'comparison.png')
 

@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from loop_ros import checkpoint
 from loop_ros.agent import Agent
-from loop_ros.cli import run_log
+from loop_ros.cli import run_log, tables
 from loop_ros.progress import track
 from loop_ros.runner import Episode, run_episode
 from loop_ros.settings import Settings
@@ -59,7 +56,7 @@ def summarize(agent: Agent, driven: list[Episode]) -> dict[str, Any]:
     """Mean metrics of driven episodes."""
     rows = [episode.row(agent.task) for episode in driven]
     returns = np.array([row['return'] for row in rows])
-    plan_s = np.array([plan.plan_s for episode in driven for plan in episode.plans])
+    plan_s = [plan.plan_s for episode in driven for plan in episode.plans if plan.iterations]
     names = [name for name in rows[0] if name.startswith('mean_') or name == 'planner_cost']
     return {
         'task': agent.task.name,
@@ -80,8 +77,8 @@ def summarize(agent: Agent, driven: list[Episode]) -> dict[str, Any]:
         'actor_divergence': float(np.mean([row['actor_divergence'] for row in rows])),
         'returns': [row['return'] for row in rows],
         'costs': [row['cost'] for row in rows],
-        'plan_hz': float(1.0 / plan_s.mean()),
-        'plan_p99_ms': float(1e3 * np.quantile(plan_s, 0.99)),
+        'plan_hz': float(1.0 / np.mean(plan_s)) if plan_s else math.nan,
+        'plan_p99_ms': float(1e3 * np.quantile(plan_s, 0.99)) if plan_s else math.nan,
     }
 
 
@@ -91,9 +88,9 @@ def sweep(agent: Agent, thresholds: list[float], episodes: int, seed: int, out: 
 
     out.mkdir(parents=True, exist_ok=True)
     results, lines = [], []
-    for d0 in thresholds:
+    for number, d0 in enumerate(thresholds, 1):
         agent.configure(dataclasses.replace(agent.settings.planner, d0=d0))
-        driven = drive(agent, episodes, seed, f'd0 {d0:g}')
+        driven = drive(agent, episodes, seed, f'd0 {d0:g}, {number} of {len(thresholds)}')
         results.append(summarize(agent, driven))
         lines.append(driven)
     show(results)
@@ -118,12 +115,9 @@ def show(results: list[dict[str, Any]]) -> None:
     columns.update({name: name.removeprefix('mean_') for name in metrics})
     columns['plan_hz'] = 'plans/s'
     title = f'{results[0]["task"]}, {results[0]["episodes"]} episodes'
-    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    shown = [name for name in columns if name in results[0]]
-    for name in shown:
-        table.add_column(columns[name], justify='right')
-    for result in results:
-        table.add_row(
-            *(f'{v:.2f}' if isinstance(v := result[name], float) else str(v) for name in shown)
-        )
-    Console().print(table)
+    shown = {
+        heading: [tables.figure(result[name]) for result in results]
+        for name, heading in columns.items()
+        if name in results[0]
+    }
+    tables.show(title, shown, keys=2)

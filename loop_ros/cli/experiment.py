@@ -46,6 +46,7 @@ class Experiment:
     device: str = 'cpu'
     resume: bool = False
     evaluate_every: int = 0  # steps; 0: at the end only
+    final_episodes: int | None = None  # of the last evaluation; None: as the task's length says
     learned: dict[str, float] = field(default_factory=dict)
 
     def run(self) -> None:
@@ -68,7 +69,8 @@ class Experiment:
             Console(stderr=True).print('interrupted: evaluating what was learned so far')
         wall_s = time.monotonic() - start
         agent.save(self.out / 'checkpoint', buffer=True)
-        driven = evaluate.drive(agent, evaluation_episodes(task), EVALUATION_SEED, 'evaluate')
+        episodes = self.final_episodes or evaluation_episodes(task)
+        driven = evaluate.drive(agent, episodes, EVALUATION_SEED, 'last evaluation')
         result = evaluate.summarize(agent, driven)
         evaluate.show([result])
         self._write_result(agent, result, wall_s)
@@ -153,6 +155,8 @@ class Experiment:
             arguments += ['--profile', self.profile]
         if self.evaluate_every:
             arguments += ['--evaluate-every', str(self.evaluate_every)]
+        if self.final_episodes:
+            arguments += ['--final-episodes', str(self.final_episodes)]
         if self.device != 'cpu':
             arguments += ['--device', self.device]
         if self.resume:

@@ -70,6 +70,12 @@ def _add_experiment(commands: Any) -> None:
     parser.add_argument(
         '--evaluate-every', type=int, default=0, metavar='STEPS', help='0: at the end only'
     )
+    parser.add_argument(
+        '--final-episodes',
+        type=positive,
+        metavar='N',
+        help='of the evaluation at the end; default: as many as have 4,000 steps, 1 to 20',
+    )
     parser.add_argument('--resume', action='store_true', help='resume what --out holds')
     parser.add_argument(
         '--seeds',
@@ -184,6 +190,7 @@ def _own(options: argparse.Namespace) -> Any:
         device=options.device,
         resume=options.resume,
         evaluate_every=options.evaluate_every,
+        final_episodes=options.final_episodes,
     )
 
 
@@ -203,6 +210,7 @@ def _baseline(options: argparse.Namespace) -> Any:
         overrides=overrides(options),
         device=options.device,
         num_threads=options.num_threads,
+        final_episodes=options.final_episodes,
     )
 
 

@@ -65,6 +65,7 @@ class Training:
     overrides: dict[str, Any]  # in OmniSafe's names, as lagrange_cfgs.cost_limit
     device: str = 'cpu'
     num_threads: int = 1
+    final_episodes: int | None = None  # of the last evaluation; None: as the task's length says
 
     def run(self) -> None:
         """Train, evaluate, write the results; Ctrl-C ends the training early, not the results.
@@ -120,13 +121,15 @@ class Training:
             'algorithm': OMNISAFE[self.algorithm],
             'settings': _nested(flat),
             'evaluation_seed': EVALUATION_SEED,
-            'evaluation_episodes': evaluation_episodes(task),
+            'evaluation_episodes': self.final_episodes or evaluation_episodes(task),
         }
 
     def arguments(self, seed: int, out: Path) -> list[str]:
         """The arguments of loop-ros for this run with a seed."""
         arguments = ['experiment', self.task_name, '--algorithm', self.algorithm]
         arguments += ['--steps', str(self.steps), '--seed', str(seed)]
+        if self.final_episodes:
+            arguments += ['--final-episodes', str(self.final_episodes)]
         if self.device != 'cpu':
             arguments += ['--device', self.device]
         for name, value in self.overrides.items():

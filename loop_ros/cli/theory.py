@@ -12,14 +12,12 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from loop_ros.cli import tables
 from loop_ros.theory import bounds, experiments
 from loop_ros.types import Array
 
@@ -182,9 +180,8 @@ def _finish(figure: Any, axes: tuple[Axes, ...], path: Path) -> None:
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    table = Table(title='loss as a share of its bound', box=SIMPLE_HEAD)
-    for name in rows[0]:
-        table.add_column(name, justify='right')
-    for row in rows:
-        table.add_row(*(f'{v:.3f}' if isinstance(v, float) else str(v) for v in row.values()))
-    Console().print(table)
+    columns = {
+        name: [f'{v:.3f}' if isinstance(v := row[name], float) else str(v) for row in rows]
+        for name in rows[0]
+    }
+    tables.show('loss as a share of its bound', columns)

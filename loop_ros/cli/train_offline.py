@@ -56,6 +56,7 @@ class Training:
     evaluate: bool = True
     apply: bool = False  # the recommended planner settings
     robot: Path | None = None  # robot file by which the bags are read
+    chooses_planner: bool = False  # the settings are those of somebody who chose the planner
 
     @property
     def total(self) -> int:
@@ -69,6 +70,7 @@ class Training:
         Of several processes the first writes and evaluates, by itself when the training is done.
         """
         data = read(self.bags, self.task, self.robot)
+        self._keep_under_d0(data)
         training = self._training(data)
         if distributed.rank() == 0:
             self._open_log(training.updates)
@@ -123,6 +125,12 @@ class Training:
         agent = Agent(self.task, self.settings, self.device, self.seed)
         return OfflineTraining(agent, data, self.seed)
 
+    def _keep_under_d0(self, data: OfflineData) -> None:
+        """Plan under the threshold where there is a cost, unless told otherwise."""
+        costs = self.task.cost is not None or bool(data.batch.cost.any())
+        if costs and not self.chooses_planner:
+            self.settings = self.settings.replace({'planner.algorithm': 'safe_arc'})
+
     def _train(self, training: OfflineTraining) -> None:
         with bars(quiet=distributed.rank() > 0) as progress:
             if not training.agent.ready:
@@ -168,7 +176,8 @@ class Training:
     def _evaluate(self, training: OfflineTraining) -> None:
         agent = training.agent
         with bars() as progress:
-            bar = progress.add_task('settings tried', total=None, metrics='')
+            most = off_policy_evaluation.MOST_TRIED
+            bar = progress.add_task('settings tried', total=most, metrics='')
             found = off_policy_evaluation.evaluate(
                 agent,
                 training.data,
@@ -176,6 +185,7 @@ class Training:
                 self.seed,
                 tried=lambda: progress.advance(bar),
             )
+            progress.update(bar, total=len(found['candidates']))
         run_log.write_json(self.out / 'off_policy.json', found)
         for name in ('candidates', 'model_error'):
             table = run_log.Table(self.out / f'off_policy_{name}.csv', [])
@@ -217,6 +227,7 @@ def run(options: argparse.Namespace) -> int:
         evaluate=not options.no_evaluation and options.algorithm != 'mbop',
         apply=options.apply_recommendation,
         robot=options.robot,
+        chooses_planner='planner.algorithm' in overrides(options),
     )
     training.run()
     return 0
@@ -241,6 +252,8 @@ def show(found: dict[str, Any]) -> None:
         f'held-out return {found["held_out_return"]:.1f} an episode, as recorded',
         f'in the model    {_expectation(actor)}: the actor, {found["steps"]:.0f} steps',
         f'                {_expectation(plans)}: plans with {chosen}',
+        f'covered         {actor["covered"]:.0%} of the states and actions that the actor comes to '
+        f'are near recorded ones, {plans["covered"]:.0%} of those of the plans',
         f'fitted Q        {actor["value"]:.2f} +- {actor["value_spread"]:.2f} and '
         f'{plans["value"]:.2f} +- {plans["value_spread"]:.2f}, discounted',
     ]
@@ -250,7 +263,10 @@ def show(found: dict[str, Any]) -> None:
 
 
 def _expectation(of: dict[str, float]) -> str:
-    return f'{of["return"]:.1f} +- {of["spread"]:.1f}, worst cost {of["worst_cost"]:.1f}'
+    cost = f'worst cost {of["worst_cost"]:.1f}'
+    if of['most_cost'] > of['worst_cost']:
+        cost += f' to {of["most_cost"]:.1f}'
+    return f'{of["return"]:.1f} +- {of["spread"]:.1f}, {cost}'
 
 
 def _say(text: str) -> None:

@@ -11,6 +11,8 @@ from loop_ros.settings import PlannerSettings
 from loop_ros.sim.task import Task
 from loop_ros.types import Array, Plan
 
+_BETTER = 'better, but no single sequence is executed, a model being easily wrong about one'
+
 
 def explain(command: Command, settings: PlannerSettings, task: Task) -> str:
     """A few lines on a command that was planned by these settings."""
@@ -20,13 +22,16 @@ def explain(command: Command, settings: PlannerSettings, task: Task) -> str:
         return '\n'.join([*lines, 'there is no plan behind it'])
     if not plan.predicted or plan.runner_up is None:
         return '\n'.join([*lines, f'nothing was compared (algorithm {settings.algorithm})'])
+    if level == PLAN:
+        lines[1] += ', the start of the weighted mean of the best sequences'
     lines[1] += (
         f'; predicted return {plan.predicted_return:.4g}, the models differ by '
         f'{plan.disagreement:.2g}; worst cost {plan.worst_cost:.3g}'
     )
     lines += [
         f'runner-up, the best that begins differently: {_named(plan.runner_up, task)}; '
-        f'return {plan.runner_up_return:.4g}, worst cost {plan.runner_up_cost:.3g}',
+        f'return {plan.runner_up_return:.4g}, worst cost {plan.runner_up_cost:.3g}'
+        + (f': {_BETTER}' if plan.runner_up_return > plan.predicted_return else ''),
         f'binding: {_binding(command, plan, settings, task) or "nothing"}',
         f"weight: {plan.actor_share:.0%} on the actor's sequences, {1 - plan.actor_share:.0%} on "
         f"the planner's; the actor's own: {_named(plan.actor_action, task)}",

@@ -94,8 +94,11 @@ class StateClock:
         """States that arrive per second of the robot's clock; NaN before there are two."""
         return 1e9 / self._spacing() if self._gaps else math.nan
 
-    def problem(self, now: float) -> str:
-        """What is wrong with the states' times at `now` (s), and what to do; empty: nothing."""
+    def problem(self, now: float, realtime: bool = True) -> str:
+        """What is wrong with the states' times at `now` (s), and what to do; empty: nothing.
+
+        Only in real time does it matter how fast the robot's clock runs.
+        """
         if self._still is not None:
             return (
                 f'stamps of states stand still at {self._still / 1e9:g} s, time of receipt stands '
@@ -108,7 +111,7 @@ class StateClock:
                 f'states come at {self.rate:.3g} Hz, the control rate is '
                 f'{1e9 / self._period:.3g} Hz: publish them faster, or train for their rate'
             )
-        if not 1 / RATE_TOLERANCE <= self._speed <= RATE_TOLERANCE:
+        if realtime and not 1 / RATE_TOLERANCE <= self._speed <= RATE_TOLERANCE:
             return (
                 f"the clock of the states runs at {self._speed:.3g} times this computer's: set "
                 'speed to that'

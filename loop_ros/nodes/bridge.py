@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 
 import numpy as np
 from nav_msgs.msg import Odometry
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Bool, Float64MultiArray, UInt32
 from std_srvs.srv import Trigger
 
 from loop_ros.nodes import conversions, qos, views
@@ -22,6 +23,9 @@ from loop_ros.sim.run_statistics import RunStatistics
 from loop_ros.sim.simulation import Simulation, planner_cost
 from loop_ros.types import Array
 
+# As fast as it goes is as fast as the learner learns: so many transitions may wait for it, and
+# after so long (s) without its word there is none.
+LEARNER_BACKLOG, LEARNER_TIMEOUT = 10, 3.0
 REPEAT_PERIOD = 0.2  # s; the state goes out again while a command is awaited
 START_GRACE = 10.0  # s that the other nodes may take to come up before a warning
 PROGRESS_PERIOD = 10.0  # s between log lines of an episode that takes long
@@ -54,6 +58,7 @@ class BridgeNode(ManagedNode):
         self.begun = False
         message, topic = (Odometry, 'odom') if self.task.odometry else (JointState, 'state')
         self.state_publisher = self.advertise(message, topic, qos.STATE)
+        self.paused = self.advertise(Bool, 'paused', qos.STATUS)
         self.transition_publisher = self.advertise(Float64MultiArray, 'transition', qos.TRANSITION)
         # Relative, so that two stacks in two namespaces each have a clock; nodes that use
         # simulated time in a namespace need the remapping /clock:=clock (see launch/).
@@ -75,18 +80,22 @@ class BridgeNode(ManagedNode):
         self.command_topic = self.subscribe(
             JointState, 'command', self._on_command, qos.COMMAND
         ).topic_name
+        self.backlog, self.backlog_at = 0, -math.inf  # of the learner
+        self.subscribe(UInt32, 'backlog', self._on_backlog, qos.STATE)
         self.subscribe(Float64MultiArray, 'planner/telemetry', self._on_telemetry, qos.TELEMETRY)
         if self.parameters.speed > 0:
             self.every(self.task.control_period / self.parameters.speed, self._tick)
         self.every(REPEAT_PERIOD / 2, self._watch)
         self.every(1.0, self._diagnose)
         self.reported = time.monotonic()
+        self.paused.publish(Bool(data=False))
         self._send_state()
         self.camera.look(self.simulation.episode, self.simulation.step_number)
 
     def deactivate(self) -> None:
-        """Let learner and recorder have the last transitions."""
-        self.wait_for_arrival(self.transition_publisher)
+        """Let nobody miss states, and learner and recorder have the last transitions."""
+        self.paused.publish(Bool(data=True))
+        self.wait_for_arrival(self.paused, self.transition_publisher)
 
     def cleanup(self) -> None:
         """Say how it went, and end what was opened."""
@@ -97,7 +106,8 @@ class BridgeNode(ManagedNode):
         self.last_command = time.monotonic()
         answers = conversions.time_from_msg(message.header.stamp) == self.simulation.stamp
         if not self.parameters.realtime and (not answers or self.answer is not None):
-            self.dropped += self.begun  # before that the same answer comes repeatedly
+            # Before it has begun, and while the learner is waited for, the same answer comes again.
+            self.dropped += self.begun and not (answers and self._is_learner_behind())
             return
         try:
             self.newest = conversions.command_from_msg(message, self.task)
@@ -107,8 +117,23 @@ class BridgeNode(ManagedNode):
             self.warn('command', f'command on {self.command_topic} refused, safe instead: {error}')
         if answers:
             self.answer, self.connected = self.newest, True
-            if not self.parameters.realtime and (self.due or self.parameters.speed == 0):
+            if self.due and not self.parameters.realtime:
                 self._step(self.answer)
+            else:
+                self._step_at_once()
+
+    def _step_at_once(self) -> None:
+        """As fast as it goes: answer by answer, unless the learner is behind."""
+        if self.parameters.speed == 0 and self.answer is not None and not self._is_learner_behind():
+            self._step(self.answer)
+
+    def _is_learner_behind(self) -> bool:
+        is_there = time.monotonic() - self.backlog_at < LEARNER_TIMEOUT
+        return self.parameters.speed == 0 and is_there and self.backlog > LEARNER_BACKLOG
+
+    def _on_backlog(self, message: UInt32) -> None:
+        self.backlog, self.backlog_at = message.data, time.monotonic()
+        self._step_at_once()
 
     def _tick(self) -> None:
         """One control period of the wall clock, scaled by `speed`, is over."""
@@ -159,7 +184,8 @@ class BridgeNode(ManagedNode):
             self._begin()
         if self.parameters.realtime and self.connected and self.begun:
             return
-        idle = self.answer is None or not self.begun
+        self._step_at_once()  # where the learner has fallen silent
+        idle = self.answer is None or not self.begun or self._is_learner_behind()
         if idle and now - self.last_sent >= REPEAT_PERIOD:
             self._send_state()
             silent = now - self.last_command > self.parameters.command_timeout
@@ -188,7 +214,8 @@ class BridgeNode(ManagedNode):
         except ValueError as error:
             self.warn('telemetry', f'telemetry dropped: {error}')
             return
-        self.statistics.plan(telemetry['plan_s'], telemetry['d0'])
+        planned = telemetry['iterations'] > 0  # else it was a random action, or the actor's
+        self.statistics.plan(telemetry['plan_s'] if planned else math.nan, telemetry['d0'])
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self.simulation.end_episode()

@@ -67,12 +67,18 @@ def odometry_from_msg(
     message: Odometry, task: Task, frame: str = ODOM_FRAME, base: str = BASE_FRAME
 ) -> Array:
     """The observation [O] in a planar odometry; frames, numbers and a yaw's norm are checked."""
-    for name, found, wanted in (
-        ('header.frame_id', message.header.frame_id, frame),
-        ('child_frame_id', message.child_frame_id, base),
-    ):
-        if found != wanted:
-            raise ValueError(f"{name} is '{found}', expected '{wanted}'")
+    if message.header.frame_id != frame:
+        raise ValueError(
+            f"header.frame_id is '{message.header.frame_id}', expected '{frame}': the parameter "
+            'odom_frame names it'
+        )
+    if message.child_frame_id != base:
+        remedy = 'the parameter base_frame names it'
+        if message.child_frame_id == frame:
+            remedy = "a twist in the world's frame is none of the robot's"
+        raise ValueError(
+            f"child_frame_id is '{message.child_frame_id}', expected '{base}': {remedy}"
+        )
     q = message.pose.pose.orientation
     yaw = float(planar.yaw_from_quaternion(q.x, q.y, q.z, q.w))
     if math.isnan(yaw) and 'yaw' in task.observation_labels:

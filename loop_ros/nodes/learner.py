@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from std_msgs.msg import Float64MultiArray, UInt8MultiArray
+from std_msgs.msg import Float64MultiArray, UInt8MultiArray, UInt32
 
 from loop_ros.agent import Agent
 from loop_ros.checkpoint.files import METADATA_FILE
@@ -18,6 +18,7 @@ from loop_ros.nodes.agents import AgentParameters
 from loop_ros.nodes.managed import ManagedNode
 from loop_ros.nodes.parameters import declare
 
+BACKLOG_PERIOD = 0.05  # s, between two words on what waits to be learned
 STOP_TIMEOUT = 4.0  # s, within the 5 s that a launch gives
 
 
@@ -63,11 +64,13 @@ class LearnerNode(ManagedNode):
         self.sequence = SequenceCheck()
         self.refused = 0
         self.weights_publisher = self.advertise(UInt8MultiArray, 'weights', qos.WEIGHTS)
+        self.backlog_publisher = self.advertise(UInt32, 'backlog', qos.STATE)
         self.worker.start(self._make_agent)
 
     def activate(self) -> None:
         """Subscribe."""
         self.subscribe(Float64MultiArray, 'transition', self._on_transition, qos.TRANSITION)
+        self.every(BACKLOG_PERIOD, self._publish_backlog)
         self.every(1.0, self._diagnose)
 
     def cleanup(self) -> None:
@@ -123,6 +126,10 @@ class LearnerNode(ManagedNode):
 
     def _publish(self, weights: bytes) -> None:
         self.weights_publisher.publish(conversions.weights_to_msg(weights))
+
+    def _publish_backlog(self) -> None:
+        """A simulation that runs as fast as it goes waits for this."""
+        self.backlog_publisher.publish(UInt32(data=self.worker.backlog))
 
     def _diagnose(self) -> None:
         if self.worker.failure is not None:

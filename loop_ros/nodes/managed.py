@@ -18,18 +18,20 @@ from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
-from loop_ros.nodes import qos, views
+from loop_ros.nodes import qos, unknown_parameters, views
 from loop_ros.nodes.conversions import time_to_msg
 from loop_ros.nodes.parameters import declare
 from loop_ros.process_end import end_within
@@ -57,6 +59,10 @@ class ManagedNode(LifecycleNode):
         self.autostart: bool = declare(
             self, 'autostart', True, 'configure and activate by itself; false: wait for a manager'
         )
+        self.params_file: str = declare(
+            self, 'params_file', '', 'the parameter file of the launch, which must exist'
+        )
+        unknown_parameters.check_file(self.params_file)
         self.finished = False  # set by a node whose job is done
         self.exit_code = 0
         self.active = False
@@ -64,6 +70,13 @@ class ManagedNode(LifecycleNode):
         self._subscriptions_made: list[Subscription] = []
         self._timers_made: list[Timer] = []
         self._warned: dict[str, float] = {}
+
+    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
+        """Refuse unknown names by name; rclpy's own error leaves them out."""
+        mistakes = unknown_parameters.unknown(self, (p.name for p in parameter_list))
+        if mistakes:
+            return SetParametersResult(successful=False, reason='; '.join(mistakes))
+        return super().set_parameters_atomically(parameter_list)
 
     def configure(self) -> None:
         """Make what the node needs."""
@@ -106,10 +119,24 @@ class ManagedNode(LifecycleNode):
     ) -> None:
         """One status on /diagnostics, named after the node and `what` (REP 107)."""
         name = f'{self.get_fully_qualified_name()}: {what}'
+        if unheard := self._unheard():
+            level, text = max(level, views.WARN), f'{text}; {unheard}'
         status = views.status_to_msg(name, task, level, text, values)
         message = DiagnosticArray(status=[status])
         message.header.stamp = time_to_msg(self.now())
         self._diagnostics.publish(message)
+
+    def _unheard(self) -> str:
+        """Who publishes so that this node cannot hear it; empty where nobody does."""
+        found = [
+            f'{subscription.topic_name} of {info.node_name} is best effort, which is not heard '
+            'here: publish it reliably'
+            for subscription in self._subscriptions_made
+            if subscription.qos_profile.reliability == ReliabilityPolicy.RELIABLE
+            for info in self.get_publishers_info_by_topic(subscription.topic_name)
+            if info.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+        ]
+        return '; '.join(found)
 
     def now(self) -> int:
         """The time by the node's clock, ns."""
@@ -193,6 +220,8 @@ def run(make_node: Callable[[], ManagedNode], stop: threading.Event, args: list[
         except (ValueError, ParameterException) as error:
             print(f'error: {error}', file=sys.stderr, flush=True)
             return 1
+        for text in unknown_parameters.given_in_vain(node, node.params_file):
+            node.get_logger().warning(text)
         code = 1
         try:
             code = _live(node, stop)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,6 +24,7 @@ from rclpy.parameter import Parameter
 from loop_ros.settings import PlannerSettings
 
 LARGEST_INTEGER = 2**63 - 1
+_EXPONENT = re.compile(r'[-+]?\d+[eE][-+]?\d+')  # text to YAML 1.1, and so to `ros2 param set`
 
 
 def declare(
@@ -39,9 +41,9 @@ def declare(
 ) -> Any:
     """Declare a parameter with its descriptor and return its value.
 
-    An argument of the launch file comes as `launch.` and the parameter's name: where it is not
-    empty it wins over a parameter file. A number of the other kind (d0:=1) is converted, which
-    rclpy would refuse: so what is given is read first, by untyped declarations.
+    An argument of the launch file comes as `launch.` and the parameter's name, text behind an `=`:
+    where it is not empty it wins over a parameter file. A number of the other kind (d0:=1) is
+    converted, which rclpy would refuse: so what is given is read first, by untyped declarations.
     """
     descriptor = ParameterDescriptor(
         description=f'{description} [{unit}]' if unit else description, read_only=read_only
@@ -63,9 +65,16 @@ def declare(
             )
         ]
     given = _given(node, f'launch.{name}', '')
+    if isinstance(given, str):
+        given = given.removeprefix('=')
     if given == '':
         given = _given(node, name, default)
     value = convert(given, type(default))
+    if isinstance(default, str) and isinstance(value, int | float):
+        raise ValueError(
+            f'{name}: YAML reads this as {given!r}, and how it was written is lost; quote it twice '
+            f'({name}:="\'007\'"), in a file once'
+        )
     if type(value) is not type(default):
         raise ValueError(f'{name}: {given!r} is not of the type {type(default).__name__}')
     if choices and value not in choices:
@@ -125,13 +134,13 @@ def _given(node: Node, name: str, default: Any) -> Any:
 
 
 def convert(value: Any, wanted: type) -> Any:
-    """A whole number where a double is wanted and the reverse; anything else stays as it is."""
+    """A whole number where a double is wanted and the reverse, 1e-6 too; else as it is."""
     if wanted is float and type(value) is int:
         return float(value)
     if wanted is int and type(value) is float and value.is_integer():
         return int(value)
-    if wanted is str and type(value) in (int, float):
-        return str(value)  # a path or a name that YAML took for a number
+    if wanted is float and type(value) is str and _EXPONENT.fullmatch(value):
+        return float(value)
     return value
 
 

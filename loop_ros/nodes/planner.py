@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from loop_ros.agent import Agent
@@ -129,8 +130,10 @@ class PlannerNode(ManagedNode):
         self.gate.open()
         message, topic = (Odometry, 'odom') if self.odometry else (JointState, 'state')
         self.state_topic = self.subscribe(message, topic, self._on_state, qos.STATE).topic_name
-        if self.shadow is not None:
-            self.subscribe(JointState, 'command', self._on_other, qos.COMMAND)
+        self.paused = False
+        self.subscribe(Bool, 'paused', self._on_paused, qos.STATUS)
+        if self.shadow is not None:  # whatever the other's quality of service, it is heard
+            self.subscribe(JointState, 'command', self._on_other, qos.STATE)
         else:
             self.subscribe(JointState, 'executed', self._on_executed, qos.COMMAND)
         self.inbox.open()
@@ -209,9 +212,18 @@ class PlannerNode(ManagedNode):
         supervisor = self.gate.supervisor
         silence, timeout = supervisor.silence(time.monotonic()), supervisor.limits.state_timeout
         expected = self.dropped or supervisor.has_received_state or silence > START_GRACE
-        if silence > timeout and expected:
+        if silence > timeout and expected and not self._is_paused():
             missing = f'no usable state on {self.state_topic} for {timeout} s'
-            self.warn('stale', f'{missing}: safe command')
+            self.warn('stale', missing if self.shadow else f'{missing}: safe command')
+
+    def _is_paused(self) -> bool:
+        """Whether the robot's node said so; of one that has left, for a while."""
+        silence = self.gate.supervisor.silence(time.monotonic())
+        return self.paused and (silence <= START_GRACE or self.count_publishers('paused') > 0)
+
+    def _on_paused(self, message: Bool) -> None:
+        """Bridge or robot node say whether states are to be expected."""
+        self.paused = message.data
 
     def _on_other(self, message: JointState) -> None:
         """As a shadow: a command of the controller that drives."""
@@ -239,7 +251,9 @@ class PlannerNode(ManagedNode):
 
     def _diagnose(self) -> None:
         level, text = self.publisher.status()
-        if problem := self.gate.clock.problem(time.monotonic()):
+        if self._is_paused():
+            level, text = views.OK, 'between episodes'
+        if problem := self.gate.clock.problem(time.monotonic(), self.realtime):
             level, text = max(level, views.WARN), f'{text}; {problem}'
             self.warn('clock', problem)
         values = {

@@ -82,6 +82,7 @@ class RobotNode(ManagedNode):
         self.transitions = self.advertise(Float64MultiArray, 'transition', qos.TRANSITION)
         self.executed = self.advertise(JointState, 'executed', qos.COMMAND)
         self.taken_over = self.advertise(Bool, 'takeover', qos.STATUS)
+        self.paused = self.advertise(Bool, 'paused', qos.STATUS)
         self.answers = (
             self.advertise(JointState, 'command', qos.COMMAND)
             if self.shadow
@@ -124,15 +125,19 @@ class RobotNode(ManagedNode):
             self.every(1 / output.rate / self.speed, self._send_again)
         self.session.begin(self.time())
         self.taken_over.publish(Bool(data=False))
+        self.was_paused: bool | None = None
+        self._publish_pause()
         self.every(self.task.control_period / self.speed, self._tick)
         self.every(1.0, self._diagnose)
         self._prepare()
 
     def deactivate(self) -> None:
-        """Leave the robot with the safe command."""
+        """Leave the robot with the safe command, and let nobody miss states."""
+        self.paused.publish(Bool(data=True))
         if not self.shadow:
             self._publish(np.array(self.task.safe_command))
             self.wait_for_arrival(self.answers)
+        self.wait_for_arrival(self.paused)
 
     def cleanup(self) -> None:
         """Take back services and client."""
@@ -203,11 +208,19 @@ class RobotNode(ManagedNode):
             self.stamp = max(self.stamp + 1, self.origin + round(now * 1e9))
             self.states.publish(conversions.state_to_msg(tick.state, self.task, self.stamp))
         self._say_what_is_missing(tick.missing)
+        self._publish_pause()
         if self.session.phase != before:
             self.get_logger().info(f'episode {self.session.episodes.episode}: {self.session.phase}')
             self._prepare()
             if not self.shadow:
                 self._send()
+
+    def _publish_pause(self) -> None:
+        """Say whether states are to be expected, where that has changed."""
+        paused = self.session.phase != RUNNING
+        if paused != self.was_paused:
+            self.was_paused = paused
+            self.paused.publish(Bool(data=paused))
 
     def _prepare(self) -> None:
         """Call the service that an episode begins with."""
@@ -279,10 +292,8 @@ class RobotNode(ManagedNode):
         elif session.is_silent(now):
             level, text = views.ERROR, 'no command of the planner'
         elif session.takeover is not None and session.takeover.lost(now):
-            level, text = (
-                views.ERROR,
-                'the joystick fell silent with its deadman held: safe command',
-            )
+            level, text = views.ERROR, 'the joystick fell silent with its deadman held'
+            text = text if self.shadow else f'{text}: safe command'
         elif slow:
             level, text = views.WARN, '; '.join(slow)
         values = {

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from loop_ros.agent import Agent
 from loop_ros.models.normalizer import scale
+from loop_ros.offline.coverage import Coverage
 from loop_ros.offline.data import OfflineData
 from loop_ros.offline.fitted_q import FittedQ
 from loop_ros.offline.model_episodes import ArcPolicy, Policy, evaluate_in_model
@@ -29,6 +31,7 @@ SEARCH: tuple[dict[str, tuple[float, ...]], ...] = (
     {'horizon': (2, 4, 10)},
     {'pessimism': (0.0, 0.5, 1.0, 5.0)},
 )
+MOST_TRIED = 1 + sum(math.prod(map(len, grid.values())) for grid in SEARCH)
 FARTHEST = max(SEARCH[1]['horizon'])
 Tried = Callable[[], object]
 
@@ -69,7 +72,7 @@ def evaluate(
         'held_out_episodes': int(data.episode[held_out].unique().numel()),
         'held_out_return': float(data.returns()[data.episode[held_out].unique()].mean()),
         'model_error': model_error(agent, data, held_out, int(FARTHEST), generator),
-        **choose(agent, data, starts, seed, effort, tried),
+        **choose(agent, data, starts, seed, effort, tried, Coverage(data, held_out, seed)),
     }
 
 
@@ -111,7 +114,13 @@ def model_error(
 
 
 def choose(
-    agent: Agent, data: OfflineData, starts: Tensor, seed: int, effort: Effort, tried: Tried
+    agent: Agent,
+    data: OfflineData,
+    starts: Tensor,
+    seed: int,
+    effort: Effort,
+    tried: Tried,
+    coverage: Coverage,
 ) -> dict[str, Any]:
     """The actor and plans by the paper's settings, in the model from states [B, S].
 
@@ -126,7 +135,7 @@ def choose(
         settings = dataclasses.replace(own, **chosen)  # type: ignore[arg-type]
         tried()
         plans = ArcPolicy(agent, settings, effort.sequences, seed)
-        return {**chosen, **evaluate_in_model(agent, plans, some, steps)}
+        return {**chosen, **evaluate_in_model(agent, plans, some, steps, coverage)}
 
     best = judged({name: getattr(own, name) for grid in SEARCH for name in grid})
     candidates = [best]
@@ -138,7 +147,7 @@ def choose(
                 candidates.append(judged(chosen))
         best = max(candidates, key=lambda row: row['lower'])
     recommended = {name: best[name] for grid in SEARCH for name in grid}
-    actor = evaluate_in_model(agent, agent.actor.mean, some, steps)
+    actor = evaluate_in_model(agent, agent.actor.mean, some, steps, coverage)
     plans = ArcPolicy(agent, dataclasses.replace(own, **recommended), effort.sequences, seed)  # type: ignore[arg-type]
     fitted = _Fitted(agent, data, starts, seed, effort)
     return {

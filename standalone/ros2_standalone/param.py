@@ -30,6 +30,7 @@ _TYPES = {
     8: ('double_array_value', 'double array', 'Double values are:'),
     9: ('string_array_value', 'string array', 'String values are:'),
 }
+_EXPONENT = re.compile(r'[-+]?\d+[eE][-+]?\d+')  # a number to everyone but YAML 1.1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,13 +104,14 @@ def _get(ros: Session, args: argparse.Namespace) -> int:
 
 
 def _set(ros: Session, args: argparse.Namespace) -> int:
-    from rcl_interfaces.msg import Parameter
+    from rcl_interfaces.msg import Parameter, ParameterValue
     from rclpy.parameter import get_parameter_value
 
     node = ros.wait_for_node(args.node_name, args.timeout)
-    parameter = Parameter(
-        name=args.parameter_name, value=get_parameter_value(string_value=args.value)
-    )
+    value = get_parameter_value(string_value=args.value)
+    if _EXPONENT.fullmatch(args.value):
+        value = ParameterValue(type=3, double_value=float(args.value))
+    parameter = Parameter(name=args.parameter_name, value=value)
     result = _call(ros, node, 'SetParameters', parameters=[parameter]).results[0]
     message = 'Set parameter successful' if result.successful else 'Setting parameter failed'
     if result.reason:

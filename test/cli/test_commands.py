@@ -229,12 +229,10 @@ def test_ctrl_c_ends_the_training_and_keeps_the_results(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_run_is_resumed_where_it_was_left(tmp_path: Path) -> None:
     """200 steps, then 200 more: one table without a gap, and a buffer of both."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(experiment_module, 'EVALUATION_STEPS', 100)
-        assert experiment(tmp_path, *TINY, steps=200) == 0
-        first = (tmp_path / 'progress.csv').read_text().splitlines()
-        arguments = ('--resume', '--evaluate-every', '100')
-        assert experiment(tmp_path, *arguments, *TINY, steps=400) == 0
+    short = ('--final-episodes', '1', *TINY)
+    assert experiment(tmp_path, *short, steps=200) == 0
+    first = (tmp_path / 'progress.csv').read_text().splitlines()
+    assert experiment(tmp_path, '--resume', '--evaluate-every', '100', *short, steps=400) == 0
     lines = (tmp_path / 'progress.csv').read_text().splitlines()
     assert lines[: len(first)] == first
     assert [line.split(',')[0] for line in lines[1:]] == ['100', '200', '300', '400']
@@ -242,7 +240,9 @@ def test_a_run_is_resumed_where_it_was_left(tmp_path: Path) -> None:
     assert [line.split(',')[0] for line in evaluated] == ['step', '300', '400']
     agent = Agent.load(tmp_path / 'checkpoint', tiny.TASK)
     assert agent.num_steps == len(agent.learner.buffer) == 400
-    assert '--resume' in figures(tmp_path)['command']
+    result = figures(tmp_path)
+    assert result['episodes'] == 1
+    assert '--resume' in result['command'] and '--final-episodes 1' in result['command']
 
 
 @pytest.mark.slow

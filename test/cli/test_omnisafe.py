@@ -128,6 +128,8 @@ def test_settings_are_those_of_omnisafe(tmp_path: Path) -> None:
     assert cpo['settings']['algo_cfgs'] == {'cost_limit': 25, 'steps_per_epoch': 200}
     assert cpo['settings']['model_cfgs'] == {'actor': {'lr': 0.1}}
     assert cpo['settings']['train_cfgs']['device'] == 'cuda:0'
+    assert cpo['evaluation_episodes'] == 20
+    assert training(tmp_path, final_episodes=3).job()['evaluation_episodes'] == 3
 
 
 # What a training of 2 + 1 episodes and an evaluation of 2 sent, shortened.

@@ -33,7 +33,10 @@ def test_updates_of_the_autoencoder_come_on_top(tmp_path: Path) -> None:
     words = ['train-offline', '--task', 'drift_car', '--bags', str(tmp_path / 'bag')]
     words += ['--algorithm', 'plas', '--updates', '5', '--no-evaluation', '--out', str(out)]
     assert main([*words, *(word for each in SETTINGS for word in ('--set', each))]) == 0
-    assert json.loads((out / 'offline.json').read_text())['updates'] == 12
+    result = json.loads((out / 'offline.json').read_text())
+    assert result['updates'] == 12
+    planner = result['settings']['planner']
+    assert (planner['algorithm'], planner['d0']) == ('safe_arc', tiny.TASK.default_d0)
     last = list(csv.DictReader((out / 'progress.csv').open()))[-1]
     assert (last['step'], float(last['critic_loss']) > 0) == ('12', True)
 
@@ -50,6 +53,9 @@ def test_held_out_episodes_that_are_unlike_the_others_are_named(
             bag.write(dataclasses.replace(transition, next_observation=after))
     words = ['train-offline', '--task', 'drift_car', '--bags', str(tmp_path / 'bag')]
     words += ['--updates', '1', '--no-evaluation', '--out', str(tmp_path / 'out')]
+    words += ['--set', 'planner.algorithm=arc']
     assert main([*words, '--set', 'ensemble.width=8']) == 0
+    result = json.loads((tmp_path / 'out/offline.json').read_text())
+    assert result['settings']['planner']['algorithm'] == 'arc'  # as told
     said = ' '.join(capsys.readouterr().err.split())
     assert 'no better on held-out episodes than the mean change' in said

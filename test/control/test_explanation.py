@@ -33,14 +33,21 @@ def test_a_plan_is_explained_by_what_it_was_chosen_from() -> None:
     )
     assert text.splitlines() == [
         'level 0, plan: planning',
-        'executed: wheel_speed 2, steering 0; predicted return -2.25, the models differ by 0.1; '
-        'worst cost 0',
+        'executed: wheel_speed 2, steering 0, the start of the weighted mean of the best '
+        'sequences; predicted return -2.25, the models differ by 0.1; worst cost 0',
         'runner-up, the best that begins differently: wheel_speed 3, steering -0.5; return -3.5, '
         'worst cost 0',
         'binding: nothing',
         "weight: 25% on the actor's sequences, 75% on the planner's; the actor's own: "
         'wheel_speed 1.5, steering 0',
     ]
+
+
+def test_a_runner_up_may_be_better_alone() -> None:
+    """The plan is a mean; that a single candidate scored higher needs a word."""
+    runner_up = {'runner_up': np.array([3.0, -0.5]), 'predicted_return': -2.25}
+    assert 'no single sequence is executed' in said(**runner_up, runner_up_return=-2.0)
+    assert 'no single sequence' not in said(**runner_up, runner_up_return=-2.5)
 
 
 def test_the_constraint_that_binds_is_named() -> None:

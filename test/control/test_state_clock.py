@@ -149,6 +149,7 @@ def test_a_clock_of_another_speed_is_named() -> None:
     for step in range(1000):
         robot.state(0.02 * step, 0.01 * step)
     assert 'the clock of the states runs at 2 times' in robot.problem
+    assert robot.clock.problem(robot.now, realtime=False) == ''  # each state is waited for
     slow = Robot()
     for step in range(1000):
         slow.state(0.01 * step, 0.01 * step)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable
@@ -271,3 +272,12 @@ def test_resolve_says_what_to_use_instead(tmp_path: Path) -> None:
         checkpoint.resolve('shipped', 'no_such_task')
     with pytest.raises(ValueError, match=r"checkpoint '.*empty'.*use shipped, none, or the path"):
         checkpoint.resolve(str(tmp_path / 'empty'), 'drift_car')
+
+
+def test_a_checkpoint_of_another_task_is_refused_by_both_names(tmp_path: Path) -> None:
+    """Also where the networks would fit."""
+    agent = Agent(tiny.TASK, tiny.settings())
+    agent.save(tmp_path)
+    other = dataclasses.replace(tiny.TASK, name='another')
+    with pytest.raises(ValueError, match=f"trained for the task '{tiny.TASK.name}', not 'another'"):
+        Agent.load(tmp_path, other)

@@ -17,10 +17,11 @@ from nav_msgs.msg import Odometry
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from stack import Process, node_command, until
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Bool, Float64MultiArray, UInt32
 from std_srvs.srv import Trigger
 
 from loop_ros.nodes import conversions, qos
+from loop_ros.nodes.bridge import LEARNER_BACKLOG
 from loop_ros.sim import registry
 
 pytestmark = pytest.mark.slow
@@ -163,6 +164,44 @@ def test_lockstep_is_paced(bridge) -> None:
     for _ in range(20):
         driver.step()
     assert time.monotonic() - begun >= 20 * 0.035 / 2 * 0.9
+
+
+def test_as_fast_as_it_goes_is_as_fast_as_the_learner_learns(bridge) -> None:
+    _, driver = bridge(speed=0)
+    learner = driver.create_publisher(UInt32, 'backlog', qos.COMMAND)
+    until(learner.get_subscription_count, 10, 'the bridge listens')
+    driver.step()
+    stamp, dropped = driver.newest(), driver.status()['dropped commands']
+    count, states = len(driver.transitions), len(driver.states)
+    for _ in range(10):
+        learner.publish(UInt32(data=LEARNER_BACKLOG + 1))
+        time.sleep(0.05)
+        driver.answer(stamp)
+    assert len(driver.transitions) == count
+    assert len(driver.states) > states  # meanwhile nobody takes it for dead
+    assert driver.status()['dropped commands'] == dropped
+    learner.publish(UInt32(data=LEARNER_BACKLOG))
+    until(lambda: len(driver.transitions) == count + 1, 5, 'the step')
+    learner.publish(UInt32(data=LEARNER_BACKLOG + 1))
+    time.sleep(0.1)
+    driver.answer(driver.newest())
+    until(lambda: len(driver.transitions) == count + 2, 10, 'a step without the learner')
+
+
+def test_a_random_action_is_no_plan_and_an_end_no_silence(bridge) -> None:
+    process, driver = bridge(speed=0)
+    paused = driver.hear(Bool, 'paused', qos.STATUS)
+    until(lambda: paused, 10, 'that it runs')
+    told = driver.create_publisher(Float64MultiArray, 'planner/telemetry', qos.TELEMETRY)
+    until(told.get_subscription_count, 10, 'the bridge listens')
+    for iterations in (0, 3):
+        values = {'plan_s': 0.01 / (1 + iterations), 'd0': 0.2, 'iterations': iterations}
+        told.publish(conversions.telemetry_to_msg({'stamp': 0.0, 'level': 0, **values}))
+        time.sleep(0.2)
+    assert [message.data for message in paused] == [False]
+    assert process.interrupt() == 0
+    assert process.output.splitlines()[-1].endswith('plan_hz=400.0')
+    assert [message.data for message in paused] == [False, True]  # so nobody misses states
 
 
 def test_realtime_needs_a_speed(tmp_path: Path) -> None:

@@ -98,7 +98,12 @@ def test_odometry_reads_the_yaw_of_a_tilted_pose() -> None:
 @pytest.mark.parametrize(
     ('spoil', 'reason'),
     [
-        (lambda m: setattr(m.header, 'frame_id', 'map'), "header.frame_id is 'map'"),
+        (lambda m: setattr(m.header, 'frame_id', 'map'), "is 'map', .* the parameter odom_frame"),
+        (
+            lambda m: setattr(m, 'child_frame_id', 'base_footprint'),
+            "'base_footprint', expected 'base_link': the parameter base_frame names it",
+        ),
+        (lambda m: setattr(m, 'child_frame_id', 'odom'), "'base_link': a twist in the world's"),
         (lambda m: setattr(m, 'child_frame_id', ''), 'child_frame_id'),
         (lambda m: setattr(m.pose.pose.orientation, 'w', 0.5), 'orientation has the norm 0.5'),
         (lambda m: setattr(m.pose.pose.orientation, 'w', math.nan), 'orientation'),

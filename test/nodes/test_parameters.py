@@ -116,8 +116,12 @@ def test_numbers_that_cannot_be_say_what_is_expected(make, given: str) -> None:
         declare_each(make(f'rate_limits:={given}'), 'rate_limits', 2, 'most change')
 
 
-def test_a_name_that_looks_like_a_number_stays_a_name(make) -> None:
-    assert declare(make('checkpoint:=123'), 'checkpoint', 'shipped', 'weights') == '123'
+@pytest.mark.parametrize('given', ['007', '1e5', '1.10', 'on', '0x1F'])
+def test_text_that_yaml_takes_for_another_value(make, given: str) -> None:
+    """How it was written cannot be known any more, so it is refused with the remedy."""
+    with pytest.raises(ValueError, match='checkpoint: YAML reads this as .* quote it twice'):
+        declare(make(f'checkpoint:={given}'), 'checkpoint', 'shipped', 'weights')
+    assert declare(make(f"checkpoint:='{given}'"), 'checkpoint', 'shipped', 'weights') == given
 
 
 @pytest.mark.parametrize(
@@ -132,6 +136,8 @@ def test_a_name_that_looks_like_a_number_stays_a_name(make) -> None:
         (math.inf, False),
         (1e7, False),
         ('0.5', False),
+        ('1e-3', True),  # to YAML 1.1, and so to `ros2 param set`, this is text
+        ('1e9', False),
         (True, False),
         ([0.5], False),
     ],
@@ -143,7 +149,12 @@ def test_d0_while_running(make, value: object, accepted: bool) -> None:
     (result,) = node.set_parameters([Parameter('d0', value=value)])
     assert result.successful == accepted, result.reason
     if accepted:
-        assert changes[-1].d0 == parameters.settings.d0 == node.get_parameter('d0').value == value
+        assert (
+            changes[-1].d0
+            == parameters.settings.d0
+            == node.get_parameter('d0').value
+            == float(value)
+        )
     else:
         assert result.reason
         assert not changes and node.get_parameter('d0').value == 0.2

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from lifecycle_msgs.srv import ChangeState, GetState
 from nav_msgs.msg import Path as PlanPath
-from planner_robot import CAR, FAST, OBSERVATION, PERIOD, Robot, module_planner
+from planner_robot import CAR, FAST, OBSERVATION, PERIOD, Robot, module_planner, running
 from sensor_msgs.msg import JointState
 from stack import Process, node_command, until
+from std_msgs.msg import Bool
 from visualization_msgs.msg import MarkerArray
 
 from loop_ros.agent import Agent
@@ -90,6 +91,23 @@ def test_silence_gives_the_safe_command_and_recovers(lockstep: tuple[Process, Ro
     assert status['name'] == '/planner: planning'
     process.wait_for('no usable state on /odom for 0.3 s: safe command')
     assert robot.drive()['level'] == 0  # recovered by itself
+
+
+def test_between_episodes_no_states_are_missed(
+    ros_domain: int, checkpoint: Path, tmp_path: Path
+) -> None:
+    with running(checkpoint, tmp_path / 'log', state_timeout=0.3) as (process, robot):
+        paused = robot.create_publisher(Bool, 'paused', qos.STATUS)
+        paused.publish(Bool(data=True))
+        until(lambda: robot.status()['message'] == 'between episodes', 10, 'the pause')
+        robot.drive()
+        robot.telemetry.clear()
+        until(lambda: len(robot.telemetry) > 3, 5, 'safe commands')
+        assert robot.levels()[-1] == STOP  # all the same
+        assert robot.status()['ros'] == b'\x00'
+        assert 'no usable state' not in process.output
+        paused.publish(Bool(data=False))
+        process.wait_for('no usable state on /odom for 0.3 s')
 
 
 def test_unusable_states_are_dropped_and_named(lockstep: tuple[Process, Robot]) -> None:

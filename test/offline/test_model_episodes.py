@@ -53,11 +53,12 @@ def test_returns_and_costs_by_hand(agent: Agent, monkeypatch: pytest.MonkeyPatch
     assert found['worst_cost'] == pytest.approx(3.0 * (num - 1))
 
 
-def test_plans_are_those_of_the_planner(agent: Agent) -> None:
+@pytest.mark.parametrize('algorithm', ['arc', 'safe_arc'])
+def test_plans_are_those_of_the_planner(agent: Agent, algorithm: str) -> None:
     """With so many sequences that chance is small: the same mean of the first action."""
     settings = dataclasses.replace(
         agent.settings.planner, num_samples=4000, proposal_std=0.3, temperature=0.2, horizon=3,
-        propagate_noise=False,
+        propagate_noise=False, algorithm=algorithm, d0=0.0, min_safe=1, cost_source='learned',
     )  # fmt: skip
     states = torch.randn(2, agent.task.state_dim, generator=torch.Generator().manual_seed(0))
     actions = ArcPolicy(agent, settings, 4000, seed=1)(states)

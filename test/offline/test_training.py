@@ -112,6 +112,7 @@ def test_evaluation_off_policy() -> None:
     assert training.agent.settings.replace(found['recommended']).planner.actor_fraction == 1.0
     assert [row['step'] for row in found['model_error']] == [float(n) for n in range(1, 11)]
     assert found['steps'] == 5.0
+    assert 0.0 <= best['covered'] <= 1.0 and best['most_cost'] >= best['worst_cost']
 
 
 def test_table_4() -> None:

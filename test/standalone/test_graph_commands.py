@@ -26,6 +26,7 @@ SEQUENCES: dict[str, list[list[str]]] = {
         ['param', 'get', 'talker', 'd0', '--hide-type'],
         ['param', 'set', '/talker', 'd0', '1'],
         ['param', 'set', '/talker', 'd0', '5.0'],
+        ['param', 'set', '/talker', 'd0', '1e-3'],
     ],
     'other values': [
         ['param', 'set', '/talker', 'count', '4'],
@@ -106,6 +107,7 @@ def results(talker: None) -> Results:
             "Setting parameter failed: Wrong parameter type, expected 'Type.DOU",
         ),
         (('values', 4), 1, '', 'Setting parameter failed: Parameter d0 out of range'),
+        (('values', 5), 0, 'Set parameter successful\n', ''),
         (('other values', 0), 0, 'Set parameter successful\n', ''),
         (('other values', 1), 0, 'Integer value is: 4\n', ''),
         (('other values', 2), 0, 'Double values are: [1.0, 2.0]\n', ''),

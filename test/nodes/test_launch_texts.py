@@ -1,0 +1,95 @@
+# Copyright 2026 The loop_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a launch argument says arrives at the node as it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+import rclpy
+from rclpy.context import Context
+from rclpy.node import Node
+from source_tree import TREE
+from stack import environment, make_prefix
+
+from loop_ros.nodes.parameters import declare
+from loop_ros.nodes.unknown_parameters import check_file
+from ros2_standalone.launch_actions import Launch
+from ros2_standalone.process import ProcessSpec
+
+# YAML 1.1 (the launch), 1.2 and C's strtod (rcl) take some of these for numbers, dates or booleans.
+NAMES = ['2024_01_06', '1e5', '007', '1.10', '12:30', 'on', '0x1F', '.inf', '2024-01-06', "it's"]
+TEXTS = {
+    'stack': {
+        'bridge': ('task', 'frames'),
+        'planner': ('task', 'device', 'profile', 'checkpoint'),
+        'learner': ('task', 'device', 'profile', 'checkpoint', 'checkpoint_dir'),
+    },
+    'robot': {
+        'robot': ('task', 'robot'),
+        'planner': ('task', 'device', 'profile', 'checkpoint'),
+        'learner': ('task', 'device', 'profile', 'checkpoint', 'checkpoint_dir'),
+    },
+}
+
+
+@pytest.fixture(scope='module')
+def context() -> Iterator[Context]:
+    context = Context()
+    rclpy.init(context=context)
+    yield context
+    rclpy.try_shutdown(context=context)
+
+
+@pytest.fixture
+def carry_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    env = environment(make_prefix(tmp_path / 'prefix'))
+    monkeypatch.setenv('AMENT_PREFIX_PATH', env['AMENT_PREFIX_PATH'])
+    monkeypatch.setenv('HOME', '/home/me')
+    (tmp_path / 'parameters').mkdir()
+
+    def start(name: str, **arguments: str) -> list[ProcessSpec]:
+        launch = Launch(tmp_path / 'parameters', lambda warning: None)
+        return launch.carry_out(TREE / f'launch/{name}.launch.yaml', arguments)
+
+    return start
+
+
+def received(context: Context, process: ProcessSpec, names: Iterable[str]) -> dict[str, str]:
+    """What a node of the launch reads in parameters of these names."""
+    node = Node('node', context=context, cli_args=list(process.command[1:]))
+    try:
+        return {name: declare(node, name, 'nothing', '') for name in names}
+    finally:
+        node.destroy_node()
+
+
+@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('file', TEXTS)
+def test_names_that_look_like_yaml(carry_out, context: Context, file: str, name: str) -> None:
+    texts = {argument for arguments in TEXTS[file].values() for argument in arguments}
+    processes = carry_out(file, **dict.fromkeys([*texts, 'record'], name))
+    for process, arguments in zip(processes, TEXTS[file].values(), strict=False):
+        assert received(context, process, arguments) == dict.fromkeys(arguments, name)
+    recorder = processes[-1].command
+    assert recorder[recorder.index('-o') + 1] == name
+
+
+@pytest.mark.parametrize('file', TEXTS)
+def test_home(carry_out, context: Context, file: str) -> None:
+    """The recorder and rcl do not know ~; the nodes do."""
+    processes = carry_out(
+        file, robot='r', task='t', record='~/bags/a~b', params_file='~/nowhere.yaml'
+    )
+    recorder = processes[-1].command
+    assert recorder[recorder.index('-o') + 1] == '/home/me/bags/a~b'
+    for process in processes[:-1]:
+        with pytest.raises(ValueError, match=r"'/home/me/nowhere\.yaml': no such file"):
+            check_file(received(context, process, ['params_file'])['params_file'])
+
+
+def test_nothing_is_recorded_unasked(carry_out) -> None:
+    assert len(carry_out('stack')) == 3
+    assert len(carry_out('stack', record='a b')) == 4
