@@ -82,9 +82,9 @@ class StateClock:
         if last is not None and restart:
             self.jumps += 1
             self._went_back = now if elapsed < 0 else self._went_back
-        steps = 1 if restart else max(1, round(elapsed / self._period))
-        number = steps + (0 if last is None else last.number)
         is_on_time = not restart and abs(time - self._due) <= self._period / 2
+        steps = 1 if restart or is_on_time else max(1, round(elapsed / self._period))
+        number = steps + (0 if last is None else last.number)
         self._due = (self._due if is_on_time else time) + self._period
         self._taken, self._taken_at = Moment(time, number, restart), now
         return self._taken

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from loop_ros.control.state_clock import SAME_RATE, Moment, StateClock
@@ -41,7 +41,9 @@ class Robot:
         return self.clock.problem(self.now)
 
 
-@settings(max_examples=50)
+@settings(max_examples=200)
+@example(39.25, 0.4, 0.02, 4)  # a state now early and now late, each for a period of its own
+@example(32.0, 0.0, 0.0, 0)
 @given(
     st.floats(28.0, 1000.0), st.floats(0.0, 0.4), st.floats(0.0, 0.02), st.integers(0, 2**32 - 1)
 )
@@ -63,7 +65,7 @@ def test_fast_states_make_the_control_rate(
     assert gaps.min() > 0.2 and gaps.max() < max(1.9, (2.0 + jitter) / (rate * WALL))
     assert sum(moment.restart for moment in robot.taken) == 1
     assert robot.problem == ''
-    assert robot.taken[-1].number == pytest.approx(len(robot.taken), rel=0.1 if is_near else 0.05)
+    assert robot.taken[-1].number == pytest.approx(len(robot.taken), rel=0.1)
 
 
 def test_states_at_the_control_rate_are_all_taken() -> None:
