@@ -16,7 +16,7 @@ from loop_ros.bags.channel import Burst, Channel
 from loop_ros.bags.episodes import EpisodeNumbers, Seen, Sequencer
 from loop_ros.bags.labels import LabelCheck
 from loop_ros.bags.pairing import Pairing
-from loop_ros.bags.storage import Bag, find_bags
+from loop_ros.bags.storage import OpenBag, find_bags
 from loop_ros.bags.summary import Summary
 from loop_ros.bags.ticks import Ticks, parsers, robot_channels
 from loop_ros.bags.transitions import TransitionDecoder, usable
@@ -86,21 +86,29 @@ class BagReader:
         for bag in self._bags:
             self.summary.bags += 1
             self.summary.files += len(bag.files)
-            topics = bag.topics()
-            recorded = {c for c in topics if _last(c.topic) == 'transition' and c.kind == ARRAY}
-            if recorded and not self._rebuild:
-                yield from self._recorded(bag, recorded)
-            elif self._robot is not None:
-                yield from self._ticked(bag, topics, self._robot)
-            else:
-                yield from self._rebuilt(bag, topics)
+            with bag.opened() as opened:
+                try:
+                    yield from self._of(opened)
+                finally:
+                    for note in opened.notes():
+                        self._note(note)
 
-    def _recorded(self, bag: Bag, topics: set[Channel]) -> Iterator[Array]:
+    def _of(self, bag: OpenBag) -> Iterator[Array]:
+        topics = bag.topics()
+        recorded = {c for c in topics if _last(c.topic) == 'transition' and c.kind == ARRAY}
+        if recorded and not self._rebuild:
+            yield from self._recorded(bag, recorded)
+        elif self._robot is not None:
+            yield from self._ticked(bag, topics, self._robot)
+        else:
+            yield from self._rebuilt(bag, topics)
+
+    def _recorded(self, bag: OpenBag, topics: set[Channel]) -> Iterator[Array]:
         """Values [n, D] of a bag's transition topics."""
         decoder = TransitionDecoder(self._layout, self.summary)
         sequencers = {channel: self._sequencer() for channel in topics}
         found = False
-        for burst in bag.bursts(topics.__contains__, self._note):
+        for burst in bag.bursts(topics.__contains__):
             for channel, messages in burst.items():
                 values = decoder.decode([data for _, data in messages])
                 found = found or len(values) > 0
@@ -113,7 +121,7 @@ class BagReader:
         for sequencer in sequencers.values():
             yield sequencer.close()
 
-    def _rebuilt(self, bag: Bag, topics: set[Channel]) -> Iterator[Array]:
+    def _rebuilt(self, bag: OpenBag, topics: set[Channel]) -> Iterator[Array]:
         """Values [n, D] from a bag's states and commands."""
         robots = self._robots(topics)
         if not robots:
@@ -126,19 +134,19 @@ class BagReader:
             for robot in robots
         }
         wanted = {channel for pair in robots for channel in pair}
-        for burst in bag.bursts(wanted.__contains__, self._note):
+        for burst in bag.bursts(wanted.__contains__):
             for robot, (pairing, sequencer) in pairings.items():
                 yield self._sequenced(sequencer, self._pushed(pairing, robot, burst))
         for pairing, sequencer in pairings.values():
             yield self._sequenced(sequencer, pairing.close())
             yield sequencer.close()
 
-    def _ticked(self, bag: Bag, topics: set[Channel], robot: Robot) -> Iterator[Array]:
+    def _ticked(self, bag: OpenBag, topics: set[Channel], robot: Robot) -> Iterator[Array]:
         """Values [n, D] from the topics of a robot file."""
         wanted = robot_channels(robot, topics, bag.path)
         ticks = Ticks(robot, parsers(bag, wanted), self.summary)
         sequencer = self._sequencer()
-        for burst in bag.bursts(wanted.__contains__, self._note):
+        for burst in bag.bursts(wanted.__contains__):
             yield self._sequenced(sequencer, ticks.push(burst))
         yield self._sequenced(sequencer, ticks.close())
         yield sequencer.close()

@@ -19,7 +19,7 @@ from loop_ros.bags.cdr import Buffer
 from loop_ros.bags.channel import Burst, Channel, absolute
 from loop_ros.bags.pairing import LAG
 from loop_ros.bags.rates import Rates
-from loop_ros.bags.storage import Bag
+from loop_ros.bags.storage import OpenBag
 from loop_ros.bags.summary import UNOBSERVED, UNREAD, Reasons, Summary
 from loop_ros.layout import transition_layout
 from loop_ros.robot import command
@@ -195,7 +195,7 @@ def robot_channels(robot: Robot, topics: set[Channel], bag: Path) -> set[Channel
     raise ValueError('\n'.join([f"bag '{bag}', which has the topics {has}:", *found]))
 
 
-def parsers(bag: Bag, channels: set[Channel]) -> dict[str, Parse]:
+def parsers(bag: OpenBag, channels: set[Channel]) -> dict[str, Parse]:
     """What makes messages of serialized bytes, by topic; ValueError for an unknown type."""
     found = bag.definitions({channel.kind for channel in channels})
     return {c.topic: messages.reader(c.kind, found.get(c.kind)) for c in channels}

@@ -63,9 +63,7 @@ def test_fast_states_make_the_control_rate(
     assert gaps.min() > 0.2 and gaps.max() < max(1.9, (2.0 + jitter) / (rate * WALL))
     assert sum(moment.restart for moment in robot.taken) == 1
     assert robot.problem == ''
-    assert robot.taken[-1].number == pytest.approx(
-        len(robot.taken), rel=0.1 if is_near else 0.05
-    )
+    assert robot.taken[-1].number == pytest.approx(len(robot.taken), rel=0.1 if is_near else 0.05)
 
 
 def test_states_at_the_control_rate_are_all_taken() -> None:
