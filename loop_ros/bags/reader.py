@@ -128,6 +128,7 @@ class BagReader:
             raise ValueError(
                 f"bag '{bag.path}' has no topic 'transition', nor '{self._state_name()}' with "
                 f"'command'; its topics: {', '.join(sorted(c.topic for c in topics)) or 'none'}"
+                + ''.join(f'; {note}' for note in bag.notes())
             )
         pairings = {
             robot: (Pairing(self._task, self._tolerance, self.summary), self._sequencer())
