@@ -125,15 +125,19 @@ def find_bags(paths: Sequence[Path]) -> list[Bag]:
     return bags
 
 
-def _bags_at(path: Path) -> Iterator[Bag]:
-    if _is_one(path):
-        yield Bag(path, (path,))
-    elif path.is_dir():
+def bag_at(path: Path) -> Bag | None:
+    """The bag that a file or folder is itself; None where it is none."""
+    if path.is_dir():
         files = {file.name: file for file in path.iterdir() if _is_one(file)}
         chosen = [f for n, f in files.items() if plain_name(f) == n or plain_name(f) not in files]
-        if chosen:
-            yield Bag(path, tuple(sorted(chosen, key=_natural)))
-            return
+        return Bag(path, tuple(sorted(chosen, key=_natural))) if chosen else None
+    return Bag(path, (path,)) if _is_one(path) else None
+
+
+def _bags_at(path: Path) -> Iterator[Bag]:
+    if (bag := bag_at(path)) is not None:
+        yield bag
+    elif path.is_dir():
         for folder in sorted((entry for entry in path.iterdir() if entry.is_dir()), key=_natural):
             yield from _bags_at(folder)
 

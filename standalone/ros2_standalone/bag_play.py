@@ -5,12 +5,11 @@
 import argparse
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from rosbags.rosbag2 import Reader
 
-from ros2_standalone.bag_reader import open_bag
+from ros2_standalone.bag_reader import messages, open_bag
 from ros2_standalone.errors import Ros2Error
 from ros2_standalone.messages import message_class
 from ros2_standalone.ros import Session, session
@@ -73,21 +72,9 @@ class Player:
         begin = time.monotonic()
         if not connections or not bag.message_count:
             return
-        for connection, stamp, data in self._messages(bag, connections, first):
+        for connection, stamp, data in messages(bag, self._args.bag_path, connections, first):
             self._wait_until(begin, first, stamp)
             self._publishers[connection.id].publish(bytes(data))
-
-    def _messages(
-        self, bag: Reader, connections: list[Any], first: int
-    ) -> Iterator[tuple[Any, int, bytes]]:
-        """Messages from a time (ns) on; Ros2Error where the bag turns out to be damaged."""
-        try:
-            yield from bag.messages(connections, first)
-        except Exception as error:  # whatever damaged bytes make the reader say
-            raise Ros2Error(
-                f"the bag '{self._args.bag_path}' is damaged ({error}): play what 'loop-ros "
-                "repair' makes of it"
-            ) from None
 
     def _wait_until(self, begin: float, first: int, stamp: int) -> None:
         """Sleep until a message's time has come, publishing /clock meanwhile."""

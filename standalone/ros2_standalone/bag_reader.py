@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from rosbags.rosbag2 import Reader
 
@@ -31,6 +32,8 @@ def open_bag(text: str) -> Iterator[Reader]:
         try:
             reader = _opened(path, stack)
         except Exception as error:  # half a file makes the reader say many things
+            if not bag_files(text):
+                raise Ros2Error(f"cannot read the bag '{text}': {error}") from None
             folder = stack.enter_context(TemporaryDirectory(prefix='ros2_bag_'))
             copy = Path(folder) / 'bag'
             count = _repaired(path, copy)
@@ -43,17 +46,27 @@ def open_bag(text: str) -> Iterator[Reader]:
         yield reader
 
 
-def bag_files(text: str) -> list[Path]:
-    """The files of a bag that `open_bag` opened, in order.
+def messages(
+    bag: Reader, text: str, connections: list[Any], start: int | None = None
+) -> Iterator[tuple[Any, int, bytes]]:
+    """Messages of an opened bag from a time (ns) on.
 
-    :raises Ros2Error: no bag there.
+    :raises Ros2Error: it turns out to be damaged.
     """
-    from loop_ros.bags.storage import find_bags
-
     try:
-        return list(find_bags([Path(text)])[0].files)
-    except ValueError as error:
-        raise Ros2Error(f"cannot read the bag '{text}': {error}") from None
+        yield from bag.messages(connections, start)
+    except Exception as error:  # whatever damaged bytes make the reader say
+        raise Ros2Error(
+            f"the bag '{text}' is damaged ({error}): play what 'loop-ros repair' makes of it"
+        ) from None
+
+
+def bag_files(text: str) -> list[Path]:
+    """The files of a bag, in order; none where there is no bag."""
+    from loop_ros.bags.storage import bag_at
+
+    bag = bag_at(Path(text))
+    return [] if bag is None else list(bag.files)
 
 
 def _repaired(path: Path, copy: Path) -> int:
