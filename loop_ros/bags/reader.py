@@ -105,7 +105,7 @@ class BagReader:
 
     def _recorded(self, bag: OpenBag, topics: set[Channel]) -> Iterator[Array]:
         """Values [n, D] of a bag's transition topics."""
-        decoder = TransitionDecoder(self._layout, self.summary)
+        decoder = TransitionDecoder(self._task, self.summary)
         sequencers = {channel: self._sequencer() for channel in topics}
         found = False
         for burst in bag.bursts(topics.__contains__):
@@ -125,22 +125,28 @@ class BagReader:
         """Values [n, D] from a bag's states and commands."""
         robots = self._robots(topics)
         if not robots:
-            raise ValueError(
-                f"bag '{bag.path}' has no topic 'transition', nor '{self._state_name()}' with "
-                f"'command'; its topics: {', '.join(sorted(c.topic for c in topics)) or 'none'}"
-                + ''.join(f'; {note}' for note in bag.notes())
-            )
+            raise ValueError('; '.join([self._wanting(bag.path, topics), *bag.notes()]))
         pairings = {
-            robot: (Pairing(self._task, self._tolerance, self.summary), self._sequencer())
+            robot: (Pairing(self._task, self._tolerance, robot, self.summary), self._sequencer())
             for robot in robots
         }
         wanted = {channel for pair in robots for channel in pair}
+        before, found = self.summary.dropped.copy(), False
         for burst in bag.bursts(wanted.__contains__):
             for robot, (pairing, sequencer) in pairings.items():
-                yield self._sequenced(sequencer, self._pushed(pairing, robot, burst))
+                values = self._sequenced(sequencer, self._pushed(pairing, robot, burst))
+                found = found or len(values) > 0
+                yield values
         for pairing, sequencer in pairings.values():
-            yield self._sequenced(sequencer, pairing.close())
-            yield sequencer.close()
+            for values in (self._sequenced(sequencer, pairing.close()), sequencer.close()):
+                found = found or len(values) > 0
+                yield values
+        unfit = self.summary.details.keys() & (self.summary.dropped - before)
+        if unfit and not found:
+            what = '; '.join(f'{reason}: {self.summary.details[reason]}' for reason in unfit)
+            raise ValueError(
+                f"bag '{bag.path}' holds no transition of task '{self._task.name}': {what}"
+            )
 
     def _ticked(self, bag: OpenBag, topics: set[Channel], robot: Robot) -> Iterator[Array]:
         """Values [n, D] from the topics of a robot file."""
@@ -168,11 +174,28 @@ class BagReader:
 
     def _robots(self, topics: set[Channel]) -> list[tuple[Channel, Channel]]:
         """State and command topics that share a namespace."""
-        kind = ODOMETRY if self._task.odometry else JOINTS
-        states = [c for c in topics if _last(c.topic) == self._state_name() and c.kind == kind]
+        kind, name = self._state_kind(), self._state_name()
+        states = [c for c in topics if _last(c.topic) == name and c.kind == kind]
         commands = {c.topic: c for c in topics if _last(c.topic) == 'command' and c.kind == JOINTS}
         pairs = [(s, s.topic.rpartition('/')[0] + '/command') for s in sorted(states)]
         return [(state, commands[name]) for state, name in pairs if name in commands]
+
+    def _wanting(self, bag: Path, topics: set[Channel]) -> str:
+        """Which topics a bag lacks, and which are of another type."""
+        state = self._state_name()
+        kinds = {'transition': ARRAY, 'command': JOINTS, state: self._state_kind()}
+        said = f"bag '{bag}' has no topic 'transition', nor '{state}' with 'command'"
+        others = [
+            f"'{c.topic}' is {c.kind}, expected {kinds[_last(c.topic)]}"
+            for c in sorted(topics)
+            if kinds.get(_last(c.topic), c.kind) != c.kind
+        ]
+        listed = f'its topics: {", ".join(sorted(c.topic for c in topics)) or "none"}'
+        remedy = ['topics of other names and types are read by a robot file (--robot)']
+        return '; '.join([said, *others, listed, *(remedy if topics else [])])
+
+    def _state_kind(self) -> str:
+        return ODOMETRY if self._task.odometry else JOINTS
 
     def _state_name(self) -> str:
         return 'odom' if self._task.odometry else 'state'
