@@ -105,7 +105,9 @@ class EnsembleTrainer:
         """One gradient step on inputs, targets and cost [K, B, .] of each model."""
         sizes = len(self.ensemble.inputs.mean), self.ensemble.noisy_dim, 1
         x, target, cost = rows.split(sizes, dim=-1)
-        losses = self.ensemble.negative_log_likelihood(x, target, cost.squeeze(-1))
+        losses = self.ensemble.negative_log_likelihood(
+            x, target, cost.squeeze(-1), self.settings.beta_nll
+        )
         minimize(self.optimizer, losses.sum() + self.ensemble.bound_penalty())
         return {}
 

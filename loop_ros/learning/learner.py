@@ -73,7 +73,11 @@ class Learner:
         return lambda batch, target: graphed(*batch, target)
 
     def add(self, batch: Batch) -> None:
-        """Store transitions (Alg. 1, line 5)."""
+        """Store transitions (Alg. 1, line 5).
+
+        ValueError, and nothing is stored, where a cost is none that the ensemble can learn.
+        """
+        self.ensemble_trainer.ensemble.check_cost(batch.cost)
         self.buffer.add(batch)
         self.num_steps += len(batch.reward)
 

@@ -104,27 +104,43 @@ class Ensemble(nn.Module):
 
     def fit_normalizers(self, batch: Batch) -> None:
         """Set the scales of inputs and targets, and the weight of a rare cost, from data."""
+        self.check_cost(batch.cost)
         self.inputs.fit(torch.cat((batch.state, batch.action), dim=-1))
         self.targets.fit(self.raw_targets(batch))
         share = (batch.cost > 0).float().mean().clamp(min=1e-6)
         self.cost_balance.copy_(((1.0 - share) / share).clamp(1.0, MOST_BALANCE))
+
+    def check_cost(self, cost: Tensor) -> None:
+        """ValueError where one of the costs [B] is none that the ensemble can learn."""
+        graded = cost[(cost != 0.0) & (cost != 1.0)] if self.classifies_cost else cost[:0]
+        if len(graded):
+            raise ValueError(
+                f'a cost of {float(graded[0]):g} is neither 0 nor 1: set ensemble.cost_head to '
+                'regression'
+            )
 
     @staticmethod
     def raw_targets(batch: Batch) -> Tensor:
         """Delta-state and reward [B, S+1]."""
         return torch.cat((batch.next_state - batch.state, batch.reward.unsqueeze(-1)), dim=-1)
 
-    def negative_log_likelihood(self, x: Tensor, target: Tensor, cost: Tensor) -> Tensor:
+    def negative_log_likelihood(
+        self, x: Tensor, target: Tensor, cost: Tensor, beta: float = 0.0
+    ) -> Tensor:
         """Gaussian loss of each model [K] on normalised inputs, targets [K, B, .] and costs [K, B].
 
+        Each error is weighted by its predicted variance to the power `beta` (Seitzer et al. 2022).
         The cost is regressed by its squared error, or classified with rare ones weighted.
         """
         mean, log_var, predicted_cost = self(x)
         error = (mean - target) ** 2
-        likelihood = (error * torch.exp(-log_var) + log_var).mean(dim=(1, 2))
+        likelihoods = error * torch.exp(-log_var) + log_var
+        if beta > 0.0:
+            likelihoods = likelihoods * torch.exp(beta * log_var.detach())
+        likelihood = likelihoods.mean(dim=(1, 2))
         if self.classifies_cost:
             losses = functional.binary_cross_entropy_with_logits(
-                predicted_cost, cost.clamp(0.0, 1.0), pos_weight=self.cost_balance, reduction='none'
+                predicted_cost, cost, pos_weight=self.cost_balance, reduction='none'
             )
         else:
             losses = (predicted_cost - cost) ** 2

@@ -19,6 +19,13 @@ class EnsembleSettings(Validated):
     activation: str = setting('silu', 'of the hidden layers', choices=('silu', 'relu'))
     learning_rate: float = setting(1e-3, 'Adam step size', 0, 1)
     weight_decay: float = setting(1e-5, 'L2 penalty, decoupled', 0, 1)
+    beta_nll: float = setting(
+        0.0,
+        'power of the predicted variance that weighs an error in the loss (Seitzer et al. 2022): '
+        'without it a model neglects what it predicts badly',
+        0,
+        1,
+    )
     batch_size: int = setting(256, 'transitions per network and step', 1, 1_000_000)
     train_every: int = setting(
         250, 'K_m: environment steps between trainings; 0: no model is learned', 0, 10_000_000

@@ -36,6 +36,10 @@ class TaskDefaults(Protocol):
     def default_d0(self) -> float:
         """The safety threshold where nobody sets one."""
 
+    @property
+    def cost(self) -> Any:
+        """The known cost of states; None where it has to be learned."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -97,10 +101,10 @@ class Settings:
         return cls(**built)
 
     @classmethod
-    def load(cls, profile: str, default_d0: float | None = None) -> Self:
+    def load(cls, profile: str, defaults: dict[str, Any] | None = None) -> Self:
         """A shipped profile by name, or a YAML file by path; ValueError where it is not usable.
 
-        `default_d0` is the task's threshold, for a profile that says nothing of it.
+        `defaults` hold where the profile says nothing, by names as {'planner.d0': 0.5}.
         """
         path = profile_path(profile)
         try:
@@ -108,17 +112,25 @@ class Settings:
         except ValueError as error:
             raise ValueError(f'{path}: {error}') from None
         settings = cls.from_dict(values or {}, str(path))
-        if default_d0 is None or 'd0' in ((values or {}).get('planner') or {}):
-            return settings
-        return settings.replace({'planner.d0': default_d0})
+        given = {
+            f'{section}.{name}'
+            for section, entries in (values or {}).items()
+            for name in entries or {}
+        }
+        missing = {name: value for name, value in (defaults or {}).items() if name not in given}
+        return settings.replace(missing) if missing else settings
 
     @classmethod
     def for_task(cls, task: TaskDefaults, profile: str | None = None) -> Self:
         """The settings of a task under a profile, by default its own; errors as in `load`.
 
-        The task's threshold d0 holds where the profile says nothing of it.
+        Where the profile says nothing of them, the task's threshold d0 holds, and a cost that is
+        not known is learned by a classifier.
         """
-        return cls.load(profile or task.profile, task.default_d0)
+        defaults: dict[str, Any] = {'planner.d0': task.default_d0}
+        if task.cost is None:
+            defaults['ensemble.cost_head'] = 'classifier'
+        return cls.load(profile or task.profile, defaults)
 
     def trained_by(self, saved: Settings) -> Self:
         """A copy with the networks of `saved` and the algorithm that trained them."""

@@ -261,10 +261,10 @@ def watch(
         trained_on.append(rows[..., -1])
         step(rows)
 
-    def recorded_loss(x: Tensor, target: Tensor, cost: Tensor) -> Tensor:
+    def recorded_loss(x: Tensor, target: Tensor, cost: Tensor, beta: float = 0.0) -> Tensor:
         if not torch.is_grad_enabled():
             looked_at.update(cost.flatten().tolist())
-        return loss(x, target, cost)
+        return loss(x, target, cost, beta)
 
     monkeypatch.setattr(trainer, '_step', recorded_step)
     monkeypatch.setattr(ensemble, 'negative_log_likelihood', recorded_loss)
@@ -410,3 +410,28 @@ def test_a_classified_cost_is_none_where_it_is_safe_and_near_one_where_not() -> 
     assert (worst['classifier'][safe] == 0).float().mean() > 0.99
     assert (worst['classifier'][unsafe] > 0.5).float().mean() > 0.95
     assert (worst['regression'][safe] > 0.02).float().mean() > 0.1  # the noise of the other head
+
+
+@pytest.mark.parametrize('beta', [0.0, 0.5, 1.0])
+def test_errors_are_weighted_by_a_power_of_their_predicted_variance(beta: float) -> None:
+    """The mean's gradient is that of the squared error times variance^(beta - 1)."""
+    torch.manual_seed(0)
+    ensemble = Ensemble(3, 1, EnsembleSettings(num_layers=1, width=8))
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(5, 6, 4, generator=generator)
+    target = torch.randn(5, 6, 4, generator=generator)
+    with torch.no_grad():
+        mean, log_var, cost = ensemble(x)
+    bias = ensemble.network.layers[-1].bias
+    loss = ensemble.negative_log_likelihood(x, target, cost, beta).sum()
+    (gradient,) = torch.autograd.grad(loss, bias)
+    expected = (2.0 * (mean - target) * (log_var * (beta - 1.0)).exp()).sum(dim=1) / (6 * 4)
+    torch.testing.assert_close(gradient[:, 0, :4], expected)
+
+
+def test_a_graded_cost_is_refused_where_costs_are_classified() -> None:
+    ensemble = Ensemble(3, 1, EnsembleSettings(cost_head='classifier'))
+    ensemble.check_cost(torch.tensor([0.0, 1.0]))
+    with pytest.raises(ValueError, match=r'a cost of 0.25 is neither 0 nor 1: set ensemble.cost_h'):
+        ensemble.check_cost(torch.tensor([0.0, 0.25]))
+    Ensemble(3, 1, EnsembleSettings()).check_cost(torch.tensor([0.25]))

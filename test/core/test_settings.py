@@ -146,11 +146,11 @@ def test_a_profile_overrides_what_it_names_and_nothing_else(tmp_path: Path) -> N
     assert Settings.load(str(path)) == Settings()
 
 
-def test_the_tasks_threshold_holds_where_the_profile_names_none(tmp_path: Path) -> None:
+def test_defaults_hold_where_the_profile_names_none(tmp_path: Path) -> None:
     path = tmp_path / 'mine.yaml'
     for content, expected in (('', 0.5), ('planner:\n', 0.5), ('planner:\n  d0: 0.2\n', 0.2)):
         path.write_text(content)
-        assert Settings.load(str(path), default_d0=0.5).planner.d0 == expected
+        assert Settings.load(str(path), {'planner.d0': 0.5}).planner.d0 == expected
 
 
 @pytest.mark.parametrize(
@@ -243,8 +243,8 @@ class Boat:
 
     default_d0 = 3.0
 
-    def __init__(self, profile: Path) -> None:
-        self.profile = str(profile)
+    def __init__(self, profile: Path, cost: Any = None) -> None:
+        self.profile, self.cost = str(profile), cost
 
 
 def test_a_tasks_profile_is_its_own_file_and_its_threshold_the_default(tmp_path: Path) -> None:
@@ -257,3 +257,11 @@ def test_a_tasks_profile_is_its_own_file_and_its_threshold_the_default(tmp_path:
     assert Settings.for_task(Boat(own), str(other)).planner.d0 == 0.75, 'a profile may say it'
     with pytest.raises(ValueError, match='lost.yaml: no such file'):
         Settings.for_task(Boat(tmp_path / 'lost.yaml'))
+
+
+def test_a_cost_that_is_not_known_is_learned_by_a_classifier(tmp_path: Path) -> None:
+    own = tmp_path / 'boat.yaml'
+    for content, unknown in (('', 'classifier'), ('{cost_head: regression}', 'regression')):
+        own.write_text(f'ensemble: {content}')
+        assert Settings.for_task(Boat(own)).ensemble.cost_head == unknown
+        assert Settings.for_task(Boat(own, cost=abs)).ensemble.cost_head == 'regression'

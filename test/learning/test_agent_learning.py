@@ -151,3 +151,10 @@ def test_a_short_run_of_algorithm_1_repeats_exactly() -> None:
     (rewards, planned), (again, _) = run(), run()
     assert rewards == again
     assert planned == [False] * 40 + [True] * 60
+
+
+def test_a_cost_that_no_classifier_learns_is_refused_before_it_is_stored() -> None:
+    agent = Agent(tiny.TASK, tiny.settings().replace({'ensemble.cost_head': 'classifier'}))
+    with pytest.raises(ValueError, match='a cost of 2.5 is neither 0 nor 1'):
+        agent.observe(dataclasses.replace(EXPERIENCE[0], cost=2.5))
+    assert agent.num_steps == 0 and len(agent.learner.buffer) == 0
