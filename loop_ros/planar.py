@@ -8,11 +8,11 @@ import math
 
 import numpy as np
 
-from loop_ros.types import Array
+from loop_ros.types import Array, Flags
 
 Number = Array | float
 FIELDS = ('x', 'y', 'yaw', 'v_x', 'v_y', 'yaw_rate')  # m, rad, m/s, rad/s
-QUATERNION_TOLERANCE = 1e-3  # of the norm of an orientation, which is 1
+QUATERNION_TOLERANCE = 0.02  # of the norm of an orientation, which is 1; as of two decimals
 
 
 def quaternion_from_yaw(yaw: float) -> tuple[float, float]:
@@ -21,10 +21,17 @@ def quaternion_from_yaw(yaw: float) -> tuple[float, float]:
 
 
 def yaw_from_quaternion(x: Number, y: Number, z: Number, w: Number) -> Array:
-    """Yaw in rad of one quaternion, or of many as arrays [n] each; NaN where the norm is not 1."""
+    """Yaw in rad of one quaternion, or of many as arrays [n] each.
+
+    It is normalised first, and NaN where its norm is farther from 1 than rounding explains.
+    """
     with np.errstate(invalid='ignore', over='ignore'):
         flat = 2 * np.arctan2(z, w)  # what `quaternion_from_yaw` gives comes back exactly
-        yaw = np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
+        yaw = np.arctan2(2 * (w * z + x * y), w * w + x * x - y * y - z * z)
         norm = np.sqrt(x * x + y * y + z * z + w * w)
-        sound = np.abs(norm - 1) <= QUATERNION_TOLERANCE
-    return np.where(sound, np.where((x == 0) & (y == 0), flat, yaw), np.nan)
+    return np.where(is_turn(norm), np.where((x == 0) & (y == 0), flat, yaw), np.nan)
+
+
+def is_turn(norm: Number) -> Flags:
+    """Whether a quaternion of this norm is an orientation."""
+    return np.asarray(np.abs(norm - 1) <= QUATERNION_TOLERANCE)

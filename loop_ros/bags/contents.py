@@ -65,7 +65,6 @@ def information(
     whole = sum(files.values(), Contents())
     profiles = {topic: _profiles(topic) for topic in whole.topics}
     text_qos = any(isinstance(p.get('history'), str) for each in profiles.values() for p in each)
-    compressed = str(before.get('compression_mode', '')).lower() == 'message'
     topics = [
         {
             'topic_metadata': {
@@ -84,8 +83,8 @@ def information(
         'storage_identifier': storage,
         **_span(whole),
         'topics_with_message_count': topics,
-        'compression_format': before.get('compression_format', '') if compressed else '',
-        'compression_mode': before.get('compression_mode', '') if compressed else '',
+        'compression_format': '',
+        'compression_mode': '',
         'relative_file_paths': list(files),
         'files': [{'path': name, **_span(contents)} for name, contents in files.items()],
         'custom_data': before.get('custom_data'),

@@ -4,33 +4,46 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import yaml
-from mcap.records import Channel, Chunk, DataEnd, McapRecord, Message, Schema
-from mcap.stream_reader import StreamReader, breakup_chunk
+from mcap.records import Channel as ChannelRecord
+from mcap.records import Schema
 from mcap.writer import CompressionType, Writer
 
 from loop_ros.bags.channel import Damage
 from loop_ros.bags.contents import Contents, Topic, information
-from loop_ros.bags.unpacking import unpack
+from loop_ros.bags.mcap_records import (
+    CHANNEL,
+    MESSAGE,
+    MESSAGE_HEAD,
+    SCHEMA,
+    Records,
+    parse,
+    sections,
+)
+from loop_ros.bags.unpacking import ZSTD, unpack_message
 
 
 def copy(source: Path, target: Path, damage: Damage) -> Contents:
     """Write `target` with what is in `source` up to its first record that is not whole.
 
-    A chunk is whole, or nothing of it is kept; `damage` is told what was not.
+    A chunk is whole, or nothing of it is kept; messages that were compressed one by one no longer
+    are. `damage` is told what is not kept.
     """
+    compression = _compression(source)
     with source.open('rb') as file, target.open('xb') as output:
-        writer = Writer(output, compression=_compression(source))
+        writer = Writer(output, compression=compression)
         writer.start('ros2', 'loop_ros')
         copied = _Copy(writer)
-        for record in _records(file, source.stat().st_size, damage):
-            copied.take(record)
+        for section, records in sections(file, damage):
+            try:
+                copied.take(records)
+            except ValueError as error:
+                damage(f'is damaged at byte {section.start:,} ({error})')
+                break
+        if copied.packed:
+            damage(f'has {copied.packed:,} messages that cannot be unpacked')
         text = yaml.safe_dump(information('mcap', {target.name: copied.contents}))
         writer.add_metadata('rosbag2', {'serialized_metadata': text})
         writer.finish()
@@ -42,22 +55,37 @@ class _Copy:
 
     def __init__(self, writer: Writer) -> None:
         self.contents = Contents()
+        self.packed = 0  # messages that cannot be unpacked
         self._writer = writer
         self._schemas: dict[int, tuple[int, str]] = {0: (0, '')}  # 0 is for none
         self._channels: dict[int, tuple[int, Topic]] = {}
 
-    def take(self, record: McapRecord) -> None:
-        """Write a schema, channel or message; nobody reads a message that has no channel."""
-        if isinstance(record, Message) and record.channel_id in self._channels:
-            number, topic = self._channels[record.channel_id]
-            self._writer.add_message(
-                number, record.log_time, record.data, record.publish_time, record.sequence
-            )
-            self.contents.add(topic, record.log_time)
-        elif isinstance(record, Schema) and record.id not in self._schemas:
+    def take(self, records: Records) -> None:
+        """Write the schemas, channels and messages of a section; ValueError for a broken one."""
+        for opcode, start, end in records.parts:
+            data = records.data[start:end]
+            if opcode == MESSAGE:
+                self._write(data)
+            elif opcode in (SCHEMA, CHANNEL):
+                self._define(parse(opcode, bytes(data)))
+
+    def _write(self, message: memoryview) -> None:
+        channel, sequence, time, published = MESSAGE_HEAD.unpack_from(message)
+        if channel not in self._channels:
+            raise ValueError('a message of no channel')
+        plain = unpack_message(message[MESSAGE_HEAD.size :])
+        if plain[:4] == ZSTD:
+            self.packed += 1
+            return
+        number, topic = self._channels[channel]
+        self._writer.add_message(number, time, bytes(plain), published, sequence)
+        self.contents.add(topic, time)
+
+    def _define(self, record: object) -> None:
+        if isinstance(record, Schema) and record.id not in self._schemas:
             number = self._writer.register_schema(record.name, record.encoding, record.data)
             self._schemas[record.id] = number, record.name
-        elif isinstance(record, Channel) and record.id not in self._channels:
+        elif isinstance(record, ChannelRecord) and record.id not in self._channels:
             schema, kind = self._schemas.get(record.schema_id, (0, ''))
             number = self._writer.register_channel(
                 record.topic, record.message_encoding, schema, record.metadata
@@ -68,33 +96,14 @@ class _Copy:
             self._channels[record.id] = number, topic
 
 
-def _records(file: BinaryIO, size: int, damage: Damage) -> Iterator[McapRecord]:
-    """Records of the data section, those in chunks one by one."""
-    records = StreamReader(file, emit_chunks=True, record_size_limit=size).records
-    whole = 0  # bytes
-    while True:
-        try:
-            record = next(records)
-            parts = breakup_chunk(_unpacked(record)) if isinstance(record, Chunk) else [record]
-        except Exception:  # whatever damaged bytes make the reader say
-            damage(f'is whole up to byte {whole:,}: the last {size - whole:,} bytes are left out')
-            return
-        if isinstance(record, DataEnd):
-            return
-        whole = file.tell()
-        yield from parts
-
-
-def _unpacked(chunk: Chunk) -> Chunk:
-    """The same chunk without compression; its checksum was right."""
-    data = unpack(chunk.data, chunk.compression, chunk.uncompressed_size, chunk.uncompressed_crc)
-    return dataclasses.replace(chunk, compression='', data=data)
-
-
 def _compression(source: Path) -> CompressionType:
-    """The compression of a file's first chunk."""
-    with source.open('rb') as file, contextlib.suppress(Exception):  # none is left
-        for record in StreamReader(file, emit_chunks=True).records:
-            if isinstance(record, Chunk):
-                return CompressionType[record.compression.upper() or 'NONE']
+    """That of the chunk with the first message, or of that message."""
+    with source.open('rb') as file:
+        for _, records in sections(file, lambda _: None):
+            for opcode, start, _ in records.parts:
+                if opcode == MESSAGE:
+                    place = start + MESSAGE_HEAD.size
+                    is_packed = records.data[place : place + len(ZSTD)] == ZSTD
+                    compression = 'zstd' if is_packed else records.compression
+                    return CompressionType[compression.upper() or 'NONE']
     return CompressionType.NONE

@@ -1,160 +1,115 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""MCAP files from front to back, whether they have an end or not.
-
-The index at the end is not used, so that a file whose recording was cut off reads as a whole one
-does, up to its last whole record.
-"""
+"""The messages of an MCAP file by the time of their receipt, whatever their order in the file."""
 
 from __future__ import annotations
 
-import struct
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from pathlib import Path
-from typing import BinaryIO
+from typing import NamedTuple
 
-from loop_ros.bags.cdr import Buffer
+from mcap.records import Channel as ChannelRecord
+from mcap.records import Schema
+
 from loop_ros.bags.channel import Burst, Channel, Damage, Definition
-from loop_ros.bags.unpacking import LARGEST, unpack
+from loop_ros.bags.mcap_records import (
+    CHANNEL,
+    MESSAGE,
+    MESSAGE_HEAD,
+    SCHEMA,
+    Records,
+    Section,
+    load,
+    parse,
+    sections,
+)
 
-MAGIC = b'\x89MCAP0\r\n'
-BURST_BYTES = 2**20  # of messages outside chunks that are handed on together
-FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, DATA_END = 0x02, 0x03, 0x04, 0x05, 0x06, 0x0F
-
-_RECORD = struct.Struct('<BQ')  # opcode, length
-_MESSAGE = struct.Struct('<HIQQ')  # channel, sequence, log time, publish time
-_CHUNK = struct.Struct('<QQQI')  # start, end, uncompressed size, checksum
+_TIME = itemgetter(0)
 
 
-class McapScan:
-    """One pass over a file; `damage` is told why it ended early."""
+class _Span(NamedTuple):
+    """A section's messages: their times (ns), where it stands, their channels."""
 
-    def __init__(self, path: Path, wanted: Callable[[Channel], bool], damage: Damage) -> None:
-        self._path, self._wanted, self._damage = path, wanted, damage
-        self._schemas: dict[int, str] = {}
+    start: int
+    end: int
+    section: Section
+    channels: set[int]
+
+
+class McapFile:
+    """A file that was gone through once, which says what is in it and in which order."""
+
+    def __init__(self, path: Path, damage: Damage) -> None:
+        """`damage` is told why the file ends early; ValueError for one of another kind."""
         self.definitions: dict[str, Definition] = {}  # by type
-        self._collected: dict[int, list[tuple[int, Buffer]]] = {}  # by channel that is wanted
-        self.channels: dict[int, Channel] = {}
-
-    def bursts(self) -> Iterator[Burst]:
-        """Messages of wanted channels, in the order of the file."""
-        with self._path.open('rb') as file:
-            size = self._path.stat().st_size
-            magic = file.read(len(MAGIC))
-            if not MAGIC.startswith(magic):
-                raise ValueError(f"'{self._path}' is no MCAP file")
-            pending = 0
-            while (record := self._next(file, size)) is not None:
-                opcode, body = record
+        self._path = path
+        self._schemas: dict[int, str] = {}
+        self._channels: dict[int, Channel] = {}
+        self._spans: list[_Span] = []
+        with path.open('rb') as file:
+            for section, records in sections(file, damage):
                 try:
-                    pending += self._take(opcode, body)
+                    self._scan(section, records)
                 except ValueError as error:
-                    self._damage(f'has a broken record ({error})')
+                    damage(f'is damaged at byte {section.start:,} ({error})')
                     break
-                if opcode == CHUNK or pending > BURST_BYTES:
-                    yield self._burst()
-                    pending = 0
-            yield self._burst()
+        self._spans.sort(key=_TIME)
 
-    def _next(self, file: BinaryIO, size: int) -> tuple[int, bytes] | None:
-        """Opcode and contents of the next record that matters; None at the end."""
-        while True:
-            header = file.read(_RECORD.size)
-            if len(header) < _RECORD.size:
-                self._damage('has no end')
-                return None
-            opcode, length = _RECORD.unpack(header)
-            if opcode in (DATA_END, FOOTER):
-                return None
-            if opcode == 0 or length > size - file.tell():
-                self._damage('has no end')
-                return None
-            if opcode in (SCHEMA, CHANNEL, MESSAGE, CHUNK):
-                if length > LARGEST:
-                    self._damage(f'has a record of {length:,} bytes')
-                    return None
-                return opcode, file.read(length)
-            file.seek(length, 1)
+    @property
+    def channels(self) -> set[Channel]:
+        """Those that have messages."""
+        return {self._channels[number] for span in self._spans for number in span.channels}
 
-    def _take(self, opcode: int, body: bytes) -> int:
-        """Take a record in and return how many bytes a message has."""
-        if opcode == CHUNK:
-            self._take_chunk(body)
-        elif opcode == MESSAGE:
-            return self._take_message(memoryview(body))
-        else:
-            self._take_definition(opcode, body)
-        return 0
+    def bursts(self, wanted: Callable[[Channel], bool]) -> Iterator[Burst]:
+        """Messages of wanted channels by time, as many at a time as the file holds together."""
+        chosen = {number for number, channel in self._channels.items() if wanted(channel)}
+        spans = [span for span in self._spans if not chosen.isdisjoint(span.channels)]
+        limits = [*(span.start for span in spans[1:]), None]
+        pending: Burst = {}
+        with self._path.open('rb') as file:
+            for span, limit in zip(spans, limits, strict=True):
+                data, parts, _ = load(file, span.section)
+                for opcode, start, end in parts:
+                    if opcode != MESSAGE:
+                        continue
+                    number, _, time, _ = MESSAGE_HEAD.unpack_from(data, start)
+                    if number in chosen:
+                        message = time, data[start + MESSAGE_HEAD.size : end]
+                        pending.setdefault(self._channels[number], []).append(message)
+                yield _taken(pending, limit)
 
-    def _take_message(self, body: memoryview) -> int:
-        if len(body) < _MESSAGE.size:
-            raise ValueError('a message without its head')
-        channel, _, time, _ = _MESSAGE.unpack_from(body)
-        if channel in self._collected:
-            self._collected[channel].append((time, body[_MESSAGE.size :]))
-            return len(body)
-        return 0
-
-    def _take_chunk(self, body: bytes) -> None:
-        """Every message in a chunk, or none where its checksum is wrong."""
-        try:
-            _, _, size, checksum = _CHUNK.unpack_from(body)
-            compression, place = _text(body, _CHUNK.size)
-            (length,) = struct.unpack_from('<Q', body, place)
-            packed = body[place + 8 : place + 8 + length]
-            records = memoryview(unpack(packed, compression, size, checksum))
-        except Exception as error:  # whatever damaged bytes make a decompressor say
-            raise ValueError(str(error)) from None
-        place, end = 0, len(records)
-        collected, record, message = self._collected, _RECORD.unpack_from, _MESSAGE.unpack_from
-        while place + _RECORD.size <= end:
-            opcode, length = record(records, place)
-            start = place + _RECORD.size
-            place = start + length
-            if place > end:
-                raise ValueError('a chunk ends within a record')
+    def _scan(self, section: Section, records: Records) -> None:
+        times, channels = [], set()
+        for opcode, start, end in records.parts:
             if opcode == MESSAGE:
-                if length < _MESSAGE.size:
-                    raise ValueError('a message without its head')
-                channel, _, time, _ = message(records, start)
-                if channel in collected:
-                    collected[channel].append((time, records[start + _MESSAGE.size : place]))
+                number, _, time, _ = MESSAGE_HEAD.unpack_from(records.data, start)
+                if number not in self._channels:
+                    raise ValueError('a message of no channel')
+                times.append(time)
+                channels.add(number)
             elif opcode in (SCHEMA, CHANNEL):
-                self._take_definition(opcode, bytes(records[start:place]))
+                self._define(parse(opcode, bytes(records.data[start:end])))
+        if times:
+            self._spans.append(_Span(min(times), max(times), section, channels))
 
-    def _take_definition(self, opcode: int, body: bytes) -> None:
-        try:
-            (number,) = struct.unpack_from('<H', body)
-            if opcode == SCHEMA:
-                kind, place = _text(body, 2)
-                self._schemas[number] = kind
-                encoding, place = _text(body, place)
-                # Of other encodings than text as well.
-                text = body[place + 4 :].decode(errors='replace')
-                self.definitions[kind] = Definition(encoding, text)
-                return
-            (schema,) = struct.unpack_from('<H', body, 2)
-            topic, _ = _text(body, 4)
-        except struct.error:
-            raise ValueError('a definition without its head') from None
-        channel = Channel(topic, self._schemas.get(schema, ''))
-        self.channels[number] = channel
-        if self._wanted(channel):
-            self._collected.setdefault(number, [])
-
-    def _burst(self) -> Burst:
-        burst: Burst = {}
-        for number, messages in self._collected.items():
-            if messages:
-                burst.setdefault(self.channels[number], []).extend(messages)
-                self._collected[number] = []
-        return burst
+    def _define(self, record: object) -> None:
+        if isinstance(record, Schema):
+            self._schemas[record.id] = record.name
+            # Of other encodings than text as well.
+            text = record.data.decode(errors='replace')
+            self.definitions[record.name] = Definition(record.encoding, text)
+        elif isinstance(record, ChannelRecord):
+            kind = self._schemas.get(record.schema_id, '')
+            self._channels[record.id] = Channel(record.topic, kind)
 
 
-def _text(body: bytes, place: int) -> tuple[str, int]:
-    """A string at a place, and the place after it."""
-    (length,) = struct.unpack_from('<I', body, place)
-    end = place + 4 + length
-    if end > len(body):
-        raise ValueError('a string is cut off')
-    return body[place + 4 : end].decode(), end
+def _taken(pending: Burst, limit: int | None) -> Burst:
+    """The messages up to a time (ns) in their order; the others stay. None: all of them."""
+    taken: Burst = {}
+    for channel, messages in list(pending.items()):
+        messages.sort(key=_TIME)  # stable, and quick where nothing is to do
+        count = len(messages) if limit is None else bisect_right(messages, limit, key=_TIME)
+        taken[channel], pending[channel] = messages[:count], messages[count:]
+    return taken

@@ -4,29 +4,27 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
 from statistics import median
 
-from loop_ros.bags.channel import absolute
-from loop_ros.robot.contents import Robot
+from loop_ros.sim.task import Task
 
+ENOUGH = 10  # intervals without which a rate is none
 JUDGED = 50  # intervals by which a rate is known
 SLACK = 1.1  # of the control period, by which messages may be apart
 
 
 class Rates:
-    """When a robot's inputs came; those without an age limit may be as rare as they are."""
+    """When the messages of topics came (ns), the fastest of which must keep up with a task."""
 
-    def __init__(self, robot: Robot) -> None:
-        self._period = robot.task.control_period
-        self._what = f"task '{robot.task.name}'"
-        self._times: dict[str, list[int]] = {
-            absolute(each.topic): [] for each in robot.inputs.values() if each.max_age < math.inf
-        }
+    def __init__(self, task: Task, topics: Iterable[str]) -> None:
+        self._period = task.control_period
+        self._what = f"task '{task.name}'"
+        self._times: dict[str, list[int]] = {topic: [] for topic in topics}
         self._judged = False
 
     def take(self, topic: str, time: int) -> None:
-        """Note a message; ValueError once the fastest input is known to be too slow."""
+        """Note a message; ValueError once the fastest topic is known to be too slow."""
         times = self._times.get(topic)
         if self._judged or times is None:
             return
@@ -40,7 +38,7 @@ class Rates:
         apart = {
             topic: median(b - a for a, b in zip(times, times[1:], strict=False)) / 1e9
             for topic, times in self._times.items()
-            if len(times) > 1
+            if len(times) > ENOUGH
         }
         if not apart or min(apart.values()) <= SLACK * self._period:
             return

@@ -16,7 +16,7 @@ from loop_ros.bags.channel import Burst, Channel
 from loop_ros.bags.episodes import EpisodeNumbers, Seen, Sequencer
 from loop_ros.bags.labels import LabelCheck
 from loop_ros.bags.pairing import Pairing
-from loop_ros.bags.storage import Bag, find_bags
+from loop_ros.bags.storage import OpenBag, find_bags
 from loop_ros.bags.summary import Summary
 from loop_ros.bags.ticks import Ticks, parsers, robot_channels
 from loop_ros.bags.transitions import TransitionDecoder, usable
@@ -86,21 +86,29 @@ class BagReader:
         for bag in self._bags:
             self.summary.bags += 1
             self.summary.files += len(bag.files)
-            topics = bag.topics()
-            recorded = {c for c in topics if _last(c.topic) == 'transition' and c.kind == ARRAY}
-            if recorded and not self._rebuild:
-                yield from self._recorded(bag, recorded)
-            elif self._robot is not None:
-                yield from self._ticked(bag, topics, self._robot)
-            else:
-                yield from self._rebuilt(bag, topics)
+            with bag.opened() as opened:
+                try:
+                    yield from self._of(opened)
+                finally:
+                    for note in opened.notes():
+                        self._note(note)
 
-    def _recorded(self, bag: Bag, topics: set[Channel]) -> Iterator[Array]:
+    def _of(self, bag: OpenBag) -> Iterator[Array]:
+        topics = bag.topics()
+        recorded = {c for c in topics if _last(c.topic) == 'transition' and c.kind == ARRAY}
+        if recorded and not self._rebuild:
+            yield from self._recorded(bag, recorded)
+        elif self._robot is not None:
+            yield from self._ticked(bag, topics, self._robot)
+        else:
+            yield from self._rebuilt(bag, topics)
+
+    def _recorded(self, bag: OpenBag, topics: set[Channel]) -> Iterator[Array]:
         """Values [n, D] of a bag's transition topics."""
-        decoder = TransitionDecoder(self._layout, self.summary)
+        decoder = TransitionDecoder(self._task, self.summary)
         sequencers = {channel: self._sequencer() for channel in topics}
         found = False
-        for burst in bag.bursts(topics.__contains__, self._note):
+        for burst in bag.bursts(topics.__contains__):
             for channel, messages in burst.items():
                 values = decoder.decode([data for _, data in messages])
                 found = found or len(values) > 0
@@ -113,32 +121,39 @@ class BagReader:
         for sequencer in sequencers.values():
             yield sequencer.close()
 
-    def _rebuilt(self, bag: Bag, topics: set[Channel]) -> Iterator[Array]:
+    def _rebuilt(self, bag: OpenBag, topics: set[Channel]) -> Iterator[Array]:
         """Values [n, D] from a bag's states and commands."""
         robots = self._robots(topics)
         if not robots:
-            raise ValueError(
-                f"bag '{bag.path}' has no topic 'transition', nor '{self._state_name()}' with "
-                f"'command'; its topics: {', '.join(sorted(c.topic for c in topics)) or 'none'}"
-            )
+            raise ValueError('; '.join([self._wanting(bag.path, topics), *bag.notes()]))
         pairings = {
-            robot: (Pairing(self._task, self._tolerance, self.summary), self._sequencer())
+            robot: (Pairing(self._task, self._tolerance, robot, self.summary), self._sequencer())
             for robot in robots
         }
         wanted = {channel for pair in robots for channel in pair}
-        for burst in bag.bursts(wanted.__contains__, self._note):
+        before, found = self.summary.dropped.copy(), False
+        for burst in bag.bursts(wanted.__contains__):
             for robot, (pairing, sequencer) in pairings.items():
-                yield self._sequenced(sequencer, self._pushed(pairing, robot, burst))
+                values = self._sequenced(sequencer, self._pushed(pairing, robot, burst))
+                found = found or len(values) > 0
+                yield values
         for pairing, sequencer in pairings.values():
-            yield self._sequenced(sequencer, pairing.close())
-            yield sequencer.close()
+            for values in (self._sequenced(sequencer, pairing.close()), sequencer.close()):
+                found = found or len(values) > 0
+                yield values
+        unfit = self.summary.details.keys() & (self.summary.dropped - before)
+        if unfit and not found:
+            what = '; '.join(f'{reason}: {self.summary.details[reason]}' for reason in unfit)
+            raise ValueError(
+                f"bag '{bag.path}' holds no transition of task '{self._task.name}': {what}"
+            )
 
-    def _ticked(self, bag: Bag, topics: set[Channel], robot: Robot) -> Iterator[Array]:
+    def _ticked(self, bag: OpenBag, topics: set[Channel], robot: Robot) -> Iterator[Array]:
         """Values [n, D] from the topics of a robot file."""
         wanted = robot_channels(robot, topics, bag.path)
         ticks = Ticks(robot, parsers(bag, wanted), self.summary)
         sequencer = self._sequencer()
-        for burst in bag.bursts(wanted.__contains__, self._note):
+        for burst in bag.bursts(wanted.__contains__):
             yield self._sequenced(sequencer, ticks.push(burst))
         yield self._sequenced(sequencer, ticks.close())
         yield sequencer.close()
@@ -159,11 +174,28 @@ class BagReader:
 
     def _robots(self, topics: set[Channel]) -> list[tuple[Channel, Channel]]:
         """State and command topics that share a namespace."""
-        kind = ODOMETRY if self._task.odometry else JOINTS
-        states = [c for c in topics if _last(c.topic) == self._state_name() and c.kind == kind]
+        kind, name = self._state_kind(), self._state_name()
+        states = [c for c in topics if _last(c.topic) == name and c.kind == kind]
         commands = {c.topic: c for c in topics if _last(c.topic) == 'command' and c.kind == JOINTS}
         pairs = [(s, s.topic.rpartition('/')[0] + '/command') for s in sorted(states)]
         return [(state, commands[name]) for state, name in pairs if name in commands]
+
+    def _wanting(self, bag: Path, topics: set[Channel]) -> str:
+        """Which topics a bag lacks, and which are of another type."""
+        state = self._state_name()
+        kinds = {'transition': ARRAY, 'command': JOINTS, state: self._state_kind()}
+        said = f"bag '{bag}' has no topic 'transition', nor '{state}' with 'command'"
+        others = [
+            f"'{c.topic}' is {c.kind}, expected {kinds[_last(c.topic)]}"
+            for c in sorted(topics)
+            if kinds.get(_last(c.topic), c.kind) != c.kind
+        ]
+        listed = f'its topics: {", ".join(sorted(c.topic for c in topics)) or "none"}'
+        remedy = ['topics of other names and types are read by a robot file (--robot)']
+        return '; '.join([said, *others, listed, *(remedy if topics else [])])
+
+    def _state_kind(self) -> str:
+        return ODOMETRY if self._task.odometry else JOINTS
 
     def _state_name(self) -> str:
         return 'odom' if self._task.odometry else 'state'

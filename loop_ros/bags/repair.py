@@ -14,7 +14,7 @@ from pathlib import Path
 from loop_ros.bags import mcap_copy, sqlite_copy
 from loop_ros.bags.channel import Damage
 from loop_ros.bags.contents import Contents, information, write_metadata
-from loop_ros.bags.storage import Bag, find_bags
+from loop_ros.bags.storage import Bag, find_bags, plain_name, unpacked
 from loop_ros.bags.summary import number
 
 Copy = Callable[[Path, Path, Damage], Contents]
@@ -47,8 +47,9 @@ def repair(path: Path, out: Path) -> Repaired:
     """Write the bag at `path` to `out`, file by file, with all messages that are whole.
 
     Messages, times, definitions and QoS stay as they were recorded; indexes and metadata.yaml are
-    made again. A file without a whole message is left out. `path` is only read, and `out` is there
-    when all of it is. ValueError where `out` exists, for several bags, and where nothing is whole.
+    made again. Files and messages that were compressed no longer are. A file without a whole
+    message is left out. `path` is only read, and `out` is there when all of it is. ValueError
+    where `out` exists, for several bags, and where nothing is whole.
     """
     bag = _one(path)
     if os.path.lexists(out):
@@ -62,11 +63,19 @@ def repair(path: Path, out: Path) -> Repaired:
         made = Path(workshop) / out.name
         made.mkdir()
         for file in bag.files:
-            contents = copy(file, made / file.name, functools.partial(_note, found, file))
+            damage = functools.partial(_note, found, file)
+            plain = unpacked(file, Path(workshop), damage)
+            try:
+                contents = copy(plain, made / plain.name, damage)
+            except ValueError as error:
+                damage(str(error))
+                contents = Contents()
+            if plain != file:
+                plain.unlink()
             if contents.messages:
-                found.files[file.name] = contents
+                found.files[plain.name] = contents
             else:
-                (made / file.name).unlink()
+                (made / plain.name).unlink(missing_ok=True)
                 found.notes.append(f"'{file}' holds no whole message: left out")
         if not found.files:
             raise ValueError(f"there is no whole message in '{path}'")
@@ -95,9 +104,7 @@ def _one(path: Path) -> Bag:
 
 
 def _storage(bag: Bag) -> tuple[str, Copy]:
-    kinds = {file.suffix for file in bag.files}
-    if not kinds <= _STORAGES.keys():
-        raise ValueError(f"'{bag.path}' has compressed files; unpack them first (zstd -d)")
+    kinds = {Path(plain_name(file)).suffix for file in bag.files}
     if len(kinds) > 1:
         raise ValueError(f"'{bag.path}' has both .mcap and .db3 files; name one of them")
     return _STORAGES[kinds.pop()]

@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from loop_ros.bags.channel import Damage
 from loop_ros.bags.contents import Contents, Topic, information
 from loop_ros.bags.sqlite_file import bounded, opened
+from loop_ros.bags.unpacking import ZSTD, unpack_message
 
 NEEDED = ('topics', 'messages')
 
@@ -21,7 +23,8 @@ NEEDED = ('topics', 'messages')
 def copy(source: Path, target: Path, damage: Damage) -> Contents:
     """Write `target` with what is in `source` up to its first page that is missing.
 
-    Tables and rows stay as they are; `damage` is told what was wrong.
+    Tables and rows stay as they are, but for messages that were compressed one by one, which no
+    longer are. `damage` is told what was wrong.
     """
     with contextlib.closing(sqlite3.connect(target)) as new:
         bounded(new, source.stat().st_size)  # it runs the definitions that stand in the old one
@@ -87,7 +90,7 @@ class _Reader:
 def _fill(reader: _Reader, new: sqlite3.Connection, tables: set[str], damage: Damage) -> Contents:
     """Copy all rows but those about the file as a whole."""
 
-    def insert(table: str, row: sqlite3.Row) -> bool:
+    def insert(table: str, row: Mapping[str, Any]) -> bool:
         try:
             _insert(new, table, row)
         except sqlite3.IntegrityError as error:  # the new file keeps what the old one promised
@@ -97,16 +100,22 @@ def _fill(reader: _Reader, new: sqlite3.Connection, tables: set[str], damage: Da
 
     for table in tables - {*NEEDED, 'metadata'}:
         for row in reader.rows(f'SELECT * FROM {_quoted(table)}'):
-            insert(table, row)
+            insert(table, dict(row))
     topics: dict[int, Topic] = {}
     for row in reader.rows('SELECT * FROM topics'):
-        if insert('topics', row):
+        if insert('topics', dict(row)):
             topics[row['id']] = _topic(row)
-    contents = Contents()
+    contents, packed = Contents(), 0
     for row in reader.messages():
-        whole = isinstance(row['timestamp'], int) and isinstance(row['data'], bytes)
-        if whole and row['topic_id'] in topics and insert('messages', row):
+        if not isinstance(row['timestamp'], int) or not isinstance(row['data'], bytes):
+            continue
+        plain = {**dict(row), 'data': unpack_message(row['data'])}
+        if plain['data'][:4] == ZSTD:
+            packed += 1
+        elif row['topic_id'] in topics and insert('messages', plain):
             contents.add(topics[row['topic_id']], row['timestamp'])
+    if packed:
+        damage(f'has {packed:,} messages that cannot be unpacked')
     return contents
 
 
@@ -118,9 +127,9 @@ def _describe(new: sqlite3.Connection, name: str, contents: Contents) -> None:
     )
 
 
-def _insert(new: sqlite3.Connection, table: str, row: sqlite3.Row) -> None:
+def _insert(new: sqlite3.Connection, table: str, row: Mapping[str, Any]) -> None:
     places = ', '.join('?' * len(row))
-    new.execute(f'INSERT INTO {_quoted(table)} VALUES ({places})', tuple(row))
+    new.execute(f'INSERT INTO {_quoted(table)} VALUES ({places})', tuple(row.values()))
 
 
 def _topic(row: sqlite3.Row) -> Topic:

@@ -7,8 +7,8 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from loop_ros.bags.channel import Burst, Channel, Damage, Definition
@@ -18,34 +18,83 @@ BURST_BYTES = 2**24  # of messages that are handed on together; a message more w
 LARGEST = 2**28  # bytes of a text or blob
 OPERATIONS = 1_000_000  # of sqlite's virtual machine, counted at a time
 _MAGIC = b'SQLite format 3\x00'
+_TIMES = 'SELECT topic_id, timestamp, typeof(data) FROM messages ORDER BY id'
 _LOGS = ('-wal', '-journal')  # beside a file whose writer did not finish
+_Row = tuple[int, int, bytes]  # topic, time (ns), message
 
 
-def bursts(path: Path, wanted: Callable[[Channel], bool], damage: Damage) -> Iterator[Burst]:
-    """Messages of wanted channels, in the order in which they were written."""
-    if not _MAGIC.startswith(path.open('rb').read(len(_MAGIC))):
-        raise ValueError(f"'{path}' is no sqlite3 file")
-    try:
-        with opened(path, damage) as database:
-            yield from _read(database, wanted, damage)
-    except sqlite3.DatabaseError as error:
-        damage(f'has a missing or broken part ({error})')
+class SqliteFile:
+    """A file that was gone through once, which says what is in it and in which order."""
+
+    def __init__(self, path: Path, damage: Damage) -> None:
+        """`damage` is told why the file ends early; ValueError for one of another kind."""
+        with path.open('rb') as file:
+            if not _MAGIC.startswith(file.read(len(_MAGIC))):
+                raise ValueError('is no sqlite3 file')
+        self._path, self._damage = path, damage
+        self._topics: dict[int, Channel] = {}
+        self._used: set[int] = set()  # topics that have messages
+        self._is_sorted = True
+        with self._opened() as database:
+            self._scan(database)
+        self.definitions = _definitions(path)
+
+    @property
+    def channels(self) -> set[Channel]:
+        """Those that have messages."""
+        return {channel for number, channel in self._topics.items() if number in self._used}
+
+    def bursts(self, wanted: Callable[[Channel], bool]) -> Iterator[Burst]:
+        """Messages of wanted channels by time of receipt, up to the first that is missing."""
+        chosen = {number: channel for number, channel in self._topics.items() if wanted(channel)}
+        if not self._used.isdisjoint(chosen):
+            with self._opened() as database:
+                yield from _batches(self._rows(database, chosen), chosen)
+
+    def _scan(self, database: sqlite3.Connection) -> None:
+        self._topics = {
+            number: Channel(name, kind)
+            for number, name, kind in database.execute('SELECT id, name, type FROM topics')
+            if isinstance(number, int) and isinstance(name, str) and isinstance(kind, str)
+        }
+        newest = unsound = 0
+        for topic, time, kind in database.execute(_TIMES):
+            if not isinstance(time, int) or kind != 'blob':
+                unsound += 1
+            elif topic in self._topics:
+                self._used.add(topic)
+                self._is_sorted = self._is_sorted and time >= newest
+                newest = time
+        if unsound:
+            self._damage(f'has {unsound:,} rows that are no messages')
+
+    def _rows(self, database: sqlite3.Connection, chosen: Collection[int]) -> Iterator[_Row]:
+        topics = f'topic_id IN ({",".join(map(str, chosen))})'
+        where = f"{topics} AND typeof(timestamp) = 'integer' AND typeof(data) = 'blob'"
+        select = f'SELECT topic_id, timestamp, data FROM messages WHERE {where}'
+        try:
+            if self._is_sorted:
+                yield from database.execute(f'{select} ORDER BY id')
+                return
+            times: list[tuple[int, int]] = []  # and the ids of messages
+            with suppress(sqlite3.DatabaseError):  # as was found and said before
+                query = f'SELECT timestamp, id FROM messages WHERE {where} ORDER BY id'
+                times.extend(database.execute(query))
+            for _, number in sorted(times):
+                yield from database.execute(f'{select} AND id = ?', (number,))
+        except sqlite3.DatabaseError as error:
+            self._damage(f'has a missing or broken part ({error})')
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with opened(self._path, self._damage) as database:
+                yield database
+        except sqlite3.DatabaseError as error:
+            self._damage(f'has a missing or broken part ({error})')
 
 
-def channels(path: Path) -> set[Channel]:
-    """What a file has topics for; nothing where it cannot be read."""
-    found: set[Channel] = set()
-
-    def note(channel: Channel) -> bool:
-        found.add(channel)
-        return False
-
-    for _ in bursts(path, note, lambda _: None):
-        pass
-    return found
-
-
-def definitions(path: Path) -> dict[str, Definition]:
+def _definitions(path: Path) -> dict[str, Definition]:
     """The types that a file defines; rosbag2 writes them since Iron."""
     query = 'SELECT topic_type, encoding, encoded_message_definition FROM message_definitions'
     try:
@@ -59,39 +108,16 @@ def definitions(path: Path) -> dict[str, Definition]:
         return {}
 
 
-def _read(
-    database: sqlite3.Connection, wanted: Callable[[Channel], bool], damage: Damage
-) -> Iterator[Burst]:
-    topics = {
-        number: Channel(name, kind)
-        for number, name, kind in database.execute('SELECT id, name, type FROM topics')
-        if isinstance(number, int) and isinstance(name, str) and isinstance(kind, str)
-    }
-    chosen = {number: channel for number, channel in topics.items() if wanted(channel)}
-    if not chosen:
-        return
-    numbers = ','.join(str(number) for number in chosen)
-    cursor = database.execute(
-        f'SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN ({numbers}) ORDER BY id'
-    )
-    ended = False
-    while not ended:
-        burst: Burst = {}
-        count = size = 0
-        while count < BURST_MESSAGES and size < BURST_BYTES:
-            count += 1
-            try:
-                row = cursor.fetchone()
-            except sqlite3.DatabaseError as error:
-                damage(f'has a missing or broken part ({error})')
-                row = None
-            if row is None:
-                ended = True
-                break
-            if isinstance(row[1], int) and isinstance(row[2], bytes):
-                size += len(row[2])
-                burst.setdefault(chosen[row[0]], []).append((row[1], row[2]))
-        yield burst
+def _batches(rows: Iterator[_Row], channels: Mapping[int, Channel]) -> Iterator[Burst]:
+    burst: Burst = {}
+    count = size = 0
+    for topic, time, data in rows:
+        burst.setdefault(channels[topic], []).append((time, data))
+        count, size = count + 1, size + len(data)
+        if count >= BURST_MESSAGES or size >= BURST_BYTES:
+            yield burst
+            burst, count, size = {}, 0, 0
+    yield burst
 
 
 @contextmanager

@@ -5,22 +5,22 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rosbags.interfaces import MessageDefinitionFormat
-from rosbags.rosbag2 import Reader, ReaderError
-
 from loop_ros import plain_yaml
-from loop_ros.bags import sqlite_file
-from loop_ros.bags.channel import Burst, Channel, Definition
-from loop_ros.bags.mcap_file import McapScan
+from loop_ros.bags.channel import Burst, Channel, Damage, Definition
+from loop_ros.bags.mcap_file import McapFile
+from loop_ros.bags.sqlite_file import SqliteFile
+from loop_ros.bags.unpacking import ZSTD, unpack_file, unpack_message
 
-_SUFFIXES = ('.mcap', '.db3')
-_COMPRESSED = ('.mcap.zstd', '.db3.zstd')
-_BURST_MESSAGES = 2000
+_KINDS: dict[str, type[McapFile] | type[SqliteFile]] = {'.mcap': McapFile, '.db3': SqliteFile}
+_PACKED = ('.zstd', '.zst')
+_NAMES = tuple(kind + packed for kind in _KINDS for packed in ('', *_PACKED))
 
 
 @dataclass(frozen=True)
@@ -30,93 +30,11 @@ class Bag:
     path: Path
     files: tuple[Path, ...]
 
-    def topics(self) -> set[Channel]:
-        """Topics that have messages, by the bag's own list, else by reading it through."""
-        listed = _listed(self.metadata().get('topics_with_message_count'))
-        if listed is not None:
-            return listed
-        found: set[Channel] = set()
-        for file in self.files:
-            if file.suffix == '.db3':
-                found |= sqlite_file.channels(file)
-            elif file.suffix == '.mcap':
-                scan = McapScan(file, lambda _: False, lambda _: None)
-                for _ in scan.bursts():
-                    pass
-                found |= set(scan.channels.values())
-        return found
-
-    def definitions(self, kinds: Collection[str]) -> dict[str, Definition]:
-        """How the bag defines these types; without those that it does not."""
-        if self._is_compressed():
-            found = self._compressed_definitions()
-        else:
-            found = {}
-            for file in self.files:
-                if file.suffix == '.db3':
-                    found |= sqlite_file.definitions(file)
-                elif file.suffix == '.mcap':
-                    scan = McapScan(file, lambda _: False, lambda _: None)
-                    for _ in scan.bursts():
-                        if scan.definitions.keys() >= set(kinds):
-                            break
-                    found |= scan.definitions
-                if found.keys() >= set(kinds):
-                    break
-        return {kind: found[kind] for kind in kinds if kind in found}
-
-    def bursts(
-        self, wanted: Callable[[Channel], bool], note: Callable[[str], None]
-    ) -> Iterator[Burst]:
-        """Messages of wanted topics, as many at a time as a file holds together.
-
-        `note` is told of each file that is damaged, which is then read up to the damage.
-        """
-        if self._is_compressed():
-            yield from self._compressed(wanted)
-            return
-        for file in self.files:
-
-            def damage(what: str, file: Path = file) -> None:
-                note(f"'{file}' {what}: read up to its last whole message")
-
-            if file.suffix == '.db3':
-                yield from sqlite_file.bursts(file, wanted, damage)
-            elif file.suffix == '.mcap':
-                yield from McapScan(file, wanted, damage).bursts()
-            else:
-                damage('is compressed and its bag has no metadata.yaml')
-
-    def _compressed(self, wanted: Callable[[Channel], bool]) -> Iterator[Burst]:
-        try:
-            with Reader(self.path) as reader:
-                chosen = [c for c in reader.connections if wanted(Channel(c.topic, c.msgtype))]
-                burst: Burst = {}
-                messages = reader.messages(chosen) if chosen else ()
-                for count, (connection, time, data) in enumerate(messages):
-                    channel = Channel(connection.topic, connection.msgtype)
-                    burst.setdefault(channel, []).append((time, bytes(data)))
-                    if count % _BURST_MESSAGES == _BURST_MESSAGES - 1:
-                        yield burst
-                        burst = {}
-                yield burst
-        except ReaderError as error:
-            raise ValueError(f"the compressed bag '{self.path}' cannot be read: {error}") from None
-
-    def _is_compressed(self) -> bool:
-        return str(self.metadata().get('compression_mode', '')).lower() in ('file', 'message')
-
-    def _compressed_definitions(self) -> dict[str, Definition]:
-        encodings = {MessageDefinitionFormat.MSG: 'ros2msg', MessageDefinitionFormat.IDL: 'ros2idl'}
-        try:
-            with Reader(self.path) as reader:
-                return {
-                    c.msgtype: Definition(encodings[c.msgdef.format], c.msgdef.data)
-                    for c in reader.connections
-                    if c.msgdef.format in encodings
-                }
-        except ReaderError:
-            return {}
+    @contextmanager
+    def opened(self) -> Iterator[OpenBag]:
+        """Its contents; compressed files are unpacked into a temporary folder meanwhile."""
+        with tempfile.TemporaryDirectory(prefix='loop_ros_bag_') as folder:
+            yield OpenBag(self, Path(folder))
 
     def metadata(self) -> dict[str, Any]:
         """The bag's own description; empty where there is none that can be read."""
@@ -127,22 +45,75 @@ class Bag:
             return {}
 
 
-def _listed(topics: Any) -> set[Channel] | None:
-    """What a metadata.yaml lists with messages; None where it does so in no known way."""
-    try:
-        return {
-            Channel(str(t['topic_metadata']['name']), str(t['topic_metadata']['type']))
-            for t in topics
-            if t['message_count']
-        }
-    except (TypeError, KeyError):
-        return None
+class OpenBag:
+    """What the files of a bag hold, whatever its metadata.yaml says of it."""
+
+    def __init__(self, bag: Bag, folder: Path) -> None:
+        """Compressed files are unpacked into `folder`; ValueError for a file of another kind."""
+        self.path = bag.path
+        self._notes: dict[str, None] = {}  # in order, each once
+        self._files = []
+        for file in bag.files:
+            damage = self._damage(file)
+            plain = unpacked(file, folder, damage)
+            try:
+                self._files.append(_KINDS[plain.suffix](plain, damage))
+            except ValueError as error:
+                raise ValueError(f"'{file}' {error}") from None
+
+    def topics(self) -> set[Channel]:
+        """Topics that have messages."""
+        return {channel for file in self._files for channel in file.channels}
+
+    def definitions(self, kinds: Collection[str]) -> dict[str, Definition]:
+        """How the bag defines these types; without those that it does not."""
+        found: dict[str, Definition] = {}
+        for file in self._files:
+            found |= {k: d for k, d in file.definitions.items() if k in kinds and k not in found}
+        return found
+
+    def bursts(self, wanted: Callable[[Channel], bool]) -> Iterator[Burst]:
+        """Messages of wanted topics, in each file by time, as many as it holds together."""
+        for file in self._files:
+            for burst in file.bursts(wanted):
+                yield {
+                    channel: [(time, unpack_message(data)) for time, data in messages]
+                    for channel, messages in burst.items()
+                    if messages
+                }
+
+    def notes(self) -> list[str]:
+        """What is wrong with files, as far as it was met."""
+        return list(self._notes)
+
+    def _damage(self, file: Path) -> Damage:
+        def note(what: str) -> None:
+            text = f"'{file}' {what}: read up to its last whole message; other programs read what "
+            self._notes[text + "'loop-ros repair' makes of it"] = None
+
+        return note
+
+
+def unpacked(file: Path, folder: Path, damage: Damage) -> Path:
+    """The file, or what is in it in `folder` where it is compressed, by its name or contents."""
+    plain = plain_name(file)
+    with file.open('rb') as source:
+        if plain == file.name and source.read(len(ZSTD)) != ZSTD:
+            return file
+    unpack_file(file, folder / plain, damage)
+    return folder / plain
+
+
+def plain_name(file: Path) -> str:
+    """The file's name without the ending of its compression."""
+    return file.stem if file.suffix in _PACKED else file.name
 
 
 def find_bags(paths: Sequence[Path]) -> list[Bag]:
     """Bags at paths: bag folders, bag files, or folders that hold bags at any depth.
 
-    ValueError for a path without any.
+    Of a file that is there both compressed and not, the one that is not is taken. ValueError for
+    a path without any.
     """
     bags: list[Bag] = []
     for path in paths:
@@ -154,16 +125,25 @@ def find_bags(paths: Sequence[Path]) -> list[Bag]:
     return bags
 
 
+def bag_at(path: Path) -> Bag | None:
+    """The bag that a file or folder is itself; None where it is none."""
+    if path.is_dir():
+        files = {file.name: file for file in path.iterdir() if _is_one(file)}
+        chosen = [f for n, f in files.items() if plain_name(f) == n or plain_name(f) not in files]
+        return Bag(path, tuple(sorted(chosen, key=_natural))) if chosen else None
+    return Bag(path, (path,)) if _is_one(path) else None
+
+
 def _bags_at(path: Path) -> Iterator[Bag]:
-    if path.is_file() and path.name.endswith(_SUFFIXES):
-        yield Bag(path, (path,))
+    if (bag := bag_at(path)) is not None:
+        yield bag
     elif path.is_dir():
-        files = [file for file in path.iterdir() if file.name.endswith((*_SUFFIXES, *_COMPRESSED))]
-        if files:
-            yield Bag(path, tuple(sorted(files, key=_natural)))
-            return
         for folder in sorted((entry for entry in path.iterdir() if entry.is_dir()), key=_natural):
             yield from _bags_at(folder)
+
+
+def _is_one(path: Path) -> bool:
+    return path.name.endswith(_NAMES) and path.is_file()
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

@@ -13,6 +13,9 @@ BROKEN = 'broken'
 OTHER_LABELS = 'labelled for another task'
 NOT_FINITE = 'not finite'
 DUPLICATE = 'duplicate'
+UNFIT = 'not as the task has it'
+NO_ORIENTATION = 'orientation that is none'
+NO_NEXT = 'state without a next one'
 NO_COMMAND = 'state without a command'
 OUT_OF_ORDER = 'older than what came before'
 MISSING = 'steps are missing'
@@ -57,6 +60,8 @@ class Summary:
     transitions: int = 0  # that were handed out
     episodes: int = 0
     dropped: Counter[str] = field(default_factory=Counter)  # records by reason
+    details: dict[str, str] = field(default_factory=dict)  # the first of a reason, in words
+    clipped: int = 0  # actions beyond the task's limits, which are kept
     closed: Counter[str] = field(default_factory=Counter)  # episodes cut short by reason
     unobserved: Reasons = field(default_factory=Reasons)  # control periods, by a robot file
     unread: Reasons = field(default_factory=Reasons)  # commands, by a robot file
@@ -70,16 +75,21 @@ class Summary:
         ]
         if self.dropped:
             lines.append(f'dropped {number(self.dropped.total(), "record")}: {_list(self.dropped)}')
+            lines += [f'{reason}: {detail}' for reason, detail in self.details.items()]
+        if self.clipped:
+            lines.append(f'{number(self.clipped, "action")} beyond the limits of the task: clipped')
         if self.closed:
             what = number(self.closed.total(), 'episode')
             lines.append(f'closed {what} early: {_list(self.closed)}')
         lines += [*self.unobserved.describe(UNOBSERVED), *self.unread.describe(UNREAD)]
         return '\n'.join([*lines, *self.notes])
 
-    def drop(self, reason: str, count: int = 1) -> None:
-        """Count records that are left out."""
+    def drop(self, reason: str, count: int = 1, detail: str = '') -> None:
+        """Count records that are left out; `detail` says of one what was expected and what came."""
         if count:
             self.dropped[reason] += count
+            if detail:
+                self.details.setdefault(reason, detail)
 
 
 def number(count: int, noun: str) -> str:

@@ -19,8 +19,9 @@ from loop_ros.bags.cdr import Buffer
 from loop_ros.bags.channel import Burst, Channel, absolute
 from loop_ros.bags.pairing import LAG
 from loop_ros.bags.rates import Rates
-from loop_ros.bags.storage import Bag
+from loop_ros.bags.storage import OpenBag
 from loop_ros.bags.summary import UNOBSERVED, UNREAD, Reasons, Summary
+from loop_ros.bags.transitions import clipped
 from loop_ros.layout import transition_layout
 from loop_ros.robot import command
 from loop_ros.robot.contents import Input, Output, Robot
@@ -52,7 +53,6 @@ class Ticks:
         self._robot, self._summary, self._parsers = robot, summary, parsers
         self._period = round(robot.task.control_period * 1e9)
         self._session = Session(robot, SILENCE / 1e9, shadow=True)
-        self._rates = Rates(robot)
         self._events: list[Event] = []  # received, but others may still come before them
         self._order = 0
         self._fresh: dict[str, Event] = {}  # the newest of each topic since the last tick
@@ -66,7 +66,8 @@ class Ticks:
         for name, each in robot.inputs.items():
             self._inputs.setdefault(absolute(each.topic), []).append(name)
         aged = {absolute(each.topic) for each in robot.inputs.values() if each.max_age < np.inf}
-        self._measured = aged or set(self._inputs)  # goals may be as rare as they are
+        self._rates = Rates(robot.task, aged)  # goals may be as rare as they are
+        self._measured = aged or set(self._inputs)
 
     def push(self, burst: Burst) -> Array:
         """What is certain once these messages are known; ValueError where they are too rare."""
@@ -113,10 +114,11 @@ class Ticks:
     def _drive(self, time: int, message: Any) -> None:
         """A command is in force from now on."""
         try:
-            action = command.decode(self._robot.command.components, message, self._robot.task)
+            action = command.read(self._robot.command.components, message, self._robot.task)
         except ValueError as error:
             self._unread.add(str(error))
             return
+        action = clipped(action, self._robot.task, self._summary)
         self._fall_silent(time)
         self._session.drive(action, time / 1e9)
         self._commanded = time if self._commanded is None else self._commanded
@@ -195,7 +197,7 @@ def robot_channels(robot: Robot, topics: set[Channel], bag: Path) -> set[Channel
     raise ValueError('\n'.join([f"bag '{bag}', which has the topics {has}:", *found]))
 
 
-def parsers(bag: Bag, channels: set[Channel]) -> dict[str, Parse]:
+def parsers(bag: OpenBag, channels: set[Channel]) -> dict[str, Parse]:
     """What makes messages of serialized bytes, by topic; ValueError for an unknown type."""
     found = bag.definitions({channel.kind for channel in channels})
     return {c.topic: messages.reader(c.kind, found.get(c.kind)) for c in channels}

@@ -11,16 +11,19 @@ import numpy as np
 from loop_ros.bags import summary as reasons
 from loop_ros.bags.cdr import ARRAY, Buffer, Decoder, Template
 from loop_ros.bags.summary import Summary
-from loop_ros.layout import LARGEST, TransitionLayout, check_layout
+from loop_ros.layout import LARGEST, TransitionLayout, check_layout, transition_layout
+from loop_ros.sim.task import Task
 from loop_ros.types import Array
+
+ROUNDING = 1e-6  # of the range of an action, by which it may be beyond its limits unnoticed
 
 
 class TransitionDecoder:
     """Messages of a transition topic; remembers the first whose labels are not the task's."""
 
-    def __init__(self, layout: TransitionLayout, summary: Summary) -> None:
+    def __init__(self, task: Task, summary: Summary) -> None:
         self.mistake = ''  # what is wrong with the labels of some message
-        self._layout, self._summary = layout, summary
+        self._task, self._layout, self._summary = task, transition_layout(task), summary
         self._decoder = Decoder(ARRAY)
         self._verdicts: dict[tuple[tuple[str, ...], tuple[int, ...], int], str] = {}
 
@@ -31,7 +34,7 @@ class TransitionDecoder:
         for group in self._decoder.decode(messages):
             if mistake := self._verdict(group.template):
                 self.mistake = self.mistake or mistake
-                self._summary.drop(reasons.OTHER_LABELS, len(group.index))
+                self._summary.drop(reasons.OTHER_LABELS, len(group.index), mistake)
             else:
                 parts.append(group.numbers('data'))
                 places.append(group.index)
@@ -41,7 +44,10 @@ class TransitionDecoder:
         values = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if len(parts) > 1:
             values = values[np.argsort(np.concatenate(places), kind='stable')]
-        return usable(values, self._layout, self._summary)
+        values = usable(values, self._layout, self._summary).copy()
+        named = self._layout.named(values)
+        named['action'] = clipped(named['action'], self._task, self._summary)
+        return values
 
     def _verdict(self, template: Template) -> str:
         """What is wrong with the labels of such messages; empty where nothing is."""
@@ -55,6 +61,18 @@ class TransitionDecoder:
             else:
                 self._verdicts[key] = ''
         return self._verdicts[key]
+
+
+def clipped(actions: Array, task: Task, summary: Summary) -> Array:
+    """Actions [..., A] inside the task's limits, as actuators take them; counts the others.
+
+    What is not finite stays as it is.
+    """
+    low, high = np.array(task.action_low), np.array(task.action_high)
+    inside: Array = np.where(np.isfinite(actions), np.clip(actions, low, high), actions)
+    beyond = (actions < low - ROUNDING * (high - low)) | (actions > high + ROUNDING * (high - low))
+    summary.clipped += int(np.count_nonzero(beyond.any(axis=-1)))
+    return inside
 
 
 def usable(values: Array, layout: TransitionLayout, summary: Summary) -> Array:

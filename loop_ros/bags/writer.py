@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 
 import numpy as np
@@ -17,7 +19,7 @@ from rosbags.interfaces import (
     QosReliability,
     QosTime,
 )
-from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
+from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from loop_ros.bags.cdr import ARRAY
@@ -34,21 +36,28 @@ _QOS = Qos(
 
 
 class BagWriter:
-    """An MCAP bag with one topic; a context manager. Messages are one control period apart."""
+    """An MCAP bag with one topic; a context manager. Messages are one control period apart.
+
+    The bag is there when it is complete, which is at the manager's end. After an error it is not;
+    after an interruption it holds what was written so far, if anything.
+    """
 
     def __init__(self, path: Path, task: Task, start_ns: int | None = None) -> None:
         """ValueError where `path` exists; `start_ns` is when the bag begins, default now."""
+        if os.path.lexists(path):
+            raise ValueError(f"the bag '{path}' exists already")
         self.count = 0  # transitions written
         self._layout = transition_layout(task)
         self._head = _head(self._layout.fields)
         self._period = round(task.control_period * 1e9)
         self._start = time.time_ns() if start_ns is None else start_ns
-        try:
-            # Version 9 of metadata.yaml writes QoS in a way that Humble does not read.
-            self._bag = Writer(path, version=8, storage_plugin=StoragePlugin.MCAP)
-            self._bag.open()
-        except WriterError:
-            raise ValueError(f"the bag '{path}' exists already") from None
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._workshop = TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent)
+        self._made = Path(self._workshop.name) / path.name
+        # Version 9 of metadata.yaml writes QoS in a way that Humble does not read.
+        self._bag = Writer(self._made, version=8, storage_plugin=StoragePlugin.MCAP)
+        self._bag.open()
         self._topic = self._bag.add_connection(
             TOPIC, ARRAY, typestore=_STORE, offered_qos_profiles=[_QOS]
         )
@@ -64,10 +73,6 @@ class BagWriter:
             self._bag.write(self._topic, stamp, self._head + row.tobytes())
             self.count += 1
 
-    def close(self) -> None:
-        """Write what is pending, the index and metadata.yaml."""
-        self._bag.close()
-
     def __enter__(self) -> BagWriter:
         return self
 
@@ -77,7 +82,12 @@ class BagWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        with self._workshop:
+            if kind is None or (issubclass(kind, KeyboardInterrupt) and self.count):
+                self._bag.close()
+                self._made.rename(self._path)
+            else:
+                self._bag.abort()
 
 
 def _head(layout: Layout) -> bytes:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 
 from loop_ros.sim.task import Task
-from loop_ros.types import Array, Rows, Transition
+from loop_ros.types import Array, Flags, Rows, Transition
 
 
 def read(path: Path, task: Task) -> Iterator[Transition]:
@@ -20,7 +21,8 @@ def read(path: Path, task: Task) -> Iterator[Transition]:
 
     Costs are the task's own of the next states, 0 where it has none. A D4RL file without
     `next_observations` says nothing of the state that an episode's last step led to: where that
-    was no end by itself, the step is left out.
+    was no end by itself, the step is left out. One without `timeouts` is cut where its next
+    observations are not those that follow, or after as many steps as the task's episodes have.
     """
     try:
         import h5py  # type: ignore[import-not-found,import-untyped,unused-ignore]
@@ -43,20 +45,25 @@ Columns = tuple[Array, Array, Array, Array, Array]  # of an episode, next observ
 
 
 def _of_d4rl(file: Any, path: str, task: Task) -> Iterator[Columns]:
-    observation, action = np.asarray(file['observations']), np.asarray(file['actions'])
-    _check(path, task, observation, action)
-    count = len(action)
-    reward, terminal = np.asarray(file['rewards']), np.asarray(file['terminals']).astype(bool)
-    timeout = (
-        np.asarray(file['timeouts']).astype(bool) if 'timeouts' in file else np.zeros(count, bool)
+    observation, action, reward, terminal = (
+        _column(file, name, path) for name in ('observations', 'actions', 'rewards', 'terminals')
     )
+    _check(path, task, observation, action)
+    terminal = terminal.astype(bool)
     known = 'next_observations' in file
     following = (
-        np.asarray(file['next_observations'])
+        _column(file, 'next_observations', path)
         if known
         else np.concatenate((observation[1:], observation[-1:]))
     )
-    start = 0
+    if 'timeouts' in file:
+        timeout = _column(file, 'timeouts', path).astype(bool)
+    else:
+        timeout = _cuts(observation, following if known else None, terminal, task, path)
+    lengths = {len(part) for part in (observation, action, reward, terminal, following, timeout)}
+    if len(lengths) > 1:
+        raise ValueError(f'{path}: columns of different lengths, {sorted(lengths)}')
+    start, count = 0, len(action)
     ends = np.flatnonzero(terminal | timeout).tolist()
     for end in [*ends, count - 1]:
         if end < start:
@@ -73,18 +80,42 @@ def _of_d4rl(file: Any, path: str, task: Task) -> Iterator[Columns]:
         start = end + 1
 
 
+def _cuts(
+    observation: Array, following: Array | None, terminal: Flags, task: Task, path: str
+) -> Flags:
+    """Where episodes are cut in a file without timeouts [N].
+
+    By its next observations, which are not those that follow; without them after as many steps as
+    the task's episodes have, which D4RL takes for granted, too.
+    """
+    log = logging.getLogger(__name__)
+    if following is not None:
+        log.warning('%s has no timeouts: episodes end where the next state is another one', path)
+        cut = np.zeros(len(observation), dtype=np.bool_)
+        cut[:-1] = ~np.isclose(following[:-1], observation[1:], atol=1e-6).all(axis=1)
+        return cut
+    steps = task.max_episode_steps
+    log.warning("%s has no timeouts: cut after %d steps, as the task's episodes", path, steps)
+    place = np.arange(len(observation))
+    ends = np.concatenate(([-1], np.flatnonzero(terminal)))
+    since = place - ends[np.searchsorted(ends, place) - 1]  # steps of the episode, this one too
+    return np.asarray(since % steps == 0)
+
+
 def _of_minari(file: Any, path: str, task: Task) -> Iterator[Columns]:
     names = [name for name in file if name.startswith('episode_')]
     for name in sorted(names, key=lambda name: int(name.removeprefix('episode_'))):
         group = file[name]
-        if not hasattr(group['observations'], 'shape'):
-            raise ValueError(f'{path}: observations of {name} are of several parts, not one table')
-        observation, action = np.asarray(group['observations']), np.asarray(group['actions'])
-        _check(f'{path}, {name}', task, observation, action)
-        if len(observation) != len(action) + 1:
-            raise ValueError(f'{path}: {name} has {len(observation)} observations')
-        ended = np.asarray(group['terminations']).astype(np.float64)
-        yield observation[:-1], action, observation[1:], np.asarray(group['rewards']), ended
+        where = f'{path}, {name}'
+        action, reward, ended = (
+            _column(group, each, where) for each in ('actions', 'rewards', 'terminations')
+        )
+        observation = _column(group, 'observations', where)
+        _check(where, task, observation, action)
+        if not len(observation) - 1 == len(action) == len(reward) == len(ended):
+            lengths = f'{len(observation)} observations, {len(action)} actions, {len(reward)} '
+            raise ValueError(f'{where}: {lengths}rewards and {len(ended)} terminations')
+        yield observation[:-1], action, observation[1:], reward, ended.astype(np.float64)
 
 
 def _numbered(episodes: Iterator[Columns], task: Task) -> Iterator[Transition]:
@@ -108,6 +139,15 @@ def _numbered(episodes: Iterator[Columns], task: Task) -> Iterator[Transition]:
             truncated=(step == len(action) - 1) & ~ended,
         )
         yield from rows.transitions()
+
+
+def _column(file: Any, name: str, where: str) -> Array:
+    """One table of a file or group; ValueError where there is none of that name."""
+    if name not in file:
+        raise ValueError(f"{where}: no '{name}' in it, but {', '.join(file) or 'nothing'}")
+    if not hasattr(file[name], 'shape'):
+        raise ValueError(f'{where}: {name} are of several parts, not one table')
+    return np.asarray(file[name])
 
 
 def _check(where: str, task: Task, observation: Array, action: Array) -> None:

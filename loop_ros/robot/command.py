@@ -21,11 +21,16 @@ def encode(components: tuple[Component, ...], action: Array, message: Any) -> No
 
 def decode(components: tuple[Component, ...], message: Any, task: Task) -> Array:
     """The action [A] in a message, inside the task's limits; ValueError where it has none."""
+    return np.clip(read(components, message, task), task.action_low, task.action_high)
+
+
+def read(components: tuple[Component, ...], message: Any, task: Task) -> Array:
+    """The action [A] in a message as it stands there; ValueError where it has none."""
     values = [(c.field.read(message) - c.offset) / c.scale for c in components]
     for label, value in zip(task.action_labels, values, strict=True):
         if not np.isfinite(value):
             raise ValueError(f"'{label}' is {value}")
-    return np.clip(np.array(values), task.action_low, task.action_high)
+    return np.array(values)
 
 
 class Sent:

@@ -173,5 +173,7 @@ def _angle(q: Any, name: str, path: str) -> float:
     if name == 'yaw':
         return yaw
     if name == 'roll':
-        return math.atan2(2 * (q.w * q.x + q.y * q.z), 1 - 2 * (q.x * q.x + q.y * q.y))
-    return math.asin(min(1.0, max(-1.0, 2 * (q.w * q.y - q.z * q.x))))
+        upright = q.w * q.w + q.z * q.z - q.x * q.x - q.y * q.y
+        return math.atan2(2 * (q.w * q.x + q.y * q.z), upright)
+    square = q.w * q.w + q.x * q.x + q.y * q.y + q.z * q.z
+    return math.asin(min(1.0, max(-1.0, 2 * (q.w * q.y - q.z * q.x) / square)))

@@ -3,21 +3,20 @@
 """`ros2 bag info`."""
 
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from ros2_standalone.bag_reader import open_bag
+from ros2_standalone.bag_reader import bag_files, open_bag
 
 
 def show(path: str) -> int:
     """Print what is in a bag, in upstream's words, and return the exit code."""
     with open_bag(path) as bag:
-        files = sorted(f for f in Path(bag.path).iterdir() if f.suffix in ('.mcap', '.db3'))
+        files = bag_files(path)
         start, end = (bag.start_time, bag.end_time - 1) if bag.message_count else (0, 0)
         lines = {
             'Files': '\n'.join(file.name for file in files),
             'Bag size': _size(sum(file.stat().st_size for file in files)),
-            'Storage id': 'sqlite3' if files[0].suffix == '.db3' else 'mcap',
+            'Storage id': 'sqlite3' if '.db3' in files[0].suffixes else 'mcap',
             'ROS Distro': bag.ros_distro or 'unknown',
             'Duration': f'{(end - start) / 1e9:.9f}s',
             'Start': _time(start),

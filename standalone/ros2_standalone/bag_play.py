@@ -3,10 +3,13 @@
 """`ros2 bag play`: publishes a bag's messages at the times they were recorded."""
 
 import argparse
+import sys
 import time
 from typing import Any
 
-from ros2_standalone.bag_reader import open_bag
+from rosbags.rosbag2 import Reader
+
+from ros2_standalone.bag_reader import messages, open_bag
 from ros2_standalone.errors import Ros2Error
 from ros2_standalone.messages import message_class
 from ros2_standalone.ros import Session, session
@@ -30,8 +33,7 @@ class Player:
         """Play and return the exit code."""
         with open_bag(self._args.bag_path) as bag:
             ros = session()
-            connections = self._selected(bag)
-            self._publishers = {c.id: _publisher(ros, c) for c in connections}
+            connections = self._published(ros, self._selected(bag))
             if self._args.clock:
                 clock = message_class('rosgraph_msgs/msg/Clock')
                 self._clock_publisher = ros.node.create_publisher(clock, '/clock', 1)
@@ -43,7 +45,7 @@ class Player:
             self._wait_for_subscribers()
         return 0
 
-    def _selected(self, bag: Any) -> list[Any]:
+    def _selected(self, bag: Reader) -> list[Any]:
         names = {'/' + name.lstrip('/') for name in self._args.topics}
         connections = [c for c in bag.connections if not names or c.topic in names]
         missing = names - {c.topic for c in connections}
@@ -52,12 +54,25 @@ class Player:
             raise Ros2Error(f"no topic '{min(missing)}' in the bag (topics: {known})")
         return connections
 
-    def _play_once(self, bag: Any, connections: list[Any]) -> None:
+    def _published(self, ros: Session, connections: list[Any]) -> list[Any]:
+        """Those whose types are installed, now with publishers; the others are named."""
+        wanting = None
+        for connection in connections:
+            try:
+                self._publishers[connection.id] = _publisher(ros, connection)
+            except Ros2Error as error:
+                wanting = error
+                print(f"[WARN] '{connection.topic}' is not played: {error}", file=sys.stderr)
+        if wanting is not None and not self._publishers:
+            raise wanting
+        return [c for c in connections if c.id in self._publishers]
+
+    def _play_once(self, bag: Reader, connections: list[Any]) -> None:
         first = bag.start_time + round(self._args.start_offset * 1e9)
         begin = time.monotonic()
         if not connections or not bag.message_count:
             return
-        for connection, stamp, data in bag.messages(connections=connections, start=first):
+        for connection, stamp, data in messages(bag, self._args.bag_path, connections, first):
             self._wait_until(begin, first, stamp)
             self._publishers[connection.id].publish(bytes(data))
 

@@ -13,37 +13,60 @@ from rosbags.rosbag2 import Reader
 
 from ros2_standalone.errors import Ros2Error
 
+_ZSTD = b'\x28\xb5\x2f\xfd'  # how a compressed message begins, and no other one
+
 
 @contextmanager
-def open_bag(text: str) -> Iterator[Any]:
-    """Open a bag folder, or the folder of a bag's .mcap file, as a rosbags Reader.
+def open_bag(text: str) -> Iterator[Reader]:
+    """Open a bag folder, or a single file of one, as a rosbags Reader.
 
-    Of one whose recording was cut off, a repaired copy is opened; the bag stays as it is.
+    Of one that it does not read as it is, or of which its metadata.yaml says something else than
+    its files do, a repaired copy is opened; the bag stays as it is.
 
-    :raises Ros2Error: no bag there, or a broken one.
+    :raises Ros2Error: no bag there, or nothing in it can be read.
     """
     path = Path(text)
-    if path.is_file():
-        path = path.parent
-    if not path.is_dir():
+    if not path.exists():
         raise Ros2Error(f"the bag '{text}' does not exist")
     with ExitStack() as stack:
         try:
-            reader = _opened(path)
+            reader = _opened(path, stack)
         except Exception as error:  # half a file makes the reader say many things
-            if not list(path.glob('*.mcap')):
+            if not bag_files(text):
                 raise Ros2Error(f"cannot read the bag '{text}': {error}") from None
             folder = stack.enter_context(TemporaryDirectory(prefix='ros2_bag_'))
-            copy = Path(folder) / path.resolve().name
+            copy = Path(folder) / 'bag'
             count = _repaired(path, copy)
             print(
-                f"[WARN] the bag '{text}' was left unfinished ({error}): "
-                f'continuing with the {count} messages that are whole',
+                f"[WARN] the bag '{text}' is damaged or left unfinished ({error}): continuing "
+                f"with the {count} messages that are whole, as 'loop-ros repair' keeps them",
                 file=sys.stderr,
             )
-            reader = _opened(copy)
-        stack.callback(reader.close)
+            reader = _opened(copy, stack)
         yield reader
+
+
+def messages(
+    bag: Reader, text: str, connections: list[Any], start: int | None = None
+) -> Iterator[tuple[Any, int, bytes]]:
+    """Messages of an opened bag from a time (ns) on.
+
+    :raises Ros2Error: it turns out to be damaged.
+    """
+    try:
+        yield from bag.messages(connections, start)
+    except Exception as error:  # whatever damaged bytes make the reader say
+        raise Ros2Error(
+            f"the bag '{text}' is damaged ({error}): play what 'loop-ros repair' makes of it"
+        ) from None
+
+
+def bag_files(text: str) -> list[Path]:
+    """The files of a bag, in order; none where there is no bag."""
+    from loop_ros.bags.storage import bag_at
+
+    bag = bag_at(Path(text))
+    return [] if bag is None else list(bag.files)
 
 
 def _repaired(path: Path, copy: Path) -> int:
@@ -56,7 +79,18 @@ def _repaired(path: Path, copy: Path) -> int:
         raise Ros2Error(f"cannot read the bag '{path}': {error}") from None
 
 
-def _opened(path: Path) -> Reader:
-    reader = Reader(path)
-    reader.open()
+def _opened(path: Path, stack: ExitStack) -> Reader:
+    """The bag as it is; raises whatever is wrong with it."""
+    with ExitStack() as mine:
+        reader = Reader(path)
+        reader.open()
+        mine.callback(reader.close)
+        files = getattr(reader.storage, 'storages', [reader.storage])
+        held = sum(file.metadata.message_count for file in files)
+        if held != reader.message_count:
+            raise ValueError(f'it holds {held} messages, {reader.message_count} by metadata.yaml')
+        first = next(reader.messages(), None)
+        if first is not None and first[2][:4] == _ZSTD:
+            raise ValueError('its messages are compressed, which no metadata.yaml says')
+        stack.push(mine.pop_all())
     return reader

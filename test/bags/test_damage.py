@@ -18,9 +18,12 @@ from bag_files import (
     unmoved,
     write_bag,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from mcap.opcode import Opcode
+from mcap.reader import make_reader
 
+from loop_ros.bags.repair import repair
 from loop_ros.types import Transition
 from ros2_standalone.bag_writer import BagWriter as Recorder
 
@@ -102,6 +105,7 @@ def test_cut_off_at_every_byte(tmp_path: Path) -> None:
 
 @settings(max_examples=60, suppress_health_check=FUNCTION_FIXTURES)
 @given(share=st.floats(0, 1), garbage=st.binary(min_size=1, max_size=40))
+@example(share=0.7964082893311901, garbage=b'\0\0\0\1')  # makes a header of a chunk
 def test_overwritten_anywhere(
     tmp_path_factory: pytest.TempPathFactory, share: float, garbage: bytes
 ) -> None:
@@ -115,6 +119,22 @@ def test_overwritten_anywhere(
     found, _ = read(file)
     assert_prefix(found)
     shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize('opcode', [*range(17), 0x80, 0xFF])
+def test_a_chunk_that_became_another_record(tmp_path: Path, opcode: int) -> None:
+    """Whatever it became, it is not passed over in silence; nor does a repair do so."""
+    file = recorded(tmp_path / 'bag')
+    with file.open('r+b') as stream:
+        third = make_reader(stream).get_summary().chunk_indexes[2]
+        stream.seek(third.chunk_start_offset)
+        stream.write(bytes([opcode]))
+    found, reader = read(file)
+    repaired = repair(file, tmp_path / 'new')
+    is_whole = opcode == Opcode.CHUNK
+    assert_prefix(found)
+    assert len(found) == repaired.contents.messages == (len(WANTED) if is_whole else 1 + 7)
+    assert (not reader.summary.notes) == (not repaired.notes) == is_whole
 
 
 def test_nothing_is_lost_without_the_footer(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import tiny
 import torch
 
 from loop_ros.bags.reader import BagReader
+from loop_ros.bags.writer import BagWriter
 from loop_ros.cli import dataset
 from loop_ros.cli.main import main
 from loop_ros.offline import hdf5
@@ -126,6 +128,77 @@ def test_d4rl(tmp_path: Path, known: bool) -> None:
     np.testing.assert_array_equal(found[0].observation, observations[0])
     wanted = observations[0] + 1.0 if known else observations[1]
     np.testing.assert_array_equal(found[0].next_observation, wanted)
+
+
+def without(path: Path, *names: str, next_observations: bool = False) -> Path:
+    write_d4rl(path, next_observations)
+    with h5py.File(path, 'r+') as file:
+        for name in names:
+            del file[name]
+    return path
+
+
+def test_d4rl_without_timeouts_is_cut_after_the_tasks_steps(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Counted from each terminal: the step across the reset, of unknown end, is left out."""
+    task = dataclasses.replace(HOPPER, max_episode_steps=2)
+    found = list(hdf5.read(without(tmp_path / 'a.hdf5', 'timeouts'), task))
+    # Rows 0 1 | 2, a terminal | 3 4 | 5 6: the second of each pair is cut.
+    assert [(t.episode, t.step, t.reward) for t in found] == [
+        (0, 0, 0.0), (1, 0, 2.0), (2, 0, 3.0), (3, 0, 5.0)
+    ]  # fmt: skip
+    assert [t.terminated for t in found] == [False, True, False, False]
+    assert [t.truncated for t in found] == [True, False, True, True]
+    assert 'no timeouts: cut after 2 steps' in caplog.text
+
+
+def test_d4rl_without_timeouts_is_cut_where_the_next_state_is_another(tmp_path: Path) -> None:
+    path = without(tmp_path / 'a.hdf5', 'timeouts')
+    with h5py.File(path, 'r+') as file:
+        following = np.roll(file['observations'][:], -1, axis=0)
+        following[4] += 1.0  # a reset behind row 4
+        file['next_observations'] = following
+    found = list(hdf5.read(path, HOPPER))
+    assert [(t.episode, t.step) for t in found] == [
+        (0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 0), (2, 1)
+    ]  # fmt: skip
+    assert [t.truncated for t in found] == [i in (4, 6) for i in range(7)]
+
+
+@pytest.mark.parametrize('name', ['rewards', 'terminals', 'actions'])
+def test_d4rl_without_a_column(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """It is named, and no half of a bag keeps the next try from working."""
+    path = without(tmp_path / 'a.hdf5', name)
+    words = ['dataset', 'Hopper', '--kind', 'import', '--out', str(tmp_path / 'new'), '--from']
+    assert main([*words, str(path)]) == 2
+    assert f"no '{name}' in it, but " in capsys.readouterr().err
+    assert [entry.name for entry in tmp_path.iterdir()] == ['a.hdf5']
+    write_d4rl(tmp_path / 'b.hdf5', True)
+    assert main([*words, str(tmp_path / 'b.hdf5')]) == 0
+    assert len(list(BagReader([tmp_path / 'new'], HOPPER))) == 7
+
+
+def test_columns_of_different_lengths(tmp_path: Path) -> None:
+    path = without(tmp_path / 'a.hdf5', 'rewards')
+    with h5py.File(path, 'r+') as file:
+        file['rewards'] = np.zeros(6)
+    with pytest.raises(ValueError, match=r'columns of different lengths, \[6, 7\]'):
+        list(hdf5.read(path, HOPPER))
+
+
+def test_what_was_written_before_an_interruption_stays(tmp_path: Path) -> None:
+    for count in (3, 0):
+        out = tmp_path / f'{count}'
+        with pytest.raises(KeyboardInterrupt), BagWriter(out, tiny.TASK) as bag:
+            for transition in tiny.transitions(count):
+                bag.write(transition)
+            raise KeyboardInterrupt
+        assert out.exists() == (count > 0)
+    assert len(list(BagReader([tmp_path / '3'], tiny.TASK))) == 3
+    assert [entry.name for entry in tmp_path.iterdir()] == ['3']
 
 
 def test_minari(tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ import zstandard
 from bag_files import TASK, drive, transition_messages, write_bag
 
 from loop_ros.bags import sqlite_file, unpacking
-from loop_ros.bags.mcap_file import CHUNK, MAGIC
+from loop_ros.bags.mcap_records import CHUNK, MAGIC
 from loop_ros.bags.reader import BagReader
 from loop_ros.bags.repair import repair
+from loop_ros.bags.sqlite_file import SqliteFile
 from loop_ros.bags.unpacking import LARGEST, unpack
 
 BOMB = bytes(2**22)
@@ -120,7 +121,7 @@ def test_tables_without_end(
     monkeypatch.setattr(sqlite_file, 'OPERATIONS', 10_000)  # 20 million take seconds
     file = made(tmp_path / 'bag.db3', *statements)
     notes: list[str] = []
-    for _ in sqlite_file.bursts(file, lambda _: True, notes.append):
+    for _ in SqliteFile(file, notes.append).bursts(lambda _: True):
         pass
     assert any('has a missing or broken part' in note for note in notes)
 
@@ -135,7 +136,7 @@ def test_topics_that_are_no_text(tmp_path: Path, topic: str) -> None:
         f'INSERT INTO topics(name, type) VALUES{topic}',
         'CREATE TABLE messages(id INTEGER PRIMARY KEY, topic_id, timestamp, data)',
     )
-    assert sqlite_file.channels(file) == set()
+    assert SqliteFile(file, lambda _: None).channels == set()
     with pytest.raises(ValueError, match='has no topic'):
         list(BagReader([file], TASK))
 

@@ -46,9 +46,10 @@ def write(path: Path, compression: Any = None, **options: Any) -> Bag:
 
 
 def read(bag: Bag, kind: str) -> list[Any]:
-    parse = messages.reader(kind, bag.definitions([kind]).get(kind))
-    bursts = bag.bursts(lambda channel: channel.kind == kind, lambda _: None)
-    return [parse(data) for burst in bursts for found in burst.values() for _, data in found]
+    with bag.opened() as opened:
+        parse = messages.reader(kind, opened.definitions([kind]).get(kind))
+        bursts = opened.bursts(lambda channel: channel.kind == kind)
+        return [parse(data) for burst in bursts for found in burst.values() for _, data in found]
 
 
 @pytest.mark.parametrize('form', FORMS)

@@ -278,8 +278,6 @@ def test_what_cannot_be_repaired_is_refused_in_words(
     assert 'holds 2 bags; name one' in refused(tmp_path / 'bags', out)
     shutil.copy(tmp_path / 'bags' / 'two' / 'some_name_3.mcap', bag)
     assert 'both .mcap and .db3' in refused(bag, out)
-    packed = (CompressionMode.FILE, CompressionFormat.ZSTD)
-    assert 'unpack them' in refused(write_bag(tmp_path / 'zstd', SENT, compression=packed), out)
     (tmp_path / 'text.mcap').write_text('no bag at all')
     (tmp_path / 'text.db3').write_text('no bag at all')
     for name in ('text.mcap', 'text.db3'):

@@ -33,7 +33,7 @@ Message = tuple[str, str, int, bytes]  # topic, type, ns, data
 def drive(episodes: int = 3, steps: int = 5, seed: int = 0, task: Task = TASK) -> list[Transition]:
     """Transitions of random numbers, numbered and stamped as a bridge does."""
     rng = np.random.default_rng(seed)
-    size, actions = len(task.observation_labels), len(task.action_labels)
+    size = len(task.observation_labels)
     found = []
     for episode in range(episodes):
         observations = rng.normal(size=(steps + 1, size))
@@ -44,7 +44,7 @@ def drive(episodes: int = 3, steps: int = 5, seed: int = 0, task: Task = TASK) -
                     episode=episode,
                     step=step,
                     observation=observations[step],
-                    action=rng.normal(size=actions),
+                    action=rng.uniform(task.action_low, task.action_high),
                     reward=float(rng.normal()),
                     cost=float(rng.integers(2)),
                     next_observation=observations[step + 1],
