@@ -45,24 +45,26 @@ Columns = tuple[Array, Array, Array, Array, Array]  # of an episode, next observ
 
 
 def _of_d4rl(file: Any, path: str, task: Task) -> Iterator[Columns]:
-    observation, action, reward, terminal = (
+    observation, action, reward, terminals = (
         _column(file, name, path) for name in ('observations', 'actions', 'rewards', 'terminals')
     )
     _check(path, task, observation, action)
-    terminal = terminal.astype(bool)
     known = 'next_observations' in file
     following = (
         _column(file, 'next_observations', path)
         if known
         else np.concatenate((observation[1:], observation[-1:]))
     )
-    if 'timeouts' in file:
-        timeout = _column(file, 'timeouts', path).astype(bool)
-    else:
-        timeout = _cuts(observation, following if known else None, terminal, task, path)
-    lengths = {len(part) for part in (observation, action, reward, terminal, following, timeout)}
+    timeouts = _column(file, 'timeouts', path) if 'timeouts' in file else None
+    columns = observation, action, reward, terminals, following
+    lengths = {len(part) for part in (*columns, terminals if timeouts is None else timeouts)}
     if len(lengths) > 1:
         raise ValueError(f'{path}: columns of different lengths, {sorted(lengths)}')
+    terminal = terminals.astype(bool)
+    if timeouts is None:
+        timeout = _cuts(observation, following if known else None, terminal, task, path)
+    else:
+        timeout = timeouts.astype(bool)
     start, count = 0, len(action)
     ends = np.flatnonzero(terminal | timeout).tolist()
     for end in [*ends, count - 1]:
