@@ -191,7 +191,7 @@ def test_a_broken_bag_is_replayed_up_to_the_damage(
     file.write_bytes(whole[: len(whole) // 2])
     assert main(['replay', str(bag), '--checkpoint', str(checkpoint), '--out', str(out)]) == 2
     error = capsys.readouterr().err
-    assert "no transition of task 'drift_car'" in error
+    assert "no topic 'transition'" in error
     assert 'read up to its last whole message' in error
 
 
@@ -225,4 +225,4 @@ def test_what_cannot_be_replayed_is_refused_in_words(
     with BagWriter(tmp_path / 'hopper', hopper) as bag:
         bag.write(Transition(0.0, 0, 0, zeros, np.zeros(3), 0.0, 0.0, zeros, False, True))
     error = refused(str(tmp_path / 'hopper'), *this, *page)
-    assert "no transition of task 'drift_car'" in error
+    assert "no topic 'transition'" in error
