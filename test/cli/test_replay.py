@@ -225,4 +225,4 @@ def test_what_cannot_be_replayed_is_refused_in_words(
     with BagWriter(tmp_path / 'hopper', hopper) as bag:
         bag.write(Transition(0.0, 0, 0, zeros, np.zeros(3), 0.0, 0.0, zeros, False, True))
     error = refused(str(tmp_path / 'hopper'), *this, *page)
-    assert "no topic 'transition'" in error
+    assert "no transition of task 'drift_car'" in error
