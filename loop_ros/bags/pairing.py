@@ -118,7 +118,9 @@ class Pairing:
             key=lambda index: abs(stamps[index] - due),
             default=None,
         )
-        if nearest is None or abs(stamps[nearest] - due) > self._slack:
+        # Off the schedule, or off this state, which may be so itself.
+        dues = due, stamp + self._period
+        if nearest is None or max(abs(stamps[nearest] - d) for d in dues) > self._slack:
             self._due = None
             self._step += 2  # a step is missing
             self._summary.drop(reasons.NO_NEXT, int(stamps[-1] > due + self._slack))
