@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 import zstandard
-from bag_files import ARRAY, STORE, Message, drive, transition_messages, write_bag
+from bag_files import STORE, Message, drive, transition_messages, write_bag
 from mcap.writer import CompressionType, Writer
 
 from loop_ros.bags.contents import Contents, Topic, information, write_metadata
