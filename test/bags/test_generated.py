@@ -65,7 +65,7 @@ def assert_repaired_is_the_same(bag: Path, found: list[Transition]) -> None:
     assert not reader.summary.notes or 'stand still' in reader.summary.notes[0]
 
 
-@settings(max_examples=60)
+@settings(max_examples=600)
 @given(losses, storages, st.integers(0, 80_000_000), st.integers(1, 25), st.integers(0, 2**32 - 1))
 def test_recorded_transitions(lost: Losses, how: Storage, late: int, steps: int, seed: int) -> None:
     rng = random.Random(seed)
@@ -110,7 +110,7 @@ def in_time(held: Topic, stamps: list[int] | None) -> tuple[dict[int, int], int]
     return kept, len(held.messages) - len(kept)
 
 
-@settings(max_examples=100)
+@settings(max_examples=1000)
 @given(
     st.sampled_from([1.0, 1.0, 1.05, 1.5, 3.0]),
     st.sampled_from([0.0, 0.04, 0.5]),
