@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from bag_files import TASK, same
@@ -30,7 +31,7 @@ from generated_bags import (
     topic,
     write,
 )
-from hypothesis import event, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loop_ros.bags.reader import BagReader
@@ -38,6 +39,7 @@ from loop_ros.bags.repair import repair
 from loop_ros.types import Transition
 
 OTHER = ('/chatter', 'std_msgs/msg/Float64MultiArray')
+ROBOT = {STATE, COMMAND, OTHER}
 
 
 def read(bag: Path) -> tuple[list[Transition], BagReader, str]:
@@ -51,6 +53,10 @@ def read(bag: Path) -> tuple[list[Transition], BagReader, str]:
     return found, reader, ''
 
 
+def damage(reader: BagReader) -> list[str]:
+    return [note for note in reader.summary.notes if "'loop-ros repair'" in note]
+
+
 def assert_repaired_is_the_same(bag: Path, found: list[Transition]) -> None:
     """A repair keeps what is read."""
     try:
@@ -62,10 +68,10 @@ def assert_repaired_is_the_same(bag: Path, found: list[Transition]) -> None:
     again, reader, _ = read(bag.parent / 'repaired')
     assert len(again) == len(found)
     assert all(map(same, again, found))
-    assert not reader.summary.notes or 'stand still' in reader.summary.notes[0]
+    assert not damage(reader)
 
 
-@settings(max_examples=600)
+@settings(max_examples=60)
 @given(losses, storages, st.integers(0, 80_000_000), st.integers(1, 25), st.integers(0, 2**32 - 1))
 def test_recorded_transitions(lost: Losses, how: Storage, late: int, steps: int, seed: int) -> None:
     rng = random.Random(seed)
@@ -89,28 +95,30 @@ def test_recorded_transitions(lost: Losses, how: Storage, late: int, steps: int,
         assert before.terminated or before.truncated == (before.episode != after.episode)
     assert not found or found[-1].terminated or found[-1].truncated
     count = len(found) + reader.summary.dropped.total()
-    event(f'all accounted for: {count == len(held.messages)}')
     if how.cut is None:
         assert count == len(held.messages)
         assert len(found) == len({number for number, _ in held.usable()})
     else:
         assert count == len(held.messages) or (
-            count < len(held.messages) and (error or reader.summary.notes)
+            count < len(held.messages) and (error or damage(reader))
         )
 
 
-def in_time(held: Topic, stamps: list[int] | None) -> tuple[dict[int, int], int]:
-    """Times (ns) of what is not older than what came before it, by number; and how many are."""
+def times(held: Topic, stamps: list[int] | None, whole: bool) -> tuple[dict[int, int], int]:
+    """Times (ns) by number of what is not older than what came before it; and how many are older.
+
+    Where some may be cut off it is not known which are older: all times, then.
+    """
     kept: dict[int, int] = {}
     newest = -1
     for number, received in held.usable():
         stamp = received if stamps is None else stamps[number]
-        if stamp > newest:
+        if stamp > newest or not whole:
             kept[number] = newest = stamp
     return kept, len(held.messages) - len(kept)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=80)
 @given(
     st.sampled_from([1.0, 1.0, 1.05, 1.5, 3.0]),
     st.sampled_from([0.0, 0.04, 0.5]),
@@ -120,7 +128,7 @@ def in_time(held: Topic, stamps: list[int] | None) -> tuple[dict[int, int], int]
     losses,
     storages,
     st.integers(1, 120),
-    st.sets(st.sampled_from([STATE, COMMAND, OTHER]), min_size=1),
+    st.sampled_from([ROBOT, ROBOT, ROBOT, ROBOT, {STATE, OTHER}, {COMMAND}]),
     st.integers(0, 2**32 - 1),
 )
 def test_states_and_commands(
@@ -137,7 +145,8 @@ def test_states_and_commands(
 ) -> None:
     rng = random.Random(seed)
     robot = Robot.driven(count, rate, jitter, repeats, rng)
-    late = late if stamped else min(late, 1_000_000)
+    if not stamped:  # what comes again is no copy then, and what comes late was so late
+        late, lost = min(late, 1_000_000), replace(lost, twice=0.0)
     states, commands = robot.sent(stamped)
     held = {
         kind: topic(*kind, sent if kind in topics else [], lost, late, rng)
@@ -152,11 +161,11 @@ def test_states_and_commands(
         assert not error or str(bag) in error
         assert_repaired_is_the_same(bag, found)
     if error:
-        event(error.partition("'")[0])
         return
     summary = reader.summary
-    state_at, lost_states = in_time(held[STATE], robot.states if stamped else None)
-    command_at, lost_commands = in_time(held[COMMAND], robot.commands if stamped else None)
+    whole = how.cut is None
+    state_at, lost_states = times(held[STATE], robot.states if stamped else None, whole)
+    command_at, lost_commands = times(held[COMMAND], robot.commands if stamped else None, whole)
     for t in found:
         start, end = state_at[state_of(t.observation)], state_at[state_of(t.next_observation)]
         assert round(t.stamp * 1e9) == start
@@ -164,12 +173,11 @@ def test_states_and_commands(
         given_at = command_at[command_of(t.action)]
         assert start - PERIOD // 2 <= given_at < end
         is_answer = repeats and given_at == start
-        if how.cut is None and not is_answer:
+        if whole and not is_answer:
             assert not any(given_at < other < end for other in command_at.values())
     for before, after in zip(found, found[1:], strict=False):
         if before.episode == after.episode:
             assert state_of(before.next_observation) == state_of(after.observation)
-    event('transitions' if found else 'none')
-    if how.cut is None and rate == 1.0 and jitter < 0.1:
+    if whole and rate == 1.0 and jitter < 0.1:
         dropped = summary.dropped.total() - lost_states - lost_commands
         assert len(found) + dropped == max(0, len(state_at) - 1)
