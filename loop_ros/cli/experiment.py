@@ -29,6 +29,7 @@ EVALUATION_SEED = 1_000_000  # far from the training episodes' seeds
 EVALUATION_STEPS = 4000  # of the last evaluation, in episodes of the task
 SAVE_EVERY = 2000  # steps
 Environment = gymnasium.Env[Any, Any]
+PARTS = 'planning', 'updates', 'model'  # the ensemble's training; what time is spent on
 LEARNED = ('model_error', 'model_epochs', 'critic_loss', 'entropy', 'entropy_coef')
 
 
@@ -48,6 +49,7 @@ class Experiment:
     evaluate_every: int = 0  # steps; 0: at the end only
     final_episodes: int | None = None  # of the last evaluation; None: as the task's length says
     learned: dict[str, float] = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))  # s
 
     def run(self) -> None:
         """Train, evaluate, write the results; Ctrl-C ends the training early, not the results."""
@@ -62,13 +64,14 @@ class Experiment:
             for name in ('progress.csv', 'evaluation.csv')
         )
         self._board = run_log.tensorboard(self.out / 'tensorboard')
-        start = time.monotonic()
+        start, begun = time.monotonic(), agent.num_steps
         try:
             self._train(agent, env)
         except KeyboardInterrupt:
             Console(stderr=True).print('interrupted: evaluating what was learned so far')
         wall_s = time.monotonic() - start
         agent.save(self.out / 'checkpoint', buffer=True)
+        Console().print(self._speed(agent.num_steps - begun, wall_s))
         episodes = self.final_episodes or evaluation_episodes(task)
         driven = evaluate.drive(agent, episodes, EVALUATION_SEED, 'last evaluation')
         result = evaluate.summarize(agent, driven)
@@ -98,7 +101,11 @@ class Experiment:
 
         def on_transition(transition: Transition) -> None:
             agent.observe(transition)
-            self.learned.update(agent.update())
+            begin = time.perf_counter()
+            report = agent.update()
+            part = 'model' if 'model_error' in report else 'updates'
+            self.spent[part] += time.perf_counter() - begin
+            self.learned.update(report)
 
         saved = evaluated = agent.num_steps
         with bars() as progress:
@@ -106,6 +113,7 @@ class Experiment:
             while agent.num_steps < self.steps:
                 index = len(self._episodes.rows)
                 episode = run_episode(env, agent, index, explore=True, on_transition=on_transition)
+                self.spent['planning'] += sum(plan.plan_s for plan in episode.plans)
                 row = self._row(agent, episode.row(agent.task))
                 shown = f'return {row["return"]:.1f} cost {row["cost"]:.0f}'
                 progress.update(bar, completed=agent.num_steps, metrics=shown)
@@ -115,6 +123,13 @@ class Experiment:
                 if self.evaluate_every and agent.num_steps - evaluated >= self.evaluate_every:
                     self._evaluate(agent)
                     evaluated = agent.num_steps
+
+    def _speed(self, steps: int, wall_s: float) -> str:
+        """Environment steps a second, and what they were spent on."""
+        shares = ', '.join(f'{part} {self.spent[part] / wall_s:.0%}' for part in PARTS)
+        return (
+            f'{steps / wall_s:.1f} steps/s: {shares}, the rest is the environment and evaluations'
+        )
 
     def _row(self, agent: Agent, episode: run_log.Row) -> run_log.Row:
         learned = {name: self.learned.get(name, 0.0) for name in LEARNED}
@@ -142,6 +157,7 @@ class Experiment:
             'steps': agent.num_steps,
             'training_cost': sum(row['cost'] for row in self._episodes.rows),
             **run_log.provenance(self.device, wall_s),
+            'spent_s': {part: round(self.spent[part], 1) for part in PARTS},
             'torch': torch.__version__,
             'settings': agent.settings.to_dict(),
         }

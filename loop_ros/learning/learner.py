@@ -48,7 +48,7 @@ class Learner:
         )
         self.algorithm = _algorithm(parts, task, settings, generator)
         self._update = self._captured(self.algorithm.update)
-        # Where the actor's turn comes more rarely, `Settings` allows no other algorithm.
+        # Other algorithms have no turns: both kinds of update are one.
         self._update_critics = self._update
         if isinstance(self.algorithm, SAC) and settings.sac.actor_every > 1:
             self._update_critics = self._captured(self.algorithm.update_critics)

@@ -69,11 +69,6 @@ class Settings:
                 'sac.bootstrap buffer knows only the next action of stored transitions: set '
                 'model_rollouts.fraction to 0 and model_rollouts.expansion_horizon to 1'
             )
-        if algorithm != 'sac' and self.sac.actor_every > 1:
-            raise ValueError(
-                f'learning.algorithm {algorithm} updates its actor with its critics: set '
-                'sac.actor_every to 1'
-            )
         if algorithm == 'polo' and self.planner.algorithm == 'actor':
             raise ValueError('learning.algorithm polo has no actor: set planner.algorithm to cem')
 

@@ -52,6 +52,8 @@ def test_experiment_writes_its_results(trained: Path) -> None:
     assert result['algorithm'] == 'safeloop'
     assert (result['seed'], result['steps'], result['episodes']) == (3, 200, 2)
     assert result['training_cost'] == sum(row['cost'] for row in rows)
+    assert set(result['spent_s']) == {'planning', 'updates', 'model'}
+    assert 0 < sum(result['spent_s'].values()) <= result['wall_s'] + 0.2  # of rounding
     assert result['settings']['planner']['num_samples'] == tiny.OVERRIDES['planner.num_samples']
     for picture in ('curve.png', 'line.png'):
         assert (trained / picture).read_bytes().startswith(PNG)

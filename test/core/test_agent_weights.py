@@ -210,5 +210,5 @@ def test_loading_takes_new_settings_but_keeps_the_networks(agent: Agent, tmp_pat
 def test_a_checkpoint_of_another_task_is_refused(agent: Agent, tmp_path: Path) -> None:
     agent.save(tmp_path)
     other = dataclasses.replace(tiny.TASK, name='boat')
-    with pytest.raises(ValueError, match=f"{tmp_path}.*for task 'drift_car', not 'boat'"):
+    with pytest.raises(ValueError, match=f"{tmp_path}.*for the task 'drift_car', not 'boat'"):
         Agent.load(tmp_path, other)

@@ -49,7 +49,8 @@ def test_explain_says_why_the_last_action_was_chosen(lockstep: tuple[Process, Ro
     assert lines[0] == 'level 0, plan: planning'
     until(lambda: stamp_of(robot.commands[-1]) == robot.stamp, 5, 'its command')
     speed, steering = conversions.command_from_msg(robot.commands[-1], CAR)
-    assert lines[1].startswith(f'executed: wheel_speed {speed:.3g}, steering {steering:.3g};')
+    assert lines[1].startswith(f'executed: wheel_speed {speed:.3g}, steering {steering:.3g}, the')
+    assert 'weighted mean' in lines[1]
     assert [line.split()[0].strip(',:') for line in lines[2:]] == ['runner-up', 'binding', 'weight']
 
 
