@@ -31,7 +31,7 @@ from generated_bags import (
     topic,
     write,
 )
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from loop_ros.bags.reader import BagReader
@@ -71,7 +71,11 @@ def assert_repaired_is_the_same(bag: Path, found: list[Transition]) -> None:
     assert not damage(reader)
 
 
+NOTHING = Losses(0.0, 0.0, 0.0)
+
+
 @settings(max_examples=60)
+@example(NOTHING, Storage('sqlite3', 'none', 1, False, False, 0.9375), 0, 3, 0)  # a broken page
 @given(losses, storages, st.integers(0, 80_000_000), st.integers(1, 25), st.integers(0, 2**32 - 1))
 def test_recorded_transitions(lost: Losses, how: Storage, late: int, steps: int, seed: int) -> None:
     rng = random.Random(seed)
@@ -119,6 +123,22 @@ def times(held: Topic, stamps: list[int] | None, whole: bool) -> tuple[dict[int,
 
 
 @settings(max_examples=80)
+# A file without a message; fast states, some of them twice or late, in chunks.
+@example(
+    1.0, 0.0, False, False, 0, NOTHING, Storage('mcap', 'none', 2, False, False, 0.0), 2, ROBOT, 0
+)
+@example(
+    3.0,
+    0.0,
+    True,
+    True,
+    60_000_000,
+    Losses(0.0, 0.1, 0.05),
+    Storage('mcap', 'none', 1, False, False, None),
+    111,
+    ROBOT,
+    0,
+)
 @given(
     st.sampled_from([1.0, 1.0, 1.05, 1.5, 3.0]),
     st.sampled_from([0.0, 0.04, 0.5]),
