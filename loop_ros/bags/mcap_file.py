@@ -66,7 +66,7 @@ class McapFile:
         """Messages of wanted channels by time, as many at a time as the file holds together."""
         chosen = {number for number, channel in self._channels.items() if wanted(channel)}
         spans = [span for span in self._spans if not chosen.isdisjoint(span.channels)]
-        limits = [*(span.start for span in spans[1:]), None]
+        limits = [*(span.start for span in spans), None][1:]
         pending: Burst = {}
         with self._path.open('rb') as file:
             for span, limit in zip(spans, limits, strict=True):

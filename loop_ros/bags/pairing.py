@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
+from pathlib import Path
 
 from loop_ros.bags import summary as reasons
 from loop_ros.bags.cdr import Buffer
@@ -22,6 +23,8 @@ from loop_ros.sim.task import Task
 from loop_ros.types import Array
 
 LAG = 1_000_000_000  # ns by which messages of two topics may be out of step in a bag
+AHEAD = 20  # control periods that are looked at to know a rate, whatever a file holds together
+ENOUGH = 10  # intervals by which it is known
 SAME_RATE = 0.9  # of a control period: states that far apart are the control rate itself
 
 
@@ -32,23 +35,29 @@ class Pairing:
     """
 
     def __init__(
-        self, task: Task, tolerance: float, topics: tuple[Channel, Channel], summary: Summary
+        self,
+        task: Task,
+        tolerance: float,
+        topics: tuple[Channel, Channel],
+        summary: Summary,
+        bag: Path,
     ) -> None:
         """`tolerance` is by how much of a control period a stamp may be off.
 
-        `topics` are those of states and of commands.
+        `topics` are those of states and of commands, `bag` is what errors name.
         """
         check(task)
         self._task, self._summary = task, summary
         self._period = round(task.control_period * 1e9)
         self._slack = round(tolerance * task.control_period * 1e9)
+        self._ahead = max(AHEAD * self._period, self._period + 2 * self._slack)
         self._messages = Messages(task, *topics, summary)
-        self._rates, self._state_topic = Rates(task, {topics[0].topic}), topics[0].topic
+        self._rates, self._state_topic = Rates(bag, task, {topics[0].topic}), topics[0].topic
         self._states: list[tuple[int, Array]] = []  # by stamp
         self._commands: list[tuple[int, Array]] = []
         self._exact: bool | None = None  # whether commands repeat the stamps of states
         self._due: int | None = None  # ns, where the period of the next state began on time
-        self._spacing = self._period  # ns between states
+        self._spacing: int | None = None  # ns between states
         self._step = 0
         self._found: list[Step] = []
 
@@ -88,15 +97,15 @@ class Pairing:
         """Pair the states whose next one is known for certain; None: all, and forget the rest."""
         stamps = [stamp for stamp, _ in self._states]
         times = [stamp for stamp, _ in self._commands]
-        if self._exact is None and times and stamps:
-            self._exact = not set(times).isdisjoint(stamps)
-        gaps = sorted(b - a for a, b in zip(stamps, stamps[1:], strict=False))
-        self._spacing = gaps[len(gaps) // 2] if gaps else self._spacing
         place = 0
         while place < len(stamps):
-            limit = stamps[place] + self._period + 2 * self._slack
+            limit = stamps[place] + self._ahead
             if until is not None and limit > until:
                 break
+            near = stamps[place : bisect.bisect_right(stamps, limit)]
+            if self._exact is None and times:
+                self._exact = not set(times[: bisect.bisect_right(times, limit)]).isdisjoint(near)
+            self._measure(near)
             place = self._pair(place, stamps, times)
         if until is None:
             self._states, self._commands, self._step = [], [], self._step + 2
@@ -106,11 +115,17 @@ class Pairing:
         self._states = self._states[place:]
         self._commands = self._commands[max(0, bisect.bisect_left(times, needed) - 1) :]
 
+    def _measure(self, stamps: list[int]) -> None:
+        """How far states are apart, by the next ones."""
+        gaps = sorted(b - a for a, b in zip(stamps, stamps[1:], strict=False))
+        if len(gaps) >= ENOUGH or (gaps and self._spacing is None):
+            self._spacing = gaps[len(gaps) // 2]
+
     def _pair(self, place: int, stamps: list[int], times: list[int]) -> int:
         """Pair one state with its command and its next state; the place of the next state."""
         stamp = stamps[place]
         begun = self._due if self._due is not None else stamp
-        is_faster = self._spacing < SAME_RATE * self._period
+        is_faster = (self._spacing or self._period) < SAME_RATE * self._period
         due = (begun if is_faster else stamp) + self._period
         after = bisect.bisect_left(stamps, due, place + 1)
         nearest = min(

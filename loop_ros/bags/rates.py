@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from statistics import median
 
 from loop_ros.sim.task import Task
@@ -17,7 +18,8 @@ SLACK = 1.1  # of the control period, by which messages may be apart
 class Rates:
     """When the messages of topics came (ns), the fastest of which must keep up with a task."""
 
-    def __init__(self, task: Task, topics: Iterable[str]) -> None:
+    def __init__(self, bag: Path, task: Task, topics: Iterable[str]) -> None:
+        self._bag = bag
         self._period = task.control_period
         self._what = f"task '{task.name}'"
         self._times: dict[str, list[int]] = {topic: [] for topic in topics}
@@ -44,7 +46,7 @@ class Rates:
             return
         topic = min(apart, key=lambda each: apart[each])
         raise ValueError(
-            f"the bag has '{topic}' at {1 / apart[topic]:.3g} Hz, {self._what} is controlled at "
-            f'{1 / self._period:.3g} Hz: give the task a control_period of {apart[topic]:.3g} s or '
-            'more, or record faster'
+            f"bag '{self._bag}' has '{topic}' at {1 / apart[topic]:.3g} Hz, {self._what} is "
+            f'controlled at {1 / self._period:.3g} Hz: give the task a control_period of '
+            f'{apart[topic]:.3g} s or more, or record faster'
         )

@@ -127,7 +127,10 @@ class BagReader:
         if not robots:
             raise ValueError('; '.join([self._wanting(bag.path, topics), *bag.notes()]))
         pairings = {
-            robot: (Pairing(self._task, self._tolerance, robot, self.summary), self._sequencer())
+            robot: (
+                Pairing(self._task, self._tolerance, robot, self.summary, bag.path),
+                self._sequencer(),
+            )
             for robot in robots
         }
         wanted = {channel for pair in robots for channel in pair}
@@ -151,7 +154,7 @@ class BagReader:
     def _ticked(self, bag: OpenBag, topics: set[Channel], robot: Robot) -> Iterator[Array]:
         """Values [n, D] from the topics of a robot file."""
         wanted = robot_channels(robot, topics, bag.path)
-        ticks = Ticks(robot, parsers(bag, wanted), self.summary)
+        ticks = Ticks(robot, parsers(bag, wanted), self.summary, bag.path)
         sequencer = self._sequencer()
         for burst in bag.bursts(wanted.__contains__):
             yield self._sequenced(sequencer, ticks.push(burst))

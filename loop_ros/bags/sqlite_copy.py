@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import yaml
 
 from loop_ros.bags.channel import Damage
 from loop_ros.bags.contents import Contents, Topic, information
-from loop_ros.bags.sqlite_file import bounded, opened
+from loop_ros.bags.sqlite_file import bounded, broken_part, by_id, opened
 from loop_ros.bags.unpacking import ZSTD, unpack_message
 
 NEEDED = ('topics', 'messages')
@@ -27,6 +28,7 @@ def copy(source: Path, target: Path, damage: Damage) -> Contents:
     longer are. `damage` is told what was wrong.
     """
     with contextlib.closing(sqlite3.connect(target)) as new:
+        new.execute('PRAGMA synchronous=OFF')  # `repair` syncs the file when it is whole
         bounded(new, source.stat().st_size)  # it runs the definitions that stand in the old one
         try:
             with opened(source, damage) as old:
@@ -66,18 +68,11 @@ class _Reader:
         try:
             yield from self._database.execute(query)
         except sqlite3.DatabaseError as error:
-            self._damage(f'has a missing or broken part ({error})')
+            self._damage(broken_part(error))
 
     def messages(self) -> Iterator[sqlite3.Row]:
         """In the order in which they were written."""
-        last = -1
-        for row in self.rows('SELECT * FROM messages ORDER BY id'):
-            last = row['id']
-            yield row
-        # Python's sqlite3 is a row ahead, and where that one is broken forgets the one before it.
-        with contextlib.suppress(sqlite3.DatabaseError):
-            query = 'SELECT * FROM messages WHERE id > ? ORDER BY id LIMIT 1'
-            yield from self._database.execute(query, (last,)).fetchall()
+        return by_id(self._database, '*', 'TRUE', self._damage, itemgetter('id'))
 
     def definitions(self) -> tuple[dict[str, str], list[str]]:
         """The SQL of tables, by name, and of indexes."""

@@ -9,7 +9,9 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from loop_ros.bags.channel import Burst, Channel, Damage, Definition
 
@@ -18,7 +20,6 @@ BURST_BYTES = 2**24  # of messages that are handed on together; a message more w
 LARGEST = 2**28  # bytes of a text or blob
 OPERATIONS = 1_000_000  # of sqlite's virtual machine, counted at a time
 _MAGIC = b'SQLite format 3\x00'
-_TIMES = 'SELECT topic_id, timestamp, typeof(data) FROM messages ORDER BY id'
 _LOGS = ('-wal', '-journal')  # beside a file whose writer did not finish
 _Row = tuple[int, int, bytes]  # topic, time (ns), message
 
@@ -58,7 +59,8 @@ class SqliteFile:
             if isinstance(number, int) and isinstance(name, str) and isinstance(kind, str)
         }
         newest = unsound = 0
-        for topic, time, kind in database.execute(_TIMES):
+        columns = 'id, topic_id, timestamp, typeof(data)'
+        for _, topic, time, kind in by_id(database, columns, 'TRUE', self._damage):
             if not isinstance(time, int) or kind != 'blob':
                 unsound += 1
             elif topic in self._topics:
@@ -71,19 +73,17 @@ class SqliteFile:
     def _rows(self, database: sqlite3.Connection, chosen: Collection[int]) -> Iterator[_Row]:
         topics = f'topic_id IN ({",".join(map(str, chosen))})'
         where = f"{topics} AND typeof(timestamp) = 'integer' AND typeof(data) = 'blob'"
-        select = f'SELECT topic_id, timestamp, data FROM messages WHERE {where}'
-        try:
-            if self._is_sorted:
-                yield from database.execute(f'{select} ORDER BY id')
-                return
-            times: list[tuple[int, int]] = []  # and the ids of messages
-            with suppress(sqlite3.DatabaseError):  # as was found and said before
-                query = f'SELECT timestamp, id FROM messages WHERE {where} ORDER BY id'
-                times.extend(database.execute(query))
-            for _, number in sorted(times):
-                yield from database.execute(f'{select} AND id = ?', (number,))
-        except sqlite3.DatabaseError as error:
-            self._damage(f'has a missing or broken part ({error})')
+        if self._is_sorted:
+            for row in by_id(database, 'id, topic_id, timestamp, data', where, self._damage):
+                yield row[1:]
+            return
+        times = [row[::-1] for row in by_id(database, 'id, timestamp', where, self._damage)]
+        select = 'SELECT topic_id, timestamp, data FROM messages WHERE id = ?'
+        for _, number in sorted(times):
+            try:
+                yield from database.execute(select, (number,))
+            except sqlite3.DatabaseError as error:
+                self._damage(broken_part(error))
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
@@ -91,7 +91,37 @@ class SqliteFile:
             with opened(self._path, self._damage) as database:
                 yield database
         except sqlite3.DatabaseError as error:
-            self._damage(f'has a missing or broken part ({error})')
+            self._damage(broken_part(error))
+
+
+def by_id(
+    database: sqlite3.Connection,
+    columns: str,
+    where: str,
+    damage: Damage,
+    number: Callable[[Any], int] = itemgetter(0),
+) -> Iterator[Any]:
+    """Messages in the order in which they were written, up to the first that is broken.
+
+    `number` says which of the columns is the id.
+    """
+    query = f'SELECT {columns} FROM messages WHERE {where}'
+    last = -1
+    try:
+        for row in database.execute(f'{query} ORDER BY id'):
+            last = number(row)
+            yield row
+    except sqlite3.DatabaseError as error:
+        damage(broken_part(error))
+        # Python's sqlite3 is a row ahead, and where that one is broken forgets the one before it.
+        with suppress(sqlite3.DatabaseError):
+            rest = f'{query} AND id > ? ORDER BY id LIMIT 1'
+            yield from database.execute(rest, (last,)).fetchall()
+
+
+def broken_part(error: sqlite3.Error) -> str:
+    """What is wrong with a file, in words."""
+    return f'has a missing or broken part ({error})'
 
 
 def _definitions(path: Path) -> dict[str, Definition]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,13 @@ class Bag:
     @contextmanager
     def opened(self) -> Iterator[OpenBag]:
         """Its contents; compressed files are unpacked into a temporary folder meanwhile."""
-        with tempfile.TemporaryDirectory(prefix='loop_ros_bag_') as folder:
+        is_any_packed = any(map(_is_packed, self.files))
+        workshop = (
+            tempfile.TemporaryDirectory(prefix='loop_ros_bag_')
+            if is_any_packed
+            else nullcontext('')
+        )
+        with workshop as folder:
             yield OpenBag(self, Path(folder))
 
     def metadata(self) -> dict[str, Any]:
@@ -96,12 +102,11 @@ class OpenBag:
 
 def unpacked(file: Path, folder: Path, damage: Damage) -> Path:
     """The file, or what is in it in `folder` where it is compressed, by its name or contents."""
-    plain = plain_name(file)
-    with file.open('rb') as source:
-        if plain == file.name and source.read(len(ZSTD)) != ZSTD:
-            return file
-    unpack_file(file, folder / plain, damage)
-    return folder / plain
+    if not _is_packed(file):
+        return file
+    plain = folder / plain_name(file)
+    unpack_file(file, plain, damage)
+    return plain
 
 
 def plain_name(file: Path) -> str:
@@ -140,6 +145,11 @@ def _bags_at(path: Path) -> Iterator[Bag]:
     elif path.is_dir():
         for folder in sorted((entry for entry in path.iterdir() if entry.is_dir()), key=_natural):
             yield from _bags_at(folder)
+
+
+def _is_packed(file: Path) -> bool:
+    with file.open('rb') as source:
+        return file.suffix in _PACKED or source.read(len(ZSTD)) == ZSTD
 
 
 def _is_one(path: Path) -> bool:

@@ -48,9 +48,11 @@ class Ticks:
     A command holds until the next one, or as the robot file says for silence.
     """
 
-    def __init__(self, robot: Robot, parsers: Mapping[str, Parse], summary: Summary) -> None:
-        """`parsers` make messages of serialized bytes, by topic."""
-        self._robot, self._summary, self._parsers = robot, summary, parsers
+    def __init__(
+        self, robot: Robot, parsers: Mapping[str, Parse], summary: Summary, bag: Path
+    ) -> None:
+        """`parsers` make messages of serialized bytes, by topic; `bag` is what errors name."""
+        self._robot, self._summary, self._parsers, self._bag = robot, summary, parsers, bag
         self._period = round(robot.task.control_period * 1e9)
         self._session = Session(robot, SILENCE / 1e9, shadow=True)
         self._events: list[Event] = []  # received, but others may still come before them
@@ -66,7 +68,7 @@ class Ticks:
         for name, each in robot.inputs.items():
             self._inputs.setdefault(absolute(each.topic), []).append(name)
         aged = {absolute(each.topic) for each in robot.inputs.values() if each.max_age < np.inf}
-        self._rates = Rates(robot.task, aged)  # goals may be as rare as they are
+        self._rates = Rates(bag, robot.task, aged)  # goals may be as rare as they are
         self._measured = aged or set(self._inputs)
 
     def push(self, burst: Burst) -> Array:
@@ -84,7 +86,9 @@ class Ticks:
         self._rates.close()
         if not self._observed or (self._commanded is None and self._unread.counts):
             found = [*self._missing.describe(UNOBSERVED), *self._unread.describe(UNREAD)]
-            raise ValueError(f'{self._robot.path} does not fit the bag: {"; ".join(found)}')
+            raise ValueError(
+                f"{self._robot.path} does not fit bag '{self._bag}': {'; '.join(found)}"
+            )
         self._summary.unobserved.merge(self._missing)
         self._summary.unread.merge(self._unread)
         return values

@@ -58,6 +58,9 @@ def run(options: argparse.Namespace) -> int:
         for transition in track(found, options.kind, total):
             bag.write(transition)
             count += 1
+        if not count:
+            named = ', '.join(map(str, options.sources))
+            raise ValueError(f"no transition of task '{task.name}' in {named}")
     said = [f'{options.out}: {count} transitions', *([bags.summary.describe()] if bags else [])]
     Console(stderr=True).print('\n'.join(said), highlight=False, markup=False)
     return 0

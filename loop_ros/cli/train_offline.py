@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 import time
 from dataclasses import dataclass
@@ -37,6 +38,10 @@ UNLIKE = (
     'the models are no better on held-out episodes than the mean change: these are unlike the '
     'others, or there is nothing to learn. Try another --seed, a larger ensemble.holdout_fraction, '
     'or more and shorter episodes'
+)
+DIVERGED = (
+    'Look for outliers in the states and for units that do not belong together, record more, or '
+    'train for longer'
 )
 
 
@@ -192,6 +197,11 @@ class Training:
             for row in found[name]:
                 table.append(row)
         show(found)
+        if self.apply and not found['recommended']:
+            raise ValueError(
+                f'{self.out}: episodes in the models diverged under all settings, so none is '
+                f'applied; the checkpoint keeps its own. {DIVERGED}'
+            )
         if self.apply:
             agent.configure(agent.settings.replace(found['recommended']).planner)
             training.save(self.out)
@@ -245,7 +255,8 @@ def show(found: dict[str, Any]) -> None:
     """Print what people ask for first."""
     actor, plans = found['actor'], found['plans']
     error, last = found['model_error'][0], found['model_error'][-1]
-    chosen = ' '.join(f'{name}={value:g}' for name, value in found['recommended'].items())
+    settings = found['recommended'].items()
+    chosen = ' '.join(f'{name}={value:g}' for name, value in settings) or 'any settings'
     lines = [
         f'model error     {error["error"]:.3f} after 1 step, {last["error"]:.3f} after '
         f'{last["step"]:.0f}, in standard deviations of the states',
@@ -254,19 +265,28 @@ def show(found: dict[str, Any]) -> None:
         f'                {_expectation(plans)}: plans with {chosen}',
         f'covered         {actor["covered"]:.0%} of the states and actions that the actor comes to '
         f'are near recorded ones, {plans["covered"]:.0%} of those of the plans',
-        f'fitted Q        {actor["value"]:.2f} +- {actor["value_spread"]:.2f} and '
-        f'{plans["value"]:.2f} +- {plans["value_spread"]:.2f}, discounted',
+        f'fitted Q        {_value(actor)} and {_value(plans)}, discounted',
     ]
-    if not found['better_than_actor']:
+    if not found['recommended']:
+        lines.append(f'                nothing is recommended. {DIVERGED}')
+    elif not found['better_than_actor']:
         lines.append('                the difference is within the spread: not certain')
     Console().print('\n'.join(lines), highlight=False)
 
 
 def _expectation(of: dict[str, float]) -> str:
+    if of['diverged']:
+        return 'diverged'
     cost = f'worst cost {of["worst_cost"]:.1f}'
     if of['most_cost'] > of['worst_cost']:
         cost += f' to {of["most_cost"]:.1f}'
     return f'{of["return"]:.1f} +- {of["spread"]:.1f}, {cost}'
+
+
+def _value(of: dict[str, float]) -> str:
+    if not math.isfinite(of['value']):
+        return 'diverged'
+    return f'{of["value"]:.2f} +- {of["value_spread"]:.2f}'
 
 
 def _say(text: str) -> None:

@@ -13,6 +13,7 @@ from loop_ros.offline.data import OfflineData
 NEAR = 0.95  # share of held-out transitions that count as near to those of the training
 MOST_RECORDED, MOST_HELD_OUT = 20_000, 2_000  # rows, drawn from the data
 CHUNK = 1_000  # rows at a time: 80 MB of distances
+FAR = 10  # times the largest recorded reward a step, beyond which a model's episode is none
 
 
 class Coverage:
@@ -37,6 +38,8 @@ class Coverage:
         self._recorded = drawn(~held_out, MOST_RECORDED)
         self._near = self._distance(drawn(held_out, MOST_HELD_OUT)).quantile(NEAR)
         self._reward_std = float(batch.reward.std(correction=0))
+        largest = max(float(batch.reward.abs().max()), float(scale(batch.reward[:, None])))
+        self._far = FAR * largest
         self._cost = float(batch.cost.max())
 
     def covers(self, states: Tensor, actions: Tensor) -> Tensor:
@@ -49,6 +52,7 @@ class Coverage:
 
         They lasted `steps` [...], of which `beside` [...] were not covered: each of these may be
         off by a standard deviation of the recorded rewards, and cost as much as any recorded one.
+        'diverged': what they returned is not finite, or far beyond what was ever recorded.
         """
         spread = found['spread'] + float(beside.mean()) * self._reward_std
         return {
@@ -57,6 +61,9 @@ class Coverage:
             'spread': spread,
             'lower': found['return'] - spread,
             'most_cost': found['worst_cost'] + float(beside.max()) * self._cost,
+            # NaN is within nothing.
+            'diverged': not abs(found['return']) + found['spread']
+            <= self._far * float(steps.max()),
         }
 
     def _distance(self, table: Tensor) -> Tensor:

@@ -63,7 +63,8 @@ def evaluate(
     `held_out` [N] marks the transitions of held-out episodes. Returns their number and mean return,
     'model_error' (a row for each step ahead), 'candidates' (planner settings and what they return
     in the model), 'recommended' settings, and 'actor' and 'plans' (by these) in the model and by
-    fitted Q evaluation; as JSON takes it. `tried` is called before each candidate.
+    fitted Q evaluation. Where every candidate diverged nothing is recommended. `tried` is called
+    before each candidate.
     """
     effort = effort or Effort()
     starts = _starts(data, held_out, effort.starts)
@@ -145,18 +146,22 @@ def choose(
             chosen = {**base, **dict(zip(grid, values, strict=True))}
             if chosen != base:
                 candidates.append(judged(chosen))
-        best = max(candidates, key=lambda row: row['lower'])
-    recommended = {name: best[name] for grid in SEARCH for name in grid}
+        best = max(candidates, key=lambda row: -math.inf if row['diverged'] else row['lower'])
+    chosen = {name: best[name] for grid in SEARCH for name in grid}
     actor = evaluate_in_model(agent, agent.actor.mean, some, steps, coverage)
-    plans = ArcPolicy(agent, dataclasses.replace(own, **recommended), effort.sequences, seed)  # type: ignore[arg-type]
+    plans = ArcPolicy(agent, dataclasses.replace(own, **chosen), effort.sequences, seed)  # type: ignore[arg-type]
     fitted = _Fitted(agent, data, starts, seed, effort)
     return {
         'steps': float(steps),
         'actor': {**actor, **fitted.value(agent.actor.mean)},
         'candidates': candidates,
-        'recommended': {f'planner.{name}': value for name, value in recommended.items()},
+        'recommended': {}
+        if best['diverged']
+        else {f'planner.{name}': value for name, value in chosen.items()},
         'plans': {**best, **fitted.value(plans)},
-        'better_than_actor': best['lower'] > actor['return'] + actor['spread'],
+        'better_than_actor': not best['diverged']
+        and not actor['diverged']
+        and best['lower'] > actor['return'] + actor['spread'],
     }
 
 

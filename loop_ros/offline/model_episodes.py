@@ -30,7 +30,7 @@ def evaluate_in_model(
     'lower', the return less it, and 'worst_cost' of any episode in any model. Plans look ahead in
     the same models, so where the data are few they are judged too kindly: with `coverage` the
     spread is widened by what no model can know, 'most_cost' is the worst cost with it, and
-    'covered' the share of steps near recorded ones.
+    'covered' the share of steps near recorded ones, and 'diverged' whether they are no episodes.
     """
     ensemble, task = agent.ensemble, agent.task
     known = agent.settings.planner.cost_source == 'known'

@@ -34,11 +34,13 @@ def open_bag(text: str) -> Iterator[Reader]:
         except Exception as error:  # half a file makes the reader say many things
             if not bag_files(text):
                 raise Ros2Error(f"cannot read the bag '{text}': {error}") from None
+            is_described = path.is_file() or (path / 'metadata.yaml').exists()
+            why = error if is_described else 'it has no metadata.yaml'
             folder = stack.enter_context(TemporaryDirectory(prefix='ros2_bag_'))
             copy = Path(folder) / 'bag'
             count = _repaired(path, copy)
             print(
-                f"[WARN] the bag '{text}' is damaged or left unfinished ({error}): continuing "
+                f"[WARN] the bag '{text}' is damaged or left unfinished ({why}): continuing "
                 f"with the {count} messages that are whole, as 'loop-ros repair' keeps them",
                 file=sys.stderr,
             )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,27 @@ def test_d4rl_without_a_column(
     write_d4rl(tmp_path / 'b.hdf5', True)
     assert main([*words, str(tmp_path / 'b.hdf5')]) == 0
     assert len(list(BagReader([tmp_path / 'new'], HOPPER))) == 7
+
+
+def test_a_file_without_a_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with h5py.File(tmp_path / 'a.hdf5', 'w') as file:
+        file['observations'], file['actions'] = np.empty((0, 11)), np.empty((0, 3))
+        file['rewards'] = file['terminals'] = file['timeouts'] = np.empty(0)
+    words = ['dataset', 'Hopper', '--kind', 'import', '--out', str(tmp_path / 'new'), '--from']
+    assert main([*words, str(tmp_path / 'a.hdf5')]) == 2
+    assert f"no transition of task 'Hopper' in {tmp_path / 'a.hdf5'}" in capsys.readouterr().err
+    assert [entry.name for entry in tmp_path.iterdir()] == ['a.hdf5']
+
+
+def test_h5py_that_is_not_installed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_d4rl(tmp_path / 'a.hdf5', True)
+    monkeypatch.setitem(sys.modules, 'h5py', None)
+    words = ['dataset', 'Hopper', '--kind', 'import', '--out', str(tmp_path / 'new'), '--from']
+    assert main([*words, str(tmp_path / 'a.hdf5')]) == 2
+    assert 'HDF5 files need h5py: pip install h5py' in capsys.readouterr().err
+    assert [entry.name for entry in tmp_path.iterdir()] == ['a.hdf5']
 
 
 def test_columns_of_different_lengths(tmp_path: Path) -> None:

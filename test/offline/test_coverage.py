@@ -63,3 +63,22 @@ def test_what_is_not_known_widens(coverage: Coverage) -> None:
     assert found['lower'] == pytest.approx(-8.4 - 4.3)
     assert found['covered'] == pytest.approx(0.8)
     assert found['most_cost'] == pytest.approx(1.0 + 4 * 0.5)
+
+
+@pytest.mark.parametrize(
+    ('value', 'spread', 'diverged'),
+    [
+        (-299.0, 0.5, False),  # ten times ten steps of the largest reward, 3
+        (-299.0, 1.5, True),
+        (301.0, 0.0, True),
+        (float('nan'), 0.0, True),
+        (0.0, float('nan'), True),
+        (-float('inf'), 0.0, True),
+    ],
+)
+def test_episodes_that_are_none_diverged(
+    coverage: Coverage, value: float, spread: float, diverged: bool
+) -> None:
+    found = {'return': value, 'spread': spread, 'worst_cost': 1.0, 'lower': value - spread}
+    steps = torch.tensor([[10.0, 7.0]])
+    assert coverage.widened(found, steps, torch.zeros(1, 2))['diverged'] is diverged

@@ -50,7 +50,7 @@ def test_a_bag(
     if state in WHOLE:
         assert count == len(SENT)
         assert played(bag) == SENT
-        assert not err or (state == 'no metadata' and f"[WARN] the bag '{bag}'" in err)
+        assert not err or (state == 'no metadata' and 'it has no metadata.yaml' in err)
         return
     assert len(SENT) / 4 < count
     assert count == len(SENT) or (f"[WARN] the bag '{bag}'" in err and "'loop-ros repair'" in err)

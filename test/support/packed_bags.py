@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from itertools import product
 from pathlib import Path
 
 import yaml
 import zstandard
-from bag_files import ARRAY, STORE, Message, drive, transition_messages, write_bag
+from bag_files import STORE, Message, drive, transition_messages, write_bag
 from mcap.writer import CompressionType, Writer
 
 from loop_ros.bags.contents import Contents, Topic, information, write_metadata
@@ -20,22 +22,15 @@ TABLE = list(product(COMPRESSIONS, STORAGES, STATES))
 DRIVEN = drive(60, 10)
 SENT = transition_messages(DRIVEN)
 PER_FILE = {'split': 200}  # messages
+# sqlite3 waits for the disk after each step, which takes most of the time of a test.
+MEMORY = '/dev/shm' if Path('/dev/shm').is_dir() else None
 
 
 def made(folder: Path, compression: str, storage: str, state: str) -> Path:
     """A bag of `SENT` in a new folder."""
-    folder.mkdir()
     size = PER_FILE.get(state, len(SENT))
-    files: dict[str, Contents] = {}
-    for start in range(0, len(SENT), size):
-        part = SENT[start : start + size]
-        name = _file(folder, f'bag_{len(files)}', part, storage, compression)
-        files[name] = _contents(part)
-    if state != 'no metadata':
-        found = information(storage, files)
-        if compression != 'none':
-            found |= {'compression_mode': compression.upper(), 'compression_format': 'zstd'}
-        write_metadata(folder, found)
+    parts = tuple(tuple(SENT[start : start + size]) for start in range(0, len(SENT), size))
+    write_parts(folder, parts, compression, storage, metadata=state != 'no metadata')
     (first, *_) = sorted(folder.glob('bag_0.*'))
     data = bytearray(first.read_bytes())
     middle = 2 * len(data) // 3
@@ -47,31 +42,50 @@ def made(folder: Path, compression: str, storage: str, state: str) -> Path:
     return folder
 
 
-def _contents(messages: list[Message]) -> Contents:
+def write_parts(
+    folder: Path,
+    parts: tuple[tuple[Message, ...], ...],
+    compression: str,
+    storage: str,
+    metadata: bool = True,
+) -> None:
+    """A bag in a new folder, with a file for each part."""
+    folder.mkdir()
+    files: dict[str, Contents] = {}
+    ending = {'sqlite3': '.db3', 'mcap': '.mcap'}[storage]
+    for number, part in enumerate(parts):
+        name = f'bag_{number}{ending}'
+        data = _file(part, storage, compression == 'message')
+        if compression == 'file':
+            name, data = f'{name}.zstd', zstandard.compress(data)
+        (folder / name).write_bytes(data)
+        files[name] = _contents(part)
+    if metadata:
+        found = information(storage, files)
+        if compression != 'none':
+            found |= {'compression_mode': compression.upper(), 'compression_format': 'zstd'}
+        write_metadata(folder, found)
+
+
+def _contents(messages: tuple[Message, ...]) -> Contents:
     contents = Contents()
-    for _, _, time, _ in messages:
-        contents.add(Topic('/transition', ARRAY, 'cdr', '', ''), time)
+    for topic, kind, time, _ in messages:
+        contents.add(Topic(topic, kind, 'cdr', '', ''), time)
     return contents
 
 
-def _file(folder: Path, name: str, messages: list[Message], storage: str, compression: str) -> str:
-    """Write a file of a bag and return its name."""
-    if compression == 'message':
-        messages = [(*m[:3], zstandard.compress(m[3])) for m in messages]
-    if storage == 'mcap':
-        file = folder / f'{name}.mcap'
-        write_mcap(file, messages)
-    else:
-        bag = write_bag(folder / 'made', messages, sqlite=True)
-        file = (bag / 'made.db3').rename(folder / f'{name}.db3')
-        (bag / 'metadata.yaml').unlink()
-        bag.rmdir()
-    if compression != 'file':
-        return file.name
-    packed = folder / f'{file.name}.zstd'
-    packed.write_bytes(zstandard.compress(file.read_bytes()))
-    file.unlink()
-    return packed.name
+@functools.lru_cache(maxsize=20)
+def _file(messages: tuple[Message, ...], storage: str, is_packed: bool) -> bytes:
+    """A file of a bag."""
+    if is_packed:
+        messages = tuple((*m[:3], zstandard.compress(m[3])) for m in messages)
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        if storage == 'mcap':
+            file = Path(folder) / 'made.mcap'
+            write_mcap(file, list(messages))
+        else:
+            file = write_bag(Path(folder) / 'made', messages, sqlite=True) / 'made.db3'
+        return file.read_bytes()
 
 
 def write_mcap(file: Path, messages: list[Message], chunked: bool = True) -> None:

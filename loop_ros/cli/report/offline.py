@@ -16,6 +16,7 @@ from loop_ros.cli.report import figures
 from loop_ros.cli.report.tables import NONE, Table, number
 from loop_ros.cli.runs import OfflineRun
 
+DIVERGED = 'diverged'  # in place of a return
 GOLD = figures.COLOURS[4]
 SYMBOLS = ('circle', 'square', 'diamond', 'cross', 'triangle-up', 'triangle-down')
 SHORT = {
@@ -150,8 +151,10 @@ def _expected_row(each: Labelled, driven: bool) -> list[str]:
         actor, plans = expected['actor'], expected['plans']
         in_model = [
             number(expected.get('held_out_return')),
-            _spread(actor['return'], actor['spread']),
-            _spread(plans['return'], plans['spread']),
+            *(
+                DIVERGED if of.get('diverged') else _spread(of['return'], of['spread'])
+                for of in (actor, plans)
+            ),
             number(plans['worst_cost']),
         ]
         valued = [
@@ -175,7 +178,8 @@ def _driven(run: OfflineRun) -> list[str]:
 def _candidates(each: Labelled) -> Table:
     """All of them, the best first."""
     expected = each.run.expected or {}
-    ordered = sorted(expected['candidates'], key=lambda row: -float(row['lower']))
+    ordered = sorted(_sound(expected), key=lambda row: -float(row['lower']))
+    ordered += [row for row in expected['candidates'] if row.get('diverged')]
     settings = list(SHORT)
     figures_of = ('return', 'spread', 'lower', 'mean_cost', 'worst_cost')
     rows = [[f'{row[name]:.3g}' for name in settings] for row in ordered]
@@ -214,7 +218,7 @@ def _candidates_drawn(each: Labelled) -> figures.Figure:
     """Returns in the model over eta: a colour for each sigma, a symbol for each H and beta_pess."""
     expected = each.run.expected or {}
     groups: dict[tuple[float, float, float], list[dict[str, float]]] = {}
-    for row in expected['candidates']:
+    for row in _sound(expected):
         groups.setdefault((row['proposal_std'], row['horizon'], row['pessimism']), []).append(row)
     colours = sorted({std for std, _, _ in groups})
     symbols = list(dict.fromkeys(tuple(rest) for _, *rest in groups))
@@ -233,15 +237,17 @@ def _candidates_drawn(each: Labelled) -> figures.Figure:
                 'symbol': SYMBOLS[symbols.index(tuple(rest)) % len(SYMBOLS)],
             },
         )
-    _add_actor(figure, expected)
-    best = expected['plans']
-    figure.add_scatter(
-        x=[best['temperature']],
-        y=[best['return']],
-        mode='markers',
-        name='recommended',
-        marker={'color': GOLD, 'symbol': 'star', 'size': 14},
-    )
+    if not expected['actor'].get('diverged'):
+        _add_actor(figure, expected)
+    if expected['recommended']:
+        best = expected['plans']
+        figure.add_scatter(
+            x=[best['temperature']],
+            y=[best['return']],
+            mode='markers',
+            name='recommended',
+            marker={'color': GOLD, 'symbol': 'star', 'size': 14},
+        )
     figure.update_xaxes(type='log')
     figure.update_layout(height=460)
     return figures.Figure(
@@ -261,12 +267,19 @@ def _add_actor(figure: go.Figure, expected: dict[str, Any]) -> None:
     )
 
 
+def _sound(expected: dict[str, Any]) -> list[dict[str, float]]:
+    """The candidates whose episodes did not diverge."""
+    return [row for row in expected['candidates'] if not row.get('diverged')]
+
+
 def _settings(recommended: dict[str, float]) -> str:
+    if not recommended:
+        return 'none'
     names = {name.partition('.')[2]: value for name, value in recommended.items()}
     return ', '.join(f'{SHORT[name]} {names[name]:.3g}' for name in SHORT)
 
 
-def _spread(value: float | None, spread: float) -> str:
+def _spread(value: float | None, spread: float | None) -> str:
     return f'{number(value)} +- {number(spread)}'
 
 
