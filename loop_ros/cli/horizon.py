@@ -16,13 +16,10 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
 from loop_ros.agent import Agent
-from loop_ros.cli import evaluate, plots, run_log
+from loop_ros.cli import evaluate, plots, run_log, tables
 from loop_ros.planning.rollout import Rollout
 from loop_ros.runner import Episode
 from loop_ros.settings import PlannerSettings
@@ -139,9 +136,8 @@ def run(agent: Agent, horizons: list[int], episodes: int, seed: int, out: Path) 
 
 def show(result: Row) -> None:
     """The horizons as a table, and which has the smallest error of its predicted returns."""
-    title = f'{result["task"]}, {result["episodes"]} episodes each'
-    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    columns = {
+    rows = result['horizons']
+    names = {
         'state': 'state error',
         'model': 'by model',
         'value': 'by value',
@@ -151,19 +147,15 @@ def show(result: Row) -> None:
         'std_return': 'std',
         'mean_cost': 'cost',
     }
-    table.add_column('H', justify='right')
-    for heading in columns.values():
-        table.add_column(heading, justify='right')
-    for row in result['horizons']:
-        cells = (f'{row[name]:.3g}' if name in row else '-' for name in columns)
-        table.add_row(str(row['horizon']), *cells)
-    console = Console()
-    console.print(table)
-    measured = [row for row in result['horizons'] if 'total' in row]
+    columns = {'H': [str(row['horizon']) for row in rows]}
+    for name, heading in names.items():
+        columns[heading] = [f'{row[name]:.3g}' if name in row else '-' for row in rows]
+    tables.show(f'{result["task"]}, {result["episodes"]} episodes each', columns)
+    measured = [row for row in rows if 'total' in row]
     if measured:
         surest = min(measured, key=lambda row: row['total'])
-        best = max(result['horizons'], key=lambda row: row['mean_return'])
-        console.print(
+        best = max(rows, key=lambda row: row['mean_return'])
+        print(
             f'Returns are predicted best with H = {surest["horizon"]}; '
             f'the highest return was driven with H = {best["horizon"]}.'
         )

@@ -225,6 +225,7 @@ def horizon(rows: list[Row], chosen: int, path: Path) -> None:
     for axes in (left, right):
         axes.axvline(chosen, color='0.6', linestyle=':', label="the agent's own")
         axes.set_xlabel('planning horizon H, steps')
+        axes.set_xticks([row['horizon'] for row in rows])
         axes.grid(alpha=0.3)
     left.legend(fontsize='small')
     _save(figure, path)

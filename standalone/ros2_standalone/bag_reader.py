@@ -34,13 +34,12 @@ def open_bag(text: str) -> Iterator[Reader]:
         except Exception as error:  # half a file makes the reader say many things
             if not bag_files(text):
                 raise Ros2Error(f"cannot read the bag '{text}': {error}") from None
-            is_described = path.is_file() or (path / 'metadata.yaml').exists()
-            why = error if is_described else 'it has no metadata.yaml'
+            wrong = _wrong(path, error)
             folder = stack.enter_context(TemporaryDirectory(prefix='ros2_bag_'))
             copy = Path(folder) / 'bag'
             count = _repaired(path, copy)
             print(
-                f"[WARN] the bag '{text}' is damaged or left unfinished ({why}): continuing "
+                f"[WARN] the bag '{text}' {wrong}: continuing "
                 f"with the {count} messages that are whole, as 'loop-ros repair' keeps them",
                 file=sys.stderr,
             )
@@ -61,6 +60,19 @@ def messages(
         raise Ros2Error(
             f"the bag '{text}' is damaged ({error}): play what 'loop-ros repair' makes of it"
         ) from None
+
+
+def _wrong(path: Path, error: Exception) -> str:
+    """What is the matter with a bag that the reader refuses."""
+    from loop_ros.bags.storage import bag_at
+
+    bag = bag_at(path)
+    named = [] if bag is None else bag.metadata().get('relative_file_paths', [])
+    missing = [name for name in named if not (path / str(name)).exists()]
+    if path.is_dir() and missing:
+        return f'has files of other names than its metadata.yaml says ({", ".join(missing)})'
+    is_described = path.is_file() or (path / 'metadata.yaml').exists()
+    return f'is damaged or left unfinished ({error if is_described else "it has no metadata.yaml"})'
 
 
 def bag_files(text: str) -> list[Path]:

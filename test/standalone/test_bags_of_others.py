@@ -65,6 +65,20 @@ def test_a_bag(
 
 
 @pytest.mark.parametrize('storage', ['sqlite3', 'mcap'])
+@pytest.mark.parametrize('compression', ['none', 'file'])
+def test_a_renamed_file_is_called_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], storage: str, compression: str
+) -> None:
+    bag = made(tmp_path / 'bag', compression, storage, 'whole')
+    (file,) = bag.glob('bag_0.*')
+    file.rename(bag / file.name.replace('bag_0', 'monday_0'))
+    assert played(bag) == SENT
+    error = capsys.readouterr().err
+    assert f'has files of other names than its metadata.yaml says ({file.name})' in error
+    assert 'unfinished' not in error
+
+
+@pytest.mark.parametrize('storage', ['sqlite3', 'mcap'])
 @pytest.mark.parametrize('compression', ['none', 'file', 'message'])
 def test_a_file_of_a_folder_is_that_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], storage: str, compression: str
