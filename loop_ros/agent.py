@@ -96,13 +96,12 @@ class Agent:
                     state, settings
                 )
                 found = {**metrics, 'states': states, 'runner_up': runner_up}
-                spread = settings.plan_exploration * std + settings.exploration_std
             else:
                 sequence = self._unplanned(state, explore).expand(settings.horizon, -1)
-                found, iterations = {'states': state.unsqueeze(0)}, 0
-                spread = torch.full_like(sequence[0], settings.exploration_std)
+                found, iterations, std = {'states': state.unsqueeze(0)}, 0, torch.zeros(())
             action = sequence[0]
             if explore and self.ready and (settings.exploration_std or settings.plan_exploration):
+                spread = settings.exploration_std + settings.plan_exploration * std
                 action = (action + spread * self._random(torch.randn)).clamp(-1, 1)
             if predict_next and self.ready:
                 found['next_state'], found['next_std'] = self.ensemble.predict_next(state, action)

@@ -131,9 +131,7 @@ def _add_calibrate(commands: Any) -> None:
 def _add_horizon(commands: Any) -> None:
     parser = commands.add_parser(
         'horizon',
-        help="how far to plan: the model's error against the value's, and returns, over H",
-        description='Errors of predicted returns over the planning horizon (Theorem 1), on driven '
-        'episodes, and the returns that each horizon came to.',
+        help='how far to plan: errors of predicted returns (Theorem 1), and returns, over H',
     )
     _add_checkpoint(parser)
     parser.add_argument('--horizons', type=positive, nargs='+', default=[1, 2, 4, 8, 12, 16])

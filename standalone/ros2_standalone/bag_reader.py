@@ -13,8 +13,6 @@ from rosbags.rosbag2 import Reader
 
 from ros2_standalone.errors import Ros2Error
 
-_ZSTD = b'\x28\xb5\x2f\xfd'  # how a compressed message begins, and no other one
-
 
 @contextmanager
 def open_bag(text: str) -> Iterator[Reader]:
@@ -95,6 +93,8 @@ def _repaired(path: Path, copy: Path) -> int:
 
 def _opened(path: Path, stack: ExitStack) -> Reader:
     """The bag as it is; raises whatever is wrong with it."""
+    from loop_ros.bags.unpacking import ZSTD
+
     with ExitStack() as mine:
         reader = Reader(path)
         reader.open()
@@ -104,7 +104,7 @@ def _opened(path: Path, stack: ExitStack) -> Reader:
         if held != reader.message_count:
             raise ValueError(f'it holds {held} messages, {reader.message_count} by metadata.yaml')
         first = next(reader.messages(), None)
-        if first is not None and first[2][:4] == _ZSTD:
+        if first is not None and first[2][:4] == ZSTD:
             raise ValueError('its messages are compressed, which no metadata.yaml says')
         stack.push(mine.pop_all())
     return reader
