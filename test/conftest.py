@@ -10,11 +10,15 @@ import sys
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 from domains import free_domain
 from source_tree import TREE
+
+if TYPE_CHECKING:
+    from rclpy.context import Context
 
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile('no deadline', deadline=None)
@@ -114,6 +118,17 @@ def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     domain = free_domain()
     monkeypatch.setenv('ROS_DOMAIN_ID', str(domain))
     yield domain
+
+
+@pytest.fixture(scope='module')
+def context() -> Iterator[Context]:
+    """A context of rclpy for tests that make nodes of their own."""
+    import rclpy  # not everywhere
+
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    yield context
+    rclpy.try_shutdown(context=context)
 
 
 @pytest.fixture(scope='module')

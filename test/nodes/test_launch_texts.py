@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-import rclpy
 from rclpy.context import Context
 from rclpy.node import Node
 from source_tree import TREE
@@ -33,14 +32,6 @@ TEXTS = {
         'learner': ('task', 'device', 'profile', 'checkpoint', 'checkpoint_dir'),
     },
 }
-
-
-@pytest.fixture(scope='module')
-def context() -> Iterator[Context]:
-    context = Context()
-    rclpy.init(context=context)
-    yield context
-    rclpy.try_shutdown(context=context)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterator
 
 import pytest
-import rclpy
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from rclpy.context import Context
@@ -22,14 +21,6 @@ from loop_ros.nodes.bridge_parameters import BridgeParameters
 from loop_ros.nodes.parameters import PlannerParameters, declare, declare_each, differences
 from loop_ros.settings import PlannerSettings, Settings
 from loop_ros.sim import registry
-
-
-@pytest.fixture(scope='module')
-def context() -> Iterator[Context]:
-    context = Context()
-    rclpy.init(context=context)
-    yield context
-    rclpy.try_shutdown(context=context)
 
 
 @pytest.fixture
