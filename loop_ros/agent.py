@@ -31,6 +31,7 @@ from loop_ros.learning.learner import Learner
 from loop_ros.learning.transitions import as_batch
 from loop_ros.models.parts import Parts
 from loop_ros.planning.make import make_planner
+from loop_ros.planning.planner import Search
 from loop_ros.planning.rollout import Rollout
 from loop_ros.settings import PlannerSettings, Settings
 from loop_ros.sim.task import Task
@@ -60,6 +61,7 @@ class Agent:
         self.planner = make_planner(Rollout(self._parts, task), self._plan_generator)
         self._learn_generator = torch.Generator(self.device).manual_seed(seed + 1)
         self.version = 0  # of the weights; 0 is untrained
+        self.last_search: Search | None = None  # of the last plan, where there was one
 
     @functools.cached_property
     def learner(self) -> Learner:
@@ -76,24 +78,31 @@ class Agent:
         """Transitions observed."""
         return self.learner.num_steps
 
-    def act(self, observation: Array, explore: bool = False, predict_next: bool = False) -> Plan:
+    def act(
+        self,
+        observation: Array,
+        explore: bool = False,
+        predict_next: bool = False,
+        most: int | None = None,
+    ) -> Plan:
         """The plan from an observation [O]; before there is a model, a random action.
 
         `explore` adds the exploration noise of the settings to the executed action; an agent that
         acts without planning draws it from its actor instead. `predict_next` has the ensemble say
-        where the executed action leads, and how surely. ValueError for an observation that is not
-        finite.
+        where the executed action leads, and how surely. `most` iterations of the search are run
+        where it is given. ValueError for an observation that is not finite.
         """
         begin, settings = time.perf_counter(), self.settings.planner
         if not np.isfinite(observation).all():
             raise ValueError(f'observation is not finite: {np.asarray(observation).tolist()}')
+        memory, search = self.planner.memory(), None
         acting = settings.algorithm == 'actor' or (explore and settings.explore == 'actor')
         with torch.inference_mode():
             state = self._encode(observation)
             actor_action = self.actor.mean(state)
             if self.ready and not acting:
-                sequence, std, states, runner_up, metrics, iterations = self.planner.plan(
-                    state, settings
+                sequence, std, states, runner_up, metrics, iterations, search = self.planner.plan(
+                    state, settings, most
                 )
                 found = {**metrics, 'states': states, 'runner_up': runner_up}
             else:
@@ -109,6 +118,7 @@ class Agent:
             found['actor_action'] = actor_action
             found['actor_divergence'] = (action - actor_action).norm()
             host: dict[str, Any] = to_host(found)
+        self.last_search = search
         for name in host.keys() & {'sequence', 'actor_action', 'runner_up'}:
             host[name] = self.task.denormalize_action(host[name])
         return Plan(
@@ -116,6 +126,7 @@ class Agent:
             constrained=settings.constrained,
             d0=settings.d0,
             iterations=iterations,
+            memory=memory,
             plan_s=time.perf_counter() - begin,
             **host,
         )

@@ -110,6 +110,13 @@ class Batch(NamedTuple):
         return type(self)(*(part.to(device) for part in self))
 
 
+class PlannerMemory(NamedTuple):
+    """What a plan depends on, beside state, settings and weights: with it a plan is made again."""
+
+    random_numbers: Tensor  # [any] bytes, state of the generator
+    start: Tensor  # [H, A], where the search begins
+
+
 class Scores(NamedTuple):
     """What a rollout says of N action sequences."""
 
@@ -159,6 +166,7 @@ class Plan(PlanMetrics):
     runner_up: Array | None = None  # [A], first action of the runner-up
     next_state: Array | None = None  # [S], predicted mean after the action, where it was asked for
     next_std: Array | None = None  # [S], its standard deviation: models' noise and disagreement
+    memory: PlannerMemory | None = None  # the planner's before it
 
     @property
     def predicted(self) -> bool:

@@ -124,14 +124,14 @@ class GraphedPlanner(Planner):
         self._plans: dict[PlannerSettings, StaticPlan] = {}
 
     @torch.inference_mode()
-    def plan(self, state: Tensor, settings: PlannerSettings) -> Solution:
+    def plan(self, state: Tensor, settings: PlannerSettings, most: int | None = None) -> Solution:
         """As Planner.plan; OutOfMemoryError that names the settings where memory is too small."""
         try:
             if self.backend is None:
                 self.backend = self._choose(state, settings)
             if not self.backend.graphed:
-                return super().plan(state, settings)
-            settings = self._in_time(settings)
+                return super().plan(state, settings, most)
+            settings = self._in_time(settings, most)
             return self._static(state, settings)(state, settings)
         except torch.OutOfMemoryError as error:
             raise torch.OutOfMemoryError(
@@ -193,11 +193,13 @@ class GraphedPlanner(Planner):
             self.generator.set_state(before)
         return statistics.median(times)
 
-    def _in_time(self, settings: PlannerSettings) -> PlannerSettings:
+    def _in_time(self, settings: PlannerSettings, most: int | None) -> PlannerSettings:
         """As many iterations as fit the time budget, by the time of the plans that were timed.
 
-        The evaluation counts as one more.
+        The evaluation counts as one more. Where `most` is given, so many.
         """
+        if most is not None:
+            return dataclasses.replace(settings, num_iterations=most)
         seconds, iterations = self._plan_s
         if not settings.time_budget:
             return settings

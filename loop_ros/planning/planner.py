@@ -15,7 +15,17 @@ from torch import Tensor
 from loop_ros.planning import weighting
 from loop_ros.planning.rollout import Rollout
 from loop_ros.settings import PlannerSettings
-from loop_ros.types import Scores
+from loop_ros.types import PlannerMemory, Scores
+
+
+class Search(NamedTuple):
+    """The last iteration of a search; all on the device."""
+
+    state: Tensor  # [S], from which was planned
+    mean: Tensor  # [H, A], around which the candidates were drawn
+    candidates: Tensor  # [N, H, A]
+    scores: Scores  # of the candidates
+    noise: Tensor | None  # [H, K, P, S+1], that every candidate met
 
 
 class Solution(NamedTuple):
@@ -27,6 +37,7 @@ class Solution(NamedTuple):
     runner_up: Tensor  # [A], first action of the best candidate that begins differently
     metrics: dict[str, Tensor]  # [] each, of types.PlanMetrics
     iterations: int  # that were run
+    search: Search  # valid until the next plan
 
 
 class Planner:
@@ -46,13 +57,21 @@ class Planner:
     @contextlib.contextmanager
     def unchanged(self) -> Iterator[None]:
         """Plans in this block leave the next one as it would have been."""
-        numbers, start = self.generator.get_state(), self._start.clone()
+        memory = self.memory()
         try:
             yield
         finally:
-            self.generator.set_state(numbers)
-            with torch.inference_mode():
-                self.start(len(start)).copy_(start)
+            self.recall(memory)
+
+    def memory(self) -> PlannerMemory:
+        """What the next plan depends on, beside state, settings and weights."""
+        return PlannerMemory(self.generator.get_state(), self._start.clone())
+
+    @torch.inference_mode()
+    def recall(self, memory: PlannerMemory) -> None:
+        """Plan next as from this memory, which may be of another planner on the same device."""
+        self.generator.set_state(memory.random_numbers)
+        self.start(len(memory.start)).copy_(memory.start)
 
     @torch.inference_mode()
     def skip(self, steps: int) -> None:
@@ -61,11 +80,12 @@ class Planner:
             self._start.copy_(shifted(self._start))
 
     @torch.inference_mode()
-    def plan(self, state: Tensor, settings: PlannerSettings) -> Solution:
+    def plan(self, state: Tensor, settings: PlannerSettings, most: int | None = None) -> Solution:
         """The best action sequence from `state` [S], sought around the last one (Alg. 3 and 4).
 
         With a time budget the iterations end while there is still time to evaluate the result; the
-        first one always runs. Without one nothing waits for the device.
+        first one always runs. Without one nothing waits for the device. `most` iterations are run
+        where it is given, whatever the budget: the same plan again.
         """
         begin = time.perf_counter()
         self.rollout.refresh(settings)
@@ -79,11 +99,15 @@ class Planner:
             candidates = torch.cat((proposals, self._samples(mean, variance, num, settings)))
             scores = self.rollout(state, candidates, noise, settings)
             weights = weighting.weigh(scores, settings)
+            around = mean
             mean, variance = _update(mean, variance, candidates, weights, settings)
-            if settings.time_budget and not self._fits_another(begin, iterations, settings):
+            if iterations == most:
+                break
+            is_limited = settings.time_budget > 0 and most is None
+            if is_limited and not self._fits_another(begin, iterations, settings):
                 break
         end = time.perf_counter()
-        final, spread, path = self.rollout.evaluate(state, mean.unsqueeze(0), noise, settings)
+        final, spread, path, _ = self.rollout.evaluate(state, mean.unsqueeze(0), noise, settings)
         self._evaluation_s = time.perf_counter() - end
         other = _runner_up(mean[0], candidates, scores, settings)
         metrics = {
@@ -98,7 +122,8 @@ class Planner:
         runner_up = candidates[:, 0].index_select(0, other)[0]
         states = torch.cat((state.unsqueeze(0), path.mean(dim=(1, 2))))
         start.copy_(shifted(mean))
-        return Solution(mean, variance[0].sqrt(), states, runner_up, metrics, iterations)
+        search = Search(state, around, candidates, scores, noise)
+        return Solution(mean, variance[0].sqrt(), states, runner_up, metrics, iterations, search)
 
     def start(self, horizon: int) -> Tensor:
         """Where the next search begins [H, A]; zeros where the last plan was of another length."""

@@ -33,6 +33,7 @@ class Evaluation(NamedTuple):
     scores: Scores  # of the sequences
     spread: Tensor  # [N], standard deviation of the return over the models
     path: Tensor  # [H, K, B, S], next states; the particles of a sequence in a block
+    step_costs: Tensor  # [H, K, B], of each step
 
 
 class _Rolled(NamedTuple):
@@ -105,7 +106,7 @@ class Rollout:
         worst = costs.view(by_model).amax(dim=(0, 2))
         finite = total.isfinite() & path[-1].isfinite().view(by_model).all(dim=2).all(dim=0)
         scores = torch.where(finite, total, -torch.inf), torch.where(finite, worst, torch.inf)
-        return Evaluation(Scores(*scores, ~finite), spread, path)
+        return Evaluation(Scores(*scores, ~finite), spread, path, step_costs)
 
     def returns(
         self,

@@ -55,8 +55,8 @@ def assert_same(ours: Any, theirs: Any) -> None:
     for name, mine, other in zip(ours._fields, ours, theirs, strict=True):
         if isinstance(mine, Tensor):
             assert torch.equal(mine, other), name
-        elif isinstance(mine, dict):
-            assert mine == other
+        elif isinstance(mine, tuple):
+            assert_same(mine, other)
         else:
             assert mine == other
 

@@ -319,7 +319,7 @@ def test_evaluated_states_are_the_mean_of_models_and_particles() -> None:
     noise = torch.zeros(2, 2, 2, 2)
     noise[0, :, 1, 0] = 10.0  # the second particle is kicked in the first step
     settings = PlannerSettings(num_particles=2)
-    scores, spread, path = rollout.evaluate(
+    scores, spread, path, _ = rollout.evaluate(
         torch.tensor([1.0]), torch.tensor([[[0.5], [-1.0]]]), noise, settings
     )
     # Models and particles reach (1.5, 11.5, 2.5, 12.5), then (0.5, 10.5, -0.5, 9.5).
