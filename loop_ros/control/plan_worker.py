@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,10 +16,12 @@ from loop_ros.control.gate import Gate, State
 from loop_ros.control.shadow import Shadow
 from loop_ros.control.trial import WeightsTrial
 from loop_ros.settings import PlannerSettings
-from loop_ros.types import Array
+from loop_ros.types import Array, Plan
 
 if TYPE_CHECKING:
     from loop_ros.agent import Agent
+
+Observer = Callable[['Agent', State, Plan], None]
 
 
 class PlanWorker(AgentThread):
@@ -32,9 +34,12 @@ class PlanWorker(AgentThread):
         warn: Callable[[str, str], None],
         explore: bool = False,
         shadow: Shadow | None = None,
+        observers: Sequence[Observer] = (),
     ) -> None:
         """`warn` is told a subject and a text, in the planner thread.
 
+        So is each of the `observers` every plan, with the agent that made it and the state that it
+        answers, once the robot has its command; what they take of the period is missing elsewhere.
         In real time the actor is asked before each plan, to have its answer if needed. With a
         shadow another controller drives, whose actions come by `watch_other`.
         """
@@ -42,7 +47,7 @@ class PlanWorker(AgentThread):
         self.version = 0  # of the weights in use
         self.device = ''  # that plans
         self._gate, self._trial, self._warn = gate, trial, warn
-        self._explore, self._shadow = explore, shadow
+        self._explore, self._shadow, self._observers = explore, shadow, observers
         # s without a state, after which weights are tried at once
         self._patience = 2 * gate.supervisor.limits.wall_period
         self._changed = threading.Condition()
@@ -141,6 +146,8 @@ class PlanWorker(AgentThread):
             self._shadow.keep_plan(state.stamp, state.observation, plan)
             self._shadow.compare(agent)
         self._gate.answer(state, plan)
+        for observe in self._observers:
+            observe(agent, state, plan)
         return agent
 
     def _try_weights(self, agent: Agent) -> None:
