@@ -1,12 +1,13 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Why the last command was chosen, as text."""
+"""Why the last command was chosen, and what would be planned under another threshold, as text."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from loop_ros.control.supervisor import NAMES, PLAN, Command
+from loop_ros.outlook import Outlook
 from loop_ros.settings import PlannerSettings
 from loop_ros.sim.task import Task
 from loop_ros.types import Array, Plan
@@ -36,6 +37,26 @@ def explain(command: Command, settings: PlannerSettings, task: Task) -> str:
         f"weight: {plan.actor_share:.0%} on the actor's sequences, {1 - plan.actor_share:.0%} on "
         f"the planner's; the actor's own: {_named(plan.actor_action, task)}",
     ]
+    return '\n'.join(lines)
+
+
+def what_if(outlook: Outlook, d0: float, task: Task) -> str:
+    """A line for each threshold of an outlook on a plan under `d0`."""
+    plan, others = outlook.plan, outlook.alternatives
+    lines = [
+        f'now, d0 = {d0:g}: return {plan.returns[0]:.4g}, worst cost {plan.costs[0]:.3g}; '
+        f'begins with {_named(plan.actions[0], task)}'
+    ]
+    if not outlook.heeded:
+        lines.append('the algorithm does not heed d0: another one changes nothing')
+    rows = zip(outlook.thresholds, outlook.safe_fractions, others.returns, others.costs,
+               others.actions, strict=True)  # fmt: skip
+    for threshold, safe, value, cost, action in rows:
+        kept = 'kept' if cost <= threshold else 'broken'
+        lines.append(
+            f'd0 = {threshold:g}: {safe:.0%} of the sequences are safe; return {value:.4g}, worst '
+            f'cost {cost:.3g} ({kept}); begins with {_named(action, task)}'
+        )
     return '\n'.join(lines)
 
 

@@ -109,15 +109,27 @@ def declare_clock(node: Node) -> tuple[bool, float]:
     return realtime, speed
 
 
-def declare_each(node: Node, name: str, count: int, description: str) -> NDArray[np.float64]:
-    """Declare a parameter of `count` numbers from 0, by default zeros, and return them."""
-    given = _given(node, name, [0.0] * count)
-    constraint = f'{count} numbers from 0'
+def declare_numbers(
+    node: Node,
+    name: str,
+    default: Sequence[float],
+    description: str,
+    *,
+    most: int | None = None,
+) -> NDArray[np.float64]:
+    """Declare a parameter of numbers from 0 and return them: as many as the default has.
+
+    With `most`, from one to so many.
+    """
+    given = _given(node, name, list(default))
+    constraint = f'{len(default)} numbers from 0' if most is None else f'1 to {most} numbers from 0'
     try:
         values = np.array(given, dtype=np.float64)
     except (TypeError, ValueError):
         values = np.empty(0)
-    if values.shape != (count,) or not (np.isfinite(values) & (values >= 0)).all():
+    counts = [len(default)] if most is None else range(1, most + 1)
+    sound = values.ndim == 1 and len(values) in counts
+    if not sound or not (np.isfinite(values) & (values >= 0)).all():
         raise ValueError(f'{name}: {given!r} is not {constraint}')
     descriptor = ParameterDescriptor(
         description=description, additional_constraints=constraint, read_only=True

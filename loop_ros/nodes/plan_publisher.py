@@ -35,13 +35,14 @@ class PlanPublisher:
         self._supervisor = supervisor
         self.level, self.reason = STOP, 'no command so far'
         self.last: Command | None = None  # that was published since `advertise`
+        self.prefix = 'shadow/' if is_shadow else 'planner/'  # of its own topics
         self._next_picture = 0.0
 
     def advertise(self) -> None:
         """Make the publishers, until the node is cleaned up."""
         self.last = None
-        task, advertise = self._task, self._node.advertise
-        of_planner, above = ('shadow/', 'shadow/') if self._is_shadow else ('planner/', '')
+        task, advertise, of_planner = self._task, self._node.advertise, self.prefix
+        above = 'shadow/' if self._is_shadow else ''
         self._status = advertise(DiagnosticStatus, f'{of_planner}supervisor', qos.STATUS)
         self._publish_status()
         self._telemetry = advertise(Float64MultiArray, f'{of_planner}telemetry', qos.TELEMETRY)

@@ -25,6 +25,7 @@ from loop_ros.control.trial import WeightsTrial
 from loop_ros.nodes import conversions, qos, views
 from loop_ros.nodes.agents import AgentParameters
 from loop_ros.nodes.managed import ManagedNode
+from loop_ros.nodes.outlooks import SHARE, Outlooks
 from loop_ros.nodes.parameters import (
     PlannerParameters,
     d0_is_not_heeded,
@@ -80,7 +81,10 @@ class PlannerNode(ManagedNode):
         self.gate = Gate(supervisor, publish, trial.num_steps, is_shadow)
         if not is_shadow:  # which commands nothing
             self.supervision = Supervision(self, self.gate)
-        self.worker = PlanWorker(self.gate, trial, self.warn, training, self.shadow)
+        spare = SHARE * self.period if self.realtime else math.inf
+        self.outlooks = Outlooks(self, self.task, spare)
+        observers = (self.outlooks.observe,)
+        self.worker = PlanWorker(self.gate, trial, self.warn, training, self.shadow, observers)
         self.inbox = WeightsInbox(self, self.worker.load_weights, self.worker.refuse_weights)
         self.create_service(Trigger, '~/explain', self._on_explain)
         saved = self.parameters.saved
@@ -112,6 +116,7 @@ class PlannerNode(ManagedNode):
         """Make the agent in its thread, then the topics."""
         self.dropped = 0
         self.publisher.advertise()
+        self.outlooks.advertise(f'{self.publisher.prefix}outlook')
         self.worker.start(self._make_agent)
         settings, version = self.planner_parameters.settings, self.worker.version
         weights = f'weights version {version}'
@@ -267,6 +272,7 @@ class PlannerNode(ManagedNode):
             'weights version': self.worker.version,
             'd0': _d0(self.planner_parameters.settings),
             'device': self.worker.device,
+            'outlooks left out for want of time': self.outlooks.skipped,
             **(self.shadow.metrics() if self.shadow else {}),
         }
         self.publish_diagnostics('planning', self.task.name, level, text, values)

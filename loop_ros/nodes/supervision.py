@@ -12,7 +12,7 @@ from std_srvs.srv import Trigger
 from loop_ros.control.gate import Gate
 from loop_ros.control.supervisor import Limits
 from loop_ros.nodes.managed import ManagedNode
-from loop_ros.nodes.parameters import declare, declare_each
+from loop_ros.nodes.parameters import declare, declare_numbers
 from loop_ros.sim.task import Task
 
 OPERATOR_STOP = 'operator stop'
@@ -88,10 +88,10 @@ def declare_limits(
         low=np.array(task.action_low),
         high=np.array(task.action_high),
         safe=np.array(task.safe_command),
-        rates=declare_each(
+        rates=declare_numbers(
             node,
             'rate_limits',
-            len(task.action_labels),
+            [0.0] * len(task.action_labels),
             f'most change of {", ".join(task.action_labels)}, units/s; 0: any',
         ),
         **given,

@@ -18,7 +18,7 @@ from rclpy.parameter import Parameter
 
 from loop_ros.nodes.agents import AgentParameters
 from loop_ros.nodes.bridge_parameters import BridgeParameters
-from loop_ros.nodes.parameters import PlannerParameters, declare, declare_each, differences
+from loop_ros.nodes.parameters import PlannerParameters, declare, declare_numbers, differences
 from loop_ros.settings import PlannerSettings, Settings
 from loop_ros.sim import registry
 
@@ -94,9 +94,9 @@ def test_bad_values_at_the_start_say_why(make, given: str, reason: str) -> None:
 @pytest.mark.parametrize('given', ['[1, 2]', '[1.0, 2.0]'])
 def test_a_number_for_each_action(make, given: str) -> None:
     node = make(f'rate_limits:={given}')
-    assert declare_each(node, 'rate_limits', 2, 'most change').tolist() == [1.0, 2.0]
+    assert declare_numbers(node, 'rate_limits', [0.0] * 2, 'most change').tolist() == [1.0, 2.0]
     assert node.describe_parameter('rate_limits').read_only
-    assert declare_each(make(), 'rate_limits', 3, 'most change').tolist() == [0.0] * 3
+    assert declare_numbers(make(), 'rate_limits', [0.0] * 3, 'most change').tolist() == [0.0] * 3
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_number_for_each_action(make, given: str) -> None:
 )
 def test_numbers_that_cannot_be_say_what_is_expected(make, given: str) -> None:
     with pytest.raises(ValueError, match='rate_limits: .* is not 2 numbers from 0'):
-        declare_each(make(f'rate_limits:={given}'), 'rate_limits', 2, 'most change')
+        declare_numbers(make(f'rate_limits:={given}'), 'rate_limits', [0.0] * 2, 'most change')
 
 
 @pytest.mark.parametrize('given', ['007', '1e5', '1.10', 'on', '0x1F'])
