@@ -17,6 +17,7 @@ from loop_ros.devices import to_host
 from loop_ros.planning import weighting
 from loop_ros.planning.planner import Search
 from loop_ros.settings import PlannerSettings
+from loop_ros.sim.task import Task
 from loop_ros.types import Array
 
 
@@ -43,6 +44,34 @@ class Outlook(NamedTuple):
     alternatives: Futures  # of the D sequences that would be planned under them
     candidates: Futures  # of some that the plan was compared with
     heeded: bool  # whether the planner heeds d0 at all
+
+
+class OutlookView(NamedTuple):
+    """What a viewer gets of an outlook: M = 1 + D + C futures, the plan's first.
+
+    Then those of the D thresholds, then those of C candidates.
+    """
+
+    stamp: float  # s, of the state that the plan answers
+    d0: float  # of the plan
+    heeded: float  # 1 where the planner heeds d0, else 0
+    thresholds: Array  # [D], other d0
+    safe_fractions: Array  # [D], share of the candidates that keep them
+    returns: Array  # [M], predicted
+    costs: Array  # [M], worst predicted
+    actions: Array  # [M, A], the first ones, physical units
+    step_costs: Array  # [M, H], worst predicted of each step
+    poses: Array  # [M, H+1, 3], x, y (m), yaw (rad) in the odom frame; [M, 0, 3] without a plane
+
+    @property
+    def alternatives(self) -> slice:
+        """The futures of the thresholds."""
+        return slice(1, 1 + len(self.thresholds))
+
+    @property
+    def candidates(self) -> slice:
+        """The futures of the candidates."""
+        return slice(1 + len(self.thresholds), len(self.returns))
 
 
 @torch.inference_mode()
@@ -77,6 +106,22 @@ def outlook(agent: Agent, thresholds: Sequence[float] = (), candidates: int = 0)
         candidates=found.rows(last, len(sequences)),
         heeded=settings.constrained,
     )
+
+
+def view_of(found: Outlook, stamp: int, d0: float, observation: Array, task: Task) -> OutlookView:
+    """An outlook from an observation [O] of `stamp` (ns), drawn where the task draws a plane."""
+    parts = found.plan, found.alternatives, found.candidates
+    returns, costs, actions, step_costs, states = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ('returns', 'costs', 'actions', 'step_costs', 'states')
+    )
+    poses = np.zeros((len(returns), 0, 3))
+    if task.path is not None:
+        poses = np.array([task.path(observation, each) for each in states])
+    return OutlookView(
+        stamp / 1e9, d0, float(found.heeded), found.thresholds, found.safe_fractions,
+        returns, costs, actions, step_costs, poses,
+    )  # fmt: skip
 
 
 def at_thresholds(search: Search, thresholds: Sequence[float], settings: PlannerSettings) -> Tensor:

@@ -15,9 +15,9 @@ from loop_ros.control.explanation import what_if
 from loop_ros.control.gate import State
 from loop_ros.nodes import qos
 from loop_ros.nodes.managed import ManagedNode
-from loop_ros.nodes.outlook_message import OutlookView, to_msg, view
+from loop_ros.nodes.outlook_message import to_msg
 from loop_ros.nodes.parameters import declare_numbers
-from loop_ros.outlook import Outlook, outlook
+from loop_ros.outlook import Outlook, OutlookView, outlook, view_of
 from loop_ros.sim.task import Task
 from loop_ros.types import Plan
 
@@ -65,7 +65,7 @@ class Outlooks:
             return
         found = outlook(agent, self._thresholds.tolist(), CANDIDATES)
         assert found is not None
-        seen = view(found, state.stamp, plan.d0, state.observation, self._task)
+        seen = view_of(found, state.stamp, plan.d0, state.observation, self._task)
         self._publisher.publish(to_msg(seen))
         self.on_view(seen)
         self._cost = time.monotonic() - begin

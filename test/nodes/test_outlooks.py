@@ -16,7 +16,8 @@ from std_msgs.msg import Float64MultiArray
 
 from loop_ros.nodes import qos
 from loop_ros.nodes.conversions import telemetry_from_msg
-from loop_ros.nodes.outlook_message import OutlookView, from_msg, to_msg
+from loop_ros.nodes.outlook_message import from_msg, to_msg
+from loop_ros.outlook import OutlookView
 
 planner = module_planner(what_if='[0.0,0.5,8.0]', num_samples=16)
 
