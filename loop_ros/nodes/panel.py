@@ -35,6 +35,9 @@ class PanelNode(ManagedNode):
         super().__init__('panel')
         name = declare(self, 'task', 'drift_car', 'robot and job: a name, or package.module:TASK')
         self.task = registry.task(name)
+        self.odometry = declare(
+            self, 'odometry', self.task.odometry, "as the planner's parameter of that name"
+        )
         host = declare(
             self,
             'host',
@@ -68,7 +71,7 @@ class PanelNode(ManagedNode):
         self.subscribe(Float64MultiArray, 'planner/outlook', self._on_outlook, qos.VIEW)
         self.subscribe(DiagnosticStatus, 'planner/supervisor', self._on_supervisor, qos.STATUS)
         self.subscribe(DiagnosticArray, '/diagnostics', self._on_diagnostics, qos.DIAGNOSTICS)
-        message, topic = (Odometry, 'odom') if self.task.odometry else (JointState, 'state')
+        message, topic = (Odometry, 'odom') if self.odometry else (JointState, 'state')
         self.subscribe(message, topic, self._on_state, qos.STATE)
 
     def deactivate(self) -> None:
@@ -93,7 +96,7 @@ class PanelNode(ManagedNode):
             return
         self.next_state = time.monotonic() + STATE_PERIOD
         try:
-            if self.task.odometry:
+            if self.odometry:
                 observation = conversions.odometry_from_msg(message, self.task)
             else:
                 observation = conversions.state_from_msg(message, self.task)

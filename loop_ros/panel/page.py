@@ -140,7 +140,7 @@ def _metrics(seen: Snapshot, task: Task) -> str:
         return 'no state so far'
     found = task.metrics(seen.observation)
     units = {curve.metric: f' {curve.unit}' for curve in task.drawing.curves if curve.unit}
-    return '   '.join(f'{name} {value:.3g}{units.get(name, "")}' for name, value in found.items())
+    return '   '.join(f'{name} {value:.2f}{units.get(name, "")}' for name, value in found.items())
 
 
 def _figures(seen: Snapshot) -> str:

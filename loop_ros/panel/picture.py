@@ -9,6 +9,7 @@ from html import escape
 
 import numpy as np
 
+from loop_ros.control.supervisor import SHIFTED
 from loop_ros.panel.history import Snapshot
 from loop_ros.sim.drawing import Drawing
 from loop_ros.types import Array
@@ -99,7 +100,8 @@ def _futures(seen: Snapshot, preview: float | None) -> Iterator[str]:
     if preview is not None and len(outlook.thresholds):
         nearest = int(np.abs(outlook.thresholds - preview).argmin())
         yield from _line(outlook.poses[1 + nearest], 'preview')
-    yield from _line(outlook.poses[0], f'plan level-{seen.level}')
+    kind = 'plan' if seen.level <= SHIFTED else 'plan not-driven'
+    yield from _line(outlook.poses[0], f'{kind} level-{seen.level}')
     for pose, cost in zip(outlook.poses[0][1:], outlook.step_costs[0], strict=True):
         if cost > 0:
             yield f'<circle class="costly" cx="{pose[0]:.4g}" cy="{pose[1]:.4g}" r="0.02"/>'

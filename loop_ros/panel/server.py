@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import warnings
 
 import uvicorn
 from fastapi import FastAPI
@@ -26,10 +27,12 @@ class PanelServer:
     ) -> None:
         """Listens when this returns; OSError that names the address where it cannot."""
         app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-        ui.run_with(app, title=f'loop_ros: {task.name}')
+        with warnings.catch_warnings():  # it asks every object in memory what it is
+            warnings.simplefilter('ignore', FutureWarning)
+            ui.run_with(app, title=f'loop_ros: {task.name}')
         ui.page('/')(lambda: Page(history, controls, task))
         access = Access(app, host, token)
-        listening = _listen(host, port)
+        listening = listen(host, port)
         self.port = int(listening.getsockname()[1])
         query = f'?token={access.token}' if access.token else ''
         self.address = f'http://{host}:{self.port}/{query}'
@@ -41,7 +44,8 @@ class PanelServer:
         thread.start()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there."""
     family = socket.AF_INET6 if ':' in host else socket.AF_INET
     found = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -18,8 +18,8 @@ from stack import Process, node_command, until
 
 pytestmark = pytest.mark.slow
 POLICY = TREE / 'config/security/loop_ros.policy.xml'
-NODES = ('planner', 'learner', 'bridge')
-KINDS = {'topic': ('publish', 'subscribe'), 'service': ('reply',)}
+NODES = ('planner', 'learner', 'bridge', 'panel')
+KINDS = {'topic': ('publish', 'subscribe'), 'service': ('reply', 'request')}
 NEEDS_OTHER_PACKAGES = set() if importlib.util.find_spec('ackermann_msgs') else {'drive'}
 Names = dict[str, set[str]]  # by what is done with them
 
@@ -28,7 +28,7 @@ def allowed(node: str) -> Names:
     """What the policy says, relative to its namespace; each name once."""
     (profile,) = ET.parse(POLICY).findall(f'.//enclave[@path="/loop_ros/{node}"]/profiles/profile')
     assert profile.attrib == {'ns': '/', 'node': node}
-    found: Names = {'publish': set(), 'subscribe': set(), 'reply': set()}
+    found: Names = {'publish': set(), 'subscribe': set(), 'reply': set(), 'request': set()}
     for group in profile:
         ((what, verdict),) = group.attrib.items()
         kind = group.tag.removesuffix('s')
@@ -50,6 +50,7 @@ def done(ears: Ears, namespace: str, node: str) -> Names:
         'publish': names(ears.get_publisher_names_and_types_by_node),
         'subscribe': names(ears.get_subscriber_names_and_types_by_node),
         'reply': names(ears.get_service_names_and_types_by_node),
+        'request': names(ears.get_client_names_and_types_by_node),
     }
 
 
@@ -61,9 +62,11 @@ def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ears, lis
         tasks['/pole'] = 'InvertedPendulum'
     folder, processes = tmp_path_factory.mktemp('stacks'), []
     for namespace, task in tasks.items():
-        for node in NODES if task == 'drift_car' else ('planner', 'bridge'):
+        for node in NODES if task == 'drift_car' else ('planner', 'bridge', 'panel'):
             rules = ('-r', f'__ns:={namespace}', '-r', '/clock:=clock')
-            more = {} if node == 'bridge' else {'checkpoint': 'none', 'use_sim_time': True}
+            more: dict[str, object] = {'checkpoint': 'none', 'use_sim_time': True}
+            if node in ('bridge', 'panel'):
+                more = {'port': 0} if node == 'panel' else {}
             command = node_command(node, *rules, task=task, **more)
             processes.append(Process(command, folder / f'{task}_{node}'))
     ears = Ears('policy_ears')
