@@ -35,8 +35,9 @@ LEVELS: tuple[Colour, ...] = (
 LIMIT, GOAL, THING = (0.85, 0.2, 0.15, 0.8), (0.1, 0.7, 0.3, 0.6), (0.6, 0.6, 0.6, 0.8)
 UNSAFE, RUNNER_UP, NOSE = (0.9, 0.2, 0.2, 0.5), (0.9, 0.2, 0.9, 1.0), (0.98, 0.75, 0.2, 1.0)
 WORST, BEST = (0.1, 0.15, 0.5), (0.4, 0.95, 1.0)  # returns of safe candidates, dark to light
+BODY = 0.6  # of its colour: what lies under it shows
 RING = 48  # corners of a circle
-THIN, THICK = 0.006, 0.02  # m, lines
+THIN, THICK = 0.008, 0.02  # m, lines
 LETTER = 0.1  # m
 
 
@@ -45,10 +46,13 @@ def header(frame: str, nanoseconds: int) -> Header:
     return Header(frame_id=frame, stamp=time_to_msg(nanoseconds))
 
 
-def plan(where: Header, poses: Array, level: int, text: str, lifetime: float) -> MarkerArray:
-    """The plan from poses [n, 3] (m, rad) in the colour of its level, with a caption at the robot.
+def plan(
+    where: Header, poses: Array, pose: Array, level: int, text: str, lifetime: float
+) -> MarkerArray:
+    """The plan from poses [n, 3] (m, rad) in the colour of its level, and a caption.
 
-    The line is there for `lifetime` s, and not at all without two poses.
+    The line is there for `lifetime` s, and not at all without two poses; the caption stays at the
+    robot's pose [3].
     """
     line = _marker(where, 'plan', Marker.LINE_STRIP, LEVELS[level], THICK)
     if len(poses) > 1:
@@ -58,7 +62,7 @@ def plan(where: Header, poses: Array, level: int, text: str, lifetime: float) ->
         line.action = Marker.DELETE
     caption = _marker(where, 'caption', Marker.TEXT_VIEW_FACING, LEVELS[level])
     caption.scale.z, caption.text = LETTER, text
-    caption.pose.position = Point(x=poses[0, 0], y=poses[0, 1] + 2 * LETTER, z=LETTER)
+    caption.pose.position = Point(x=pose[0], y=pose[1] + 3 * LETTER, z=LETTER)
     return MarkerArray(markers=[line, caption])
 
 
@@ -68,6 +72,7 @@ def world(
     """The robot at a pose [3] (m, rad) in the colour of its level, and what stands round it."""
     length, width = drawing.robot
     body = _marker(where, 'robot', Marker.CUBE, LEVELS[level])
+    body.color.a = BODY
     body.scale.x, body.scale.y, body.scale.z = length, width, width / 2
     nose = _marker(where, 'robot', Marker.ARROW, NOSE, number=1)
     nose.scale.x, nose.scale.y, nose.scale.z = length, width / 4, width / 4

@@ -12,6 +12,7 @@ import time
 import numpy as np
 import torch
 from nav_msgs.msg import Path
+from rclpy.publisher import Publisher
 from visualization_msgs.msg import MarkerArray
 
 from loop_ros.agent import Agent
@@ -20,12 +21,15 @@ from loop_ros.control.supervisor import NAMES, PLAN, SHIFTED, Command
 from loop_ros.nodes import markers, qos, views
 from loop_ros.nodes.managed import ManagedNode
 from loop_ros.outlook import OutlookView
+from loop_ros.sim.drawing import Circle
 from loop_ros.sim.task import Task
 from loop_ros.types import Array, Plan
 
 PERIOD = 0.1  # s between two pictures
 LIFETIME = 1.0  # s that a plan is shown after its planner fell silent, or three control periods
-FRESH = 1.0  # s for which an outlook is drawn
+FRESH = 0.5  # s for which the next outlook is waited for
+Moment = tuple[State, Command]
+Seen = tuple[float, OutlookView, Moment]  # when it came, and the command of the same state
 
 
 class Scene:
@@ -44,10 +48,10 @@ class Scene:
     def advertise(self, prefix: str) -> None:
         """Make the publishers, until the node is cleaned up."""
         self._observation: Array | None = None  # the newest
-        self._newest: tuple[State, Command] | None = None
-        self._drawn: tuple[State, Command] | None = None
+        self._newest: Moment | None = None
+        self._drawn: Moment | None = None
         self._planned: list[tuple[Plan, Array]] = []  # the last two, with what they started from
-        self._outlook: tuple[float, OutlookView] | None = None  # when it came
+        self._seen: Seen | None = None
         advertise = self._node.advertise
         self._path = advertise(Path, f'{prefix}plan', qos.VIEW)
         self._plan = advertise(MarkerArray, f'{prefix}plan_markers', qos.VIEW)
@@ -66,64 +70,68 @@ class Scene:
         self._planned = [*self._planned[-1:], (plan, state.observation)]
 
     def keep_outlook(self, view: OutlookView) -> None:
-        """Called in the planner thread."""
-        self._outlook = time.monotonic(), view
+        """Called in the planner thread, after the command of the same state."""
+        newest = self._newest
+        if newest is not None and newest[0].stamp / 1e9 == view.stamp:
+            self._seen = time.monotonic(), view, newest
 
     def draw(self) -> None:
-        """The newest command, unless it is drawn already."""
-        newest, drawn = self._newest, self._drawn
+        """The newest command, unless it is drawn already.
+
+        While outlooks come and are watched, only commands with one: the picture is of one moment.
+        """
+        newest, drawn, seen = self._newest, self._drawn, self._seen
         if newest is None or newest is drawn or self._observation is None or not self._flat:
             return
-        state, command = newest
-        if drawn is None or drawn[1].level != command.level or self._watched():
-            self._drawn = newest
-            self._draw(state, command)
+        level = newest[1].level
+        if drawn is None or drawn[1].level != level:
+            self._draw(newest, None)
+        elif level == PLAN and self._watched(self._fan) and seen is not None and _is_fresh(seen):
+            if seen[2] is not drawn:
+                self._draw(seen[2], seen[1])
+        elif self._watched(self._path, self._plan, self._world, self._fan):
+            self._draw(newest, None)
 
-    def _watched(self) -> bool:
-        publishers = (self._path, self._plan, self._world, self._fan)
+    def _watched(self, *publishers: Publisher) -> bool:
         return any(publisher.get_subscription_count() > 0 for publisher in publishers)
 
-    def _draw(self, state: State, command: Command) -> None:
+    def _draw(self, moment: Moment, view: OutlookView | None) -> None:
+        (state, command), self._drawn = moment, moment
+        observation = self._observation if state.observation is None else state.observation
+        assert observation is not None  # one came before anything is drawn
+        task, level = self._task, command.level
         where = markers.header(self._frame, state.stamp)
-        plan = self._plan_poses(command)
-        pose, around = self._robot()
-        text = f'{NAMES[command.level]}: {command.reason}'
-        if command.level == PLAN and command.plan is not None:
+        plan, (pose, around) = self._plan_poses(state, command), self._robot(observation)
+        text = f'{NAMES[level]}: {command.reason}'
+        if level == PLAN and command.plan is not None:
             text = f'd0 {command.plan.d0:g}, worst cost {command.plan.worst_cost:.2f}'
-        from_robot = plan if len(plan) else pose[np.newaxis]
-        path = views.path_to_msg(plan, self._frame, state.stamp, self._task.control_period)
-        self._path.publish(path)
-        self._plan.publish(markers.plan(where, from_robot, command.level, text, self._lifetime))
-        self._world.publish(markers.world(where, self._task.drawing, pose, around, command.level))
-        self._draw_fan(command)
-
-    def _draw_fan(self, command: Command) -> None:
-        """The newest outlook while its planner drives, and nothing of it elsewhere."""
-        outlook, self._outlook = self._outlook, None
-        where = markers.header(self._frame, self._node.now())
-        if command.level not in (PLAN, SHIFTED):
+        self._path.publish(views.path_to_msg(plan, self._frame, state.stamp, task.control_period))
+        self._plan.publish(markers.plan(where, plan, pose, level, text, self._lifetime))
+        self._world.publish(markers.world(where, task.drawing, pose, around, level))
+        if level not in (PLAN, SHIFTED):
             self._fan.publish(markers.no_candidates(where))
-        elif outlook is not None and time.monotonic() - outlook[0] < FRESH:
-            view = outlook[1]
-            where = markers.header(self._frame, round(view.stamp * 1e9))
-            self._fan.publish(markers.candidates(where, view, self._task, self._lifetime))
+        elif view is not None and view.poses.shape[1] > 1:
+            self._fan.publish(markers.candidates(where, view, task, self._lifetime))
 
-    def _plan_poses(self, command: Command) -> Array:
+    def _plan_poses(self, state: State, command: Command) -> Array:
         """What is left of the plan that drives, as poses [n, 3]; none where none drives."""
         path, plan = self._task.path, command.plan
-        started = [observation for each, observation in self._planned if each is plan]
-        if path is None or plan is None or not plan.predicted or plan.diverged or not started:
+        start = state.observation
+        if command.level == SHIFTED:
+            start = next((o for each, o in self._planned if each is plan), None)
+        if path is None or plan is None or not plan.predicted or plan.diverged or start is None:
             return np.zeros((0, 3))
-        return path(started[0], plan.states)[command.row :]
+        return path(start, plan.states)[command.row :]
 
-    def _robot(self) -> tuple[Array, tuple[markers.Circle, ...]]:
+    def _robot(self, observation: Array) -> tuple[Array, tuple[Circle, ...]]:
         """Where it stands [3], and what it sees round it."""
-        task, observation = self._task, self._observation
-        if observation is None:
-            return np.zeros(3), ()
-        around = task.drawing.around
-        seen = () if around is None else around(observation)
+        task = self._task
+        seen = () if task.drawing.around is None else task.drawing.around(observation)
         if task.drawing.follows_robot or task.path is None:
             return np.zeros(3), seen
         state = task.encode(torch.as_tensor(observation)).numpy()
         return task.path(observation, state[np.newaxis])[0], seen
+
+
+def _is_fresh(seen: Seen) -> bool:
+    return time.monotonic() - seen[0] < FRESH and seen[2][1].level == PLAN
