@@ -304,7 +304,7 @@ def _task(
         reward=functools.partial(reward, period=CONTROL_PERIODS[robot]),
         path=path,
         profile='safety_gym',
-        drawing=Drawing(around=around, follows_robot=True),
+        drawing=Drawing(around=around, follows_robot=True, robot=(0.25, 0.2)),
         environment=functools.partial(SafetyGoal, robot),
     )
 

@@ -126,9 +126,11 @@ def runner_up(view: OutlookView, safe: Flags, task: Task) -> int | None:
 
     That is, farther from the plan's action than they do on average; safe ones come first.
     """
+    costs, returns = view.costs[view.candidates], view.returns[view.candidates]
+    if not len(returns):
+        return None
     actions = task.normalize_action(view.actions)
     distance = np.linalg.norm(actions[view.candidates] - actions[0], axis=1)
-    costs, returns = view.costs[view.candidates], view.returns[view.candidates]
     different = np.flatnonzero((distance >= distance.mean()) & np.isfinite(returns))
     if not len(different):
         return None

@@ -76,10 +76,14 @@ class Scene:
             self._seen = time.monotonic(), view, newest
 
     def draw(self) -> None:
-        """The newest command, unless it is drawn already.
+        """The newest command, unless it is drawn already; a robot never stops over its picture."""
+        try:
+            self._draw_if_new()
+        except Exception as error:  # `path` and `around` are someone else's code
+            self._node.warn('scene', f'no picture: {type(error).__name__}: {error}')
 
-        While outlooks come and are watched, only commands with one: the picture is of one moment.
-        """
+    def _draw_if_new(self) -> None:
+        """While outlooks are watched, only what has one: a picture is of one moment."""
         newest, drawn, seen = self._newest, self._drawn, self._seen
         if newest is None or newest is drawn or self._observation is None or not self._flat:
             return
@@ -108,9 +112,9 @@ class Scene:
         self._path.publish(views.path_to_msg(plan, self._frame, state.stamp, task.control_period))
         self._plan.publish(markers.plan(where, plan, pose, level, text, self._lifetime))
         self._world.publish(markers.world(where, task.drawing, pose, around, level))
-        if level not in (PLAN, SHIFTED):
+        if view is None or view.poses.shape[1] < 2:
             self._fan.publish(markers.no_candidates(where))
-        elif view is not None and view.poses.shape[1] > 1:
+        else:
             self._fan.publish(markers.candidates(where, view, task, self._lifetime))
 
     def _plan_poses(self, state: State, command: Command) -> Array:

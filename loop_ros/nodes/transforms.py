@@ -19,7 +19,7 @@ from loop_ros.nodes.managed import ManagedNode
 MESSAGE: Any = None
 with contextlib.suppress(ImportError):  # in no wheel: requirements/build_messages.py, docs/view.md
     MESSAGE = importlib.import_module('tf2_msgs.msg').TFMessage
-OWN = 100  # stamps that are remembered as one's own
+OWN = 100  # transforms that are remembered as one's own
 
 
 class Transforms:
@@ -31,7 +31,7 @@ class Transforms:
 
     def advertise(self) -> None:
         """Make the publisher, until the node is cleaned up."""
-        self._own: deque[int] = deque(maxlen=OWN)
+        self._own: deque[tuple[object, ...]] = deque(maxlen=OWN)
         self._other = ''  # frame in which another node has the robot's
         if MESSAGE is not None:
             self._publisher = self._node.advertise(MESSAGE, 'tf', qos.TRANSFORM)
@@ -52,15 +52,21 @@ class Transforms:
         translation = transform.transform.translation
         translation.x, translation.y, translation.z = place.x, place.y, place.z
         transform.transform.rotation = odometry.pose.pose.orientation
-        self._own.append(time_from_msg(odometry.header.stamp))
+        self._own.append(_contents(transform))
         publisher.publish(MESSAGE(transforms=[transform]))
 
     def _on_transforms(self, message: Any) -> None:
         """Another parent of the robot's frame, or another opinion on it, would tear it in two."""
         for transform in message.transforms:
-            own = time_from_msg(transform.header.stamp) in self._own
-            if transform.child_frame_id == BASE_FRAME and not own and not self._other:
+            is_base = transform.child_frame_id == BASE_FRAME
+            if is_base and not self._other and _contents(transform) not in self._own:
                 self._other = transform.header.frame_id
                 self._node.get_logger().info(
                     f'another node publishes {self._other} -> {BASE_FRAME} on tf: it is left to it'
                 )
+
+
+def _contents(transform: TransformStamped) -> tuple[object, ...]:
+    place, turn = transform.transform.translation, transform.transform.rotation
+    stamp = time_from_msg(transform.header.stamp)
+    return transform.header.frame_id, stamp, place.x, place.y, place.z, turn.z, turn.w
