@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import textwrap
 import time
 from functools import partial
 
@@ -25,6 +26,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 TOPICS = ('world_markers', 'candidate_markers', 'plan_markers')
 RVIZ = QoSProfile(depth=5)
+LATEST = 2.0  # s that it waits on for the messages of one moment
 Shown = dict[tuple[str, str, int], Marker]  # by topic, namespace and number
 
 
@@ -42,6 +44,7 @@ def main() -> None:
     figure, axes = plt.subplots(figsize=(5, 5), layout='constrained')
     for order, marker in enumerate(shown.values()):
         draw(axes, marker, order)
+    axes.margins(0.12)
     axes.autoscale_view()
     robot = next((m for m in shown.values() if m.ns == 'robot'), None)
     if options.reach and robot is not None:
@@ -50,17 +53,24 @@ def main() -> None:
         axes.set_ylim(y - options.reach, y + options.reach)
     axes.set(aspect='equal', title=options.title, xlabel='x, m', ylabel='y, m')
     figure.savefig(options.out, dpi=100)
+    print(options.out, 'shows', ', '.join(sorted({marker.ns for marker in shown.values()})))
 
 
 def listen(seconds: float) -> Shown:
-    """What is there after so many seconds, in the order of the topics."""
+    """What is there after so many seconds, in the order of the topics, all of one moment."""
     node, shown = rclpy.create_node('draw_markers'), {topic: {} for topic in TOPICS}
     for topic in TOPICS:
         node.create_subscription(MarkerArray, topic, partial(take, shown[topic], topic), RVIZ)
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end or (len(moments(shown)) > 1 and time.monotonic() < end + LATEST):
         rclpy.spin_once(node, timeout_sec=0.1)
     return {key: marker for topic in TOPICS for key, marker in shown[topic].items()}
+
+
+def moments(shown: dict[str, Shown]) -> set[tuple[int, int]]:
+    """The stamps of all that is shown."""
+    stamps = (marker.header.stamp for each in shown.values() for marker in each.values())
+    return {(stamp.sec, stamp.nanosec) for stamp in stamps}
 
 
 def take(shown: Shown, topic: str, message: MarkerArray) -> None:
@@ -104,7 +114,16 @@ def draw(axes: Axes, marker: Marker, order: int) -> None:
         tip = x + marker.scale.x * math.cos(yaw), y + marker.scale.x * math.sin(yaw)
         axes.annotate('', tip, (x, y), arrowprops={'color': colour, 'width': 2, 'headwidth': 8})
     elif marker.type == Marker.TEXT_VIEW_FACING:
-        axes.text(x, y, marker.text, color=colour, ha='center', fontsize=9, clip_on=True, zorder=99)
+        axes.text(
+            x,
+            y,
+            textwrap.fill(marker.text, 40),
+            color=colour,
+            ha='center',
+            fontsize=9,
+            clip_on=True,
+            zorder=99,
+        )
 
 
 def rgba(colour: object) -> tuple[float, ...]:
