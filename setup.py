@@ -8,6 +8,7 @@ from setuptools import find_packages, setup
 
 NAME = 'loop_ros'
 REPORT = [f'cli/report/*.{kind}' for kind in ('html', 'css', 'js', 'yaml')]
+PANEL = ['panel/*.css']
 TEMPLATES = ['cli/templates/*.j2']
 CHECKPOINTS = [f'checkpoints/**/*.{kind}' for kind in ('safetensors', 'json', 'csv', 'png')]
 
@@ -22,7 +23,7 @@ setup(
     python_requires='>=3.11',
     # loop_ros/sim, bench and config are links to the folders of that name: they install with it.
     packages=find_packages(include=[NAME, f'{NAME}.*']),
-    package_data={NAME: ['py.typed', 'config/*.yaml', *CHECKPOINTS, *REPORT, *TEMPLATES]},
+    package_data={NAME: ['py.typed', 'config/*.yaml', *CHECKPOINTS, *REPORT, *TEMPLATES, *PANEL]},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
         ('bin', ['resource/loop-ros']),
@@ -59,6 +60,8 @@ setup(
             'pygame',
             'xmltodict',
         ],
+        # The panel in the browser (panel:=true).
+        'panel': ['fastapi', 'nicegui>=3.0', 'uvicorn'],
         # What the packages in examples/ drive that no task here does.
         'examples': ['ir-sim>=2.12'],
         # `colcon test` runs pytest where it finds it here.
@@ -72,6 +75,7 @@ setup(
             'learner_node = loop_ros.nodes.learner_node:main',
             'bridge_node = loop_ros.nodes.bridge_node:main',
             'robot_node = loop_ros.nodes.robot_node:main',
+            'panel_node = loop_ros.nodes.panel_node:main',
         ],
     },
 )

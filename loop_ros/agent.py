@@ -268,13 +268,7 @@ class Agent:
 
         `settings` replace the saved ones, but for networks and the algorithm that trained them.
         """
-        files, metadata = checkpoint.read(Path(path))
-        if metadata.get('task', task.name) != task.name:
-            raise ValueError(
-                f"{path}: trained for the task '{metadata['task']}', not {task.name!r}"
-            )
-        if 'agent' not in files:
-            raise ValueError(f'{path}: no agent in this checkpoint; copy it again')
+        files, metadata = read_agent(path, task)
         saved = saved_settings(path, metadata)
         settings = saved if settings is None else settings.trained_by(saved)
         TensorFile(files['agent'], f'{path}').check_fit(Parts.sizes(task, settings))
@@ -300,6 +294,16 @@ class Agent:
         size = len(self.task.action_labels)
         drawn: Tensor = draw(size, generator=self._plan_generator, device=self.device)
         return drawn
+
+
+def read_agent(path: Path, task: Task) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """Files, the agent's weights among them, and metadata of a checkpoint folder of this task."""
+    files, metadata = checkpoint.read(Path(path))
+    if metadata.get('task', task.name) != task.name:
+        raise ValueError(f"{path}: trained for the task '{metadata['task']}', not {task.name!r}")
+    if 'agent' not in files:
+        raise ValueError(f'{path}: no agent in this checkpoint; copy it again')
+    return files, metadata
 
 
 def saved_settings(path: Path, metadata: dict[str, Any] | None = None) -> Settings:

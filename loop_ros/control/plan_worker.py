@@ -46,6 +46,7 @@ class PlanWorker(AgentThread):
         super().__init__('planner')
         self.version = 0  # of the weights in use
         self.device = ''  # that plans
+        self.verdict = 'none so far'  # of the last trial of weights
         self._gate, self._trial, self._warn = gate, trial, warn
         self._explore, self._shadow, self._observers = explore, shadow, observers
         # s without a state, after which weights are tried at once
@@ -90,6 +91,7 @@ class PlanWorker(AgentThread):
 
     def refuse_weights(self, reason: object) -> None:
         """Say why other weights are not taken."""
+        self.verdict = f'refused: {reason}'
         self._warn('weights', f'weights refused, version {self.version} stays: {reason}')
 
     def watch_other(self, action: Array) -> None:
@@ -159,6 +161,7 @@ class PlanWorker(AgentThread):
             if weights is not None:
                 plan_s = self._gate.statistics.plan_s()
                 self._trial.take(agent, weights, self._gate.recent(), plan_s)
+                self.verdict = f'version {agent.version} taken'
             elif self._trial.is_pending:
                 self._trial.review(agent, self._gate.recent())
         except NotFiniteError as error:

@@ -31,8 +31,11 @@ class AgentParameters:
     num_threads: int
 
     @classmethod
-    def declare(cls, node: Node) -> AgentParameters:
-        """Declare them on a node; ValueError for an unknown task, profile or checkpoint."""
+    def declare(cls, node: Node, live_checkpoint: bool = False) -> AgentParameters:
+        """Declare them on a node; ValueError for an unknown task, profile or checkpoint.
+
+        With `live_checkpoint` that parameter may be set later.
+        """
         name = declare(node, 'task', 'drift_car', 'robot and job: a name, or package.module:TASK')
         profile = declare(
             node,
@@ -46,6 +49,7 @@ class AgentParameters:
             'checkpoint',
             '',
             'weights to start from: shipped, none or a folder; empty: shipped, where there are',
+            read_only=not live_checkpoint,
         )
         task = registry.task(name)
         return cls(

@@ -24,6 +24,7 @@ from loop_ros.control.supervisor import Supervisor
 from loop_ros.control.trial import WeightsTrial
 from loop_ros.nodes import conversions, qos, views
 from loop_ros.nodes.agents import AgentParameters
+from loop_ros.nodes.checkpoint_parameter import CheckpointParameter
 from loop_ros.nodes.managed import ManagedNode
 from loop_ros.nodes.outlooks import SHARE, Outlooks
 from loop_ros.nodes.parameters import (
@@ -51,7 +52,7 @@ class PlannerNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__('planner')
-        self.parameters = AgentParameters.declare(self)
+        self.parameters = AgentParameters.declare(self, live_checkpoint=True)
         self.task = self.parameters.task
         self.realtime, speed = declare_clock(self)
         self.period = self.task.control_period / (speed or 1.0)  # s of wall time
@@ -90,6 +91,7 @@ class PlannerNode(ManagedNode):
         self.worker = PlanWorker(self.gate, trial, self.warn, training, self.shadow, observers)
         self.inbox = WeightsInbox(self, self.worker.load_weights, self.worker.refuse_weights)
         self.create_service(Trigger, '~/explain', self._on_explain)
+        self.checkpoint_parameter = CheckpointParameter(self, self.task, self.worker.load_weights)
         saved = self.parameters.saved
         self.saved = saved.planner if saved is not None else None
         self.settings = self.parameters.settings or saved or Settings.for_task(self.task)
@@ -275,6 +277,7 @@ class PlannerNode(ManagedNode):
             'reason': self.publisher.reason,
             'dropped states': self.dropped,
             'weights version': self.worker.version,
+            'trial of weights': self.worker.verdict,
             'd0': _d0(self.planner_parameters.settings),
             'device': self.worker.device,
             'outlooks left out for want of time': self.outlooks.skipped,

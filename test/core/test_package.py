@@ -123,25 +123,27 @@ def test_what_tests_need_is_declared(package: Any, distribution: Distribution) -
 
 def test_requirements_are_pinned_and_meet_setup_py(distribution) -> None:
     base, sim, dev = pins('base.txt'), pins('sim.txt'), pins('dev.txt')
-    examples = pins('examples.txt')
+    examples, panel = pins('examples.txt'), pins('panel.txt')
     for pinned, lines in (
         (base, distribution.install_requires),
         (sim, distribution.extras_require['sim']),
         (dev, distribution.extras_require['test']),
         (examples, distribution.extras_require['examples']),
+        (panel, distribution.extras_require['panel']),
     ):
         for line in lines:
             requirement = Requirement(line)
             assert pinned[requirement.name.lower()] in requirement.specifier, line
     assert int(base['setuptools'].split('.')[0]) < 80  # colcon build --symlink-install
-    files = [base, sim, dev, examples, pins('no_deps.txt'), pins('ros.txt')]
+    files = [base, sim, dev, examples, panel, pins('no_deps.txt'), pins('ros.txt')]
     assert all(files)
     assert len(set().union(*files)) == sum(len(file) for file in files), 'pinned twice'
 
 
-@pytest.mark.parametrize('name', ['base.txt', 'sim.txt'])
+@pytest.mark.parametrize('name', ['base.txt', 'sim.txt', 'panel.txt'])
 def test_what_requirements_need_in_turn_is_pinned_too(name: str) -> None:
-    pinned = {canonicalize_name(key) for key in (pins('base.txt') | pins('sim.txt'))}
+    files = pins('base.txt') | pins('sim.txt') | pins('panel.txt')
+    pinned = {canonicalize_name(key) for key in files}
     for key in pins(name).keys() - {'torch'}:  # its CUDA packages come with its wheel
         for line in requires(key) or ():
             requirement = Requirement(line)

@@ -61,7 +61,7 @@ def make_prefix(folder: Path) -> Path:
     for name in ('launch', 'config'):
         for file in (TREE / name).iterdir():
             (share / 'loop_ros' / name / file.name).symlink_to(file)
-    for name in ('planner_node', 'learner_node', 'bridge_node', 'robot_node'):
+    for name in ('planner_node', 'learner_node', 'bridge_node', 'robot_node', 'panel_node'):
         _script(lib / name, f'loop_ros.nodes.{name}')
     if shutil.which('ros2') is None:
         (folder / 'bin').mkdir()
