@@ -67,9 +67,17 @@ def plan(
 
 
 def world(
-    where: Header, drawing: Drawing, pose: Array, around: Sequence[Circle], level: int
+    where: Header,
+    drawing: Drawing,
+    pose: Array,
+    around: Sequence[Circle],
+    level: int,
+    before: int = 0,
 ) -> MarkerArray:
-    """The robot at a pose [3] (m, rad) in the colour of its level, and what stands round it."""
+    """The robot at a pose [3] (m, rad) in the colour of its level, and what stands round it.
+
+    Of `before` circles round it that are shown those that are too many are deleted.
+    """
     length, width = drawing.robot
     body = _marker(where, 'robot', Marker.CUBE, LEVELS[level])
     body.color.a = BODY
@@ -81,7 +89,11 @@ def world(
         marker.pose.orientation.z, marker.pose.orientation.w = quaternion_from_yaw(pose[2])
     rings = [_ring(where, circle, number) for number, circle in enumerate(drawing.circles)]
     discs = [_disc(where, circle, number) for number, circle in enumerate(around)]
-    return MarkerArray(markers=[body, nose, *rings, *discs])
+    gone = [
+        Marker(header=where, ns='around', id=number, action=Marker.DELETE)
+        for number in range(len(around), before)
+    ]
+    return MarkerArray(markers=[body, nose, *rings, *discs, *gone])
 
 
 def candidates(where: Header, view: OutlookView, task: Task, lifetime: float) -> MarkerArray:

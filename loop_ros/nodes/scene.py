@@ -27,6 +27,7 @@ from loop_ros.types import Array, Plan
 
 PERIOD = 0.1  # s between two pictures
 LIFETIME = 1.0  # s that a plan is shown after its planner fell silent, or three control periods
+POSE = ('x', 'y', 'yaw')  # where a task observes it
 FRESH = 0.5  # s for which the next outlook is waited for
 Moment = tuple[State, Command]
 Seen = tuple[float, OutlookView, Moment]  # when it came, and the command of the same state
@@ -43,7 +44,10 @@ class Scene:
         self._node, self._task = node, task
         self._frame = frames[1] if task.drawing.follows_robot else frames[0]
         self._lifetime = max(LIFETIME, 3 * task.control_period)
-        self._flat = task.path is not None or task.drawing.follows_robot  # there is a plane
+        labels = task.observation_labels
+        self._pose = [labels.index(n) for n in POSE] if set(POSE) <= set(labels) else []
+        # Whether there is a plane.
+        self._flat = task.drawing.follows_robot or bool(self._pose) or task.path is not None
 
     def advertise(self, prefix: str) -> None:
         """Make the publishers, until the node is cleaned up."""
@@ -52,6 +56,7 @@ class Scene:
         self._drawn: Moment | None = None
         self._planned: list[tuple[Plan, Array]] = []  # the last two, with what they started from
         self._seen: Seen | None = None
+        self._num_around = 0  # most circles round the robot so far
         advertise = self._node.advertise
         self._path = advertise(Path, f'{prefix}plan', qos.VIEW)
         self._plan = advertise(MarkerArray, f'{prefix}plan_markers', qos.VIEW)
@@ -111,7 +116,10 @@ class Scene:
             text = f'd0 {command.plan.d0:g}, worst cost {command.plan.worst_cost:.2f}'
         self._path.publish(views.path_to_msg(plan, self._frame, state.stamp, task.control_period))
         self._plan.publish(markers.plan(where, plan, pose, level, text, self._lifetime))
-        self._world.publish(markers.world(where, task.drawing, pose, around, level))
+        self._world.publish(
+            markers.world(where, task.drawing, pose, around, level, self._num_around)
+        )
+        self._num_around = max(self._num_around, len(around))
         if view is None or view.poses.shape[1] < 2:
             self._fan.publish(markers.no_candidates(where))
         else:
@@ -131,8 +139,10 @@ class Scene:
         """Where it stands [3], and what it sees round it."""
         task = self._task
         seen = () if task.drawing.around is None else task.drawing.around(observation)
-        if task.drawing.follows_robot or task.path is None:
+        if task.drawing.follows_robot:
             return np.zeros(3), seen
+        if self._pose or task.path is None:
+            return observation[self._pose], seen
         state = task.encode(torch.as_tensor(observation)).numpy()
         return task.path(observation, state[np.newaxis])[0], seen
 

@@ -63,6 +63,8 @@ def test_the_world_is_what_the_task_says() -> None:
     assert (goal.scale.x, goal.pose.position.x, goal.pose.position.y) == (0.6, 4.0, 5.0)
     assert colour(ring) == colour(hazard) != colour(goal)
     assert len({(m.ns, m.id) for m in message.markers}) == 5
+    fewer = markers.world(WHERE, drawing, POSES[0], seen[:1], PLAN, before=2).markers[-1]
+    assert (fewer.ns, fewer.id, fewer.action) == (hazard.ns, hazard.id, Marker.DELETE)
 
 
 def view(costs: list[float], returns: list[float], heeded: float = 1.0) -> OutlookView:
