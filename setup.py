@@ -31,6 +31,7 @@ setup(
         (f'share/{NAME}/launch', sorted(glob('launch/*.launch.*'))),
         (f'share/{NAME}/config', sorted(glob('config/*.yaml'))),
         (f'share/{NAME}/config/security', sorted(glob('config/security/*.xml'))),
+        (f'share/{NAME}/config/view', sorted(glob('config/view/*'))),
     ],
     install_requires=[
         'gymnasium>=1.0',

@@ -79,6 +79,20 @@ install_claw() {
   rm -rf "$old_pip"
 }
 
+# Messages that are in no wheel (TF, a steered vehicle's command), from the generators that are: where
+# there is a C++ compiler. Without them there is no TF and no topic `drive`, and all else works.
+build_messages() {
+  local log
+  log=$(mktemp)
+  if ! { command -v cc && command -v c++; } > /dev/null; then
+    echo 'loop_ros set-up: no cc and c++: no tf2_msgs and ackermann_msgs (docs/view.md)' >&2
+  elif ! .venv/bin/python requirements/build_messages.py tf2_msgs ackermann_msgs > "$log" 2>&1; then
+    tail -n 5 "$log" >&2
+    echo 'loop_ros set-up: tf2_msgs and ackermann_msgs cannot be built here (docs/view.md)' >&2
+  fi
+  rm -f "$log"
+}
+
 install_packages() {
   local files=(-r requirements/base.txt -r requirements/sim.txt -r requirements/panel.txt)
   [ -n "$ros" ] || files+=(-r requirements/ros.txt)
@@ -89,16 +103,18 @@ install_packages() {
   install_claw
   pip_install --quiet --no-deps --no-build-isolation --editable .
   [ -n "$ros" ] || pip_install --quiet --no-deps --no-build-isolation --editable standalone
+  [ -n "$ros" ] || build_messages
 }
 
 # An editable install leaves the ROS side of the package out: link it file by file, as colcon does
 # (ros2 launch does not follow a linked folder), so that edits take effect at once.
 link_share() {
   local node share=.venv/share/loop_ros index=.venv/share/ament_index/resource_index/packages
-  mkdir -p "$share/launch" "$share/config" "$index" .venv/lib/loop_ros
+  mkdir -p "$share/launch" "$share/config/view" "$index" .venv/lib/loop_ros
   ln -sf "$tree/package.xml" "$share/"
   ln -sf "$tree"/launch/*.launch.* "$share/launch/"
   ln -sf "$tree"/config/*.yaml "$share/config/"
+  ln -sf "$tree"/config/view/* "$share/config/view/"
   ln -sf "$tree/resource/loop_ros" "$index/"
   for node in planner_node learner_node bridge_node robot_node panel_node loop-ros; do
     ln -sf "../../bin/$node" .venv/lib/loop_ros/
@@ -106,7 +122,7 @@ link_share() {
 }
 
 ros=$(ros_prefix)
-key=$(cat requirements/* setup.py setup.cfg standalone/pyproject.toml \
+key=$(cat $(find requirements -type f | sort) setup.py setup.cfg standalone/pyproject.toml \
   <(printf '%s\n' "$tree" "$ros") | sha256sum | cut -d ' ' -f 1)
 for done_level in "$level" dev; do
   if [ -e ".venv/.$done_level-$key" ]; then

@@ -192,6 +192,7 @@ TASK = Task(
     environment=DriftCar,
     drawing=Drawing(
         circles=(Circle(LIMIT_RADIUS, limit=True), Circle(RADIUS)),
+        robot=(drift_car_picture.LENGTH, drift_car_picture.WIDTH),
         curves=(
             Curve('speed', 'm/s'),
             Curve('slip', 'rad', colours=(0.0, 1.2)),

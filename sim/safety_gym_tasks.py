@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from loop_ros.sim import safety_gym_compat
+from loop_ros.sim.drawing import Circle, Drawing
 from loop_ros.sim.task import Task, simulators
 from loop_ros.types import Array
 
@@ -25,6 +26,7 @@ SIMULATION_STEPS = 1000  # in an episode
 GOAL_RADIUS = 0.3  # m
 HAZARD_RADIUS = 0.2  # m; inside costs 1 a simulation step
 JUMP = 0.1  # m; a new goal is further from the old one, and nothing else moves a goal
+VASE_RADIUS = 0.1  # m, about
 MARGIN = 0.03  # m; between states a robot cuts corners, and a model errs by a centimetre
 HAZARDS = 8
 SENSORS = (('velocimeter', slice(2)), ('magnetometer', slice(3)), ('gyro', slice(2, 3)))
@@ -242,6 +244,31 @@ def _path(moved: Tensor, state: Tensor, next_state: Tensor, period: float) -> Te
     return (3 - 2 * t) * t**2 * moved + t * (1 - t) ** 2 * start - t**2 * (1 - t) * end
 
 
+def path(observation: Array, states: Array) -> Array:
+    """States [H+1, 29] as poses (x, y, yaw) [H+1, 3] in the robot's frame at the first of them.
+
+    The hazards stand still: the robot has moved by as much as they are said to have.
+    """
+    state = torch.as_tensor(states)
+    hazards = state[:, HAZARD_POSITIONS].unflatten(-1, (HAZARDS, 2)).mean(dim=1)
+    sensors = state[:1, :GOAL].expand(len(state), GOAL)
+    place = _turned(hazards[:1] - hazards, sensors, back=True)
+    field_x, field_y = state[:, FIELD].unbind(-1)
+    turn = torch.complex(-field_y, -field_x)  # by the robot's heading
+    yaw = (turn * turn[0].conj()).angle()
+    return torch.cat((place, yaw.unsqueeze(-1)), dim=-1).double().numpy()
+
+
+def around(observation: Array) -> tuple[Circle, ...]:
+    """Goal, vase and hazards of an observation [26], as seen from the robot."""
+    goal, vase, *hazards = observation[GOAL : len(LABELS)].reshape(-1, 2).tolist()
+    return (
+        Circle(GOAL_RADIUS, goal[0], goal[1], goal=True),
+        Circle(VASE_RADIUS, vase[0], vase[1]),
+        *(Circle(HAZARD_RADIUS, x, y, limit=True) for x, y in hazards),
+    )
+
+
 def metrics(observation: Array) -> dict[str, float]:
     """Distances to the goal and to the middle of the nearest hazard (m), speed (m/s)."""
     hazards = observation[HAZARD_POSITIONS].reshape(HAZARDS, 2)
@@ -275,7 +302,9 @@ def _task(
         predictable_next_state=predictable_next_state,
         goal_resampled=goal_resampled,
         reward=functools.partial(reward, period=CONTROL_PERIODS[robot]),
+        path=path,
         profile='safety_gym',
+        drawing=Drawing(around=around, follows_robot=True, robot=(0.25, 0.2)),
         environment=functools.partial(SafetyGoal, robot),
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from loop_ros.sim.drawing import Circle
 from loop_ros.sim.task import Task
 
 LEADING = (2, 3)  # rollouts have sequences and particles before the numbers of a state
@@ -40,6 +41,7 @@ def _wrong(task: Task) -> Iterator[str]:
     moved = task.predictable_next_state
     yield from _tensor('predictable_next_state', moved, (state, next_state), task.state_dim)
     yield from _metrics(task, observation)
+    yield from _picture(task, observation, state)
 
 
 def _tensor(
@@ -77,3 +79,15 @@ def _metrics(task: Task, observation: Tensor) -> Iterator[str]:
             yield f'drawing has curves of {", ".join(missing)}, which metrics does not give'
     except Exception as error:  # it is someone else's code
         yield f'metrics fails on one observation: {type(error).__name__}: {error}'
+
+
+def _picture(task: Task, observation: Tensor, state: Tensor) -> Iterator[str]:
+    """Of `path` and `drawing.around`, which viewers draw."""
+    seen, states, around = observation[0, 0].numpy(), state[0].numpy(), task.drawing.around
+    try:
+        if task.path is not None and (shape := task.path(seen, states).shape) != (len(states), 3):
+            yield f'path of {list(states.shape)} gives {list(shape)}, not {[len(states), 3]}'
+        if around is not None and not all(isinstance(each, Circle) for each in around(seen)):
+            yield f'drawing.around gives {around(seen)!r}, not circles'
+    except Exception as error:  # it is someone else's code
+        yield f'path or drawing.around fails: {type(error).__name__}: {error}'

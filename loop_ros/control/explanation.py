@@ -17,8 +17,11 @@ _BETTER = 'better, but no single sequence is executed, a model being easily wron
 
 def explain(command: Command, settings: PlannerSettings, task: Task) -> str:
     """A few lines on a command that was planned by these settings."""
-    level, action, reason, plan = command
-    lines = [f'level {level}, {NAMES[level]}: {reason}', f'executed: {_named(action, task)}']
+    level, plan = command.level, command.plan
+    lines = [
+        f'level {level}, {NAMES[level]}: {command.reason}',
+        f'executed: {_named(command.action, task)}',
+    ]
     if plan is None:
         return '\n'.join([*lines, 'there is no plan behind it'])
     if not plan.predicted or plan.runner_up is None:

@@ -40,7 +40,7 @@ class LearnWorker(AgentThread):
         super().__init__('learner')
         self.learned = 0  # transitions since the start
         self.skipped = 0  # of these, those that are kept without an update
-        self.report: dict[str, float] = {}  # last losses
+        self.report: dict[str, float] = {}  # the last of each loss
         self.version = 0
         self.not_saved = ''  # why the last save failed
         self._folder, self._save_period = folder, save_period
@@ -94,7 +94,7 @@ class LearnWorker(AgentThread):
             self._catch_up(agent)
             if not self._observe(agent, self._queue.popleft()):
                 continue
-            self.report = agent.update(self._hurried)
+            self.report = self.report | agent.update(self._hurried)
             if agent.ready and (agent.version != self.version or self._publish_due()):
                 self._publish(agent)
             self._save_if_due(agent)

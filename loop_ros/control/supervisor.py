@@ -50,6 +50,7 @@ class Command(NamedTuple):
     action: Array  # [A], physical units, within limits and rate limits
     reason: str
     plan: Plan | None  # behind levels 0 and 1
+    row: int = 0  # of its sequence that the action is
 
 
 class Supervisor:
@@ -152,7 +153,8 @@ class Supervisor:
 
     def command(self, now: float, stamp: int, unsolicited: bool = False) -> Command:
         """What the robot gets for its state at `stamp`, or `unsolicited`, without one."""
-        level, wanted, reason, plan = self._choose(now, stamp, unsolicited)
+        chosen = self._choose(now, stamp, unsolicited)
+        level, wanted, plan = chosen.level, chosen.action, chosen.plan
         action = self._within_limits(wanted, now, stamp)
         self._expected = None
         if level == PLAN and plan is not None and np.array_equal(action, wanted):
@@ -160,7 +162,7 @@ class Supervisor:
         self._holding = self._holding + 1 if level == HOLD else 0
         self._sent, self._sent_stamp = action, stamp
         self._sent_at, self._unsolicited = now, unsolicited
-        return Command(level, action.copy(), reason, plan)
+        return chosen._replace(action=action.copy())
 
     def shutdown_command(self) -> Command:
         """The safe command at once: nothing comes after it that could finish a slow stop."""
@@ -192,7 +194,7 @@ class Supervisor:
                 if unsolicited:
                     reason = 'no new state'
                 level, reason = (PLAN, 'planning') if stamp == planned_at else (SHIFTED, reason)
-                return Command(level, plan.sequence[row], reason, plan)
+                return Command(level, plan.sequence[row], reason, plan, row)
         if self._actor is not None and self._actor[0] == stamp:
             return Command(ACTOR, self._actor[1], reason, None)
         return Command(HOLD, self._hold(), f'{reason}, and there is no other', None)

@@ -18,6 +18,7 @@ from std_srvs.srv import Trigger
 from loop_ros.nodes import conversions, qos, views
 from loop_ros.nodes.bridge_parameters import BridgeParameters
 from loop_ros.nodes.managed import ManagedNode, StartError
+from loop_ros.nodes.transforms import Transforms
 from loop_ros.sim.camera import open_environment
 from loop_ros.sim.run_statistics import RunStatistics
 from loop_ros.sim.simulation import Simulation, planner_cost
@@ -40,6 +41,7 @@ class BridgeNode(ManagedNode):
         self.task = self.parameters.task
         self.safe_command = np.array(self.task.safe_command)
         self.statistics = RunStatistics()
+        self.transforms = Transforms(self)
         self.opened = contextlib.ExitStack()  # what `cleanup` gives back
 
     def configure(self) -> None:
@@ -58,6 +60,8 @@ class BridgeNode(ManagedNode):
         self.begun = False
         message, topic = (Odometry, 'odom') if self.task.odometry else (JointState, 'state')
         self.state_publisher = self.advertise(message, topic, qos.STATE)
+        if self.task.odometry:
+            self.transforms.advertise()
         self.paused = self.advertise(Bool, 'paused', qos.STATUS)
         self.transition_publisher = self.advertise(Float64MultiArray, 'transition', qos.TRANSITION)
         # Relative, so that two stacks in two namespaces each have a clock; nodes that use
@@ -83,6 +87,8 @@ class BridgeNode(ManagedNode):
         self.backlog, self.backlog_at = 0, -math.inf  # of the learner
         self.subscribe(UInt32, 'backlog', self._on_backlog, qos.STATE)
         self.subscribe(Float64MultiArray, 'planner/telemetry', self._on_telemetry, qos.TELEMETRY)
+        if self.task.odometry:
+            self.transforms.subscribe()
         if self.parameters.speed > 0:
             self.every(self.task.control_period / self.parameters.speed, self._tick)
         self.every(REPEAT_PERIOD / 2, self._watch)
@@ -170,8 +176,11 @@ class BridgeNode(ManagedNode):
     def _send_state(self) -> None:
         stamp = self.simulation.stamp
         convert = conversions.odometry_to_msg if self.task.odometry else conversions.state_to_msg
+        message = convert(self.simulation.observation, self.task, stamp)
         self.clock_publisher.publish(Clock(clock=conversions.time_to_msg(stamp)))
-        self.state_publisher.publish(convert(self.simulation.observation, self.task, stamp))
+        self.state_publisher.publish(message)
+        if isinstance(message, Odometry):
+            self.transforms.publish(message)
         self.last_sent = time.monotonic()
 
     def _watch(self) -> None:

@@ -15,10 +15,16 @@ from loop_ros.control.learn_worker import LONG_BACKLOG, LearnWorker
 from loop_ros.control.sequence import SequenceCheck
 from loop_ros.nodes import conversions, qos, views
 from loop_ros.nodes.agents import AgentParameters
+from loop_ros.nodes.figures import Figures
 from loop_ros.nodes.managed import ManagedNode
 from loop_ros.nodes.parameters import declare
 
 BACKLOG_PERIOD = 0.05  # s, between two words on what waits to be learned
+# Of the algorithms' reports and of the node: a topic each, learner/telemetry/NAME.
+FIGURES = (
+    *('critic_loss', 'actor_loss', 'entropy', 'entropy_coef', 'value', 'weight'),
+    *('model_loss', 'model_error', 'model_epochs', 'learned', 'backlog', 'weights_version'),
+)
 STOP_TIMEOUT = 4.0  # s, within the 5 s that a launch gives
 
 
@@ -65,6 +71,7 @@ class LearnerNode(ManagedNode):
         self.refused = 0
         self.weights_publisher = self.advertise(UInt8MultiArray, 'weights', qos.WEIGHTS)
         self.backlog_publisher = self.advertise(UInt32, 'backlog', qos.STATE)
+        self.figures = Figures(self, 'learner/telemetry/', FIGURES)
         self.worker.start(self._make_agent)
 
     def activate(self) -> None:
@@ -154,3 +161,6 @@ class LearnerNode(ManagedNode):
             **self.worker.report,
         }
         self.publish_diagnostics('learning', self.parameters.task.name, level, text, values)
+        counts = self.worker.learned, backlog, self.worker.version
+        named = zip(('learned', 'backlog', 'weights_version'), counts, strict=True)
+        self.figures.publish({**self.worker.report, **dict(named)})

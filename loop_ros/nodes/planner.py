@@ -35,6 +35,7 @@ from loop_ros.nodes.parameters import (
     differences,
 )
 from loop_ros.nodes.plan_publisher import PlanPublisher
+from loop_ros.nodes.scene import PERIOD as PICTURE_PERIOD
 from loop_ros.nodes.supervision import Supervision, declare_limits
 from loop_ros.nodes.weights import WeightsInbox
 from loop_ros.settings import PlannerSettings, Settings
@@ -76,7 +77,7 @@ class PlannerNode(ManagedNode):
         limits = declare_limits(self, self.task, self.period, training or is_shadow)
         trial = self._declare_trial()
         supervisor = Supervisor(limits, self.realtime)
-        self.publisher = PlanPublisher(self, self.task, supervisor, self.frames[0], is_shadow)
+        self.publisher = PlanPublisher(self, self.task, supervisor, self.frames, is_shadow)
         self.shadow = Shadow(self.task, self.publisher.publish_difference) if is_shadow else None
         publish = self.publisher.publish_command
         self.gate = Gate(supervisor, publish, trial.num_steps, is_shadow)
@@ -84,7 +85,9 @@ class PlannerNode(ManagedNode):
             self.supervision = Supervision(self, self.gate)
         spare = SHARE * self.period if self.realtime else math.inf
         self.outlooks = Outlooks(self, self.task, spare)
-        observers = (self.outlooks.observe,)
+        self.scene = self.publisher.scene
+        self.outlooks.on_view = self.scene.keep_outlook
+        observers = (self.scene.keep_plan, self.outlooks.observe)
         self.worker = PlanWorker(self.gate, trial, self.warn, training, self.shadow, observers)
         self.inbox = WeightsInbox(self, self.worker.load_weights, self.worker.refuse_weights)
         self.create_service(Trigger, '~/explain', self._on_explain)
@@ -147,11 +150,13 @@ class PlannerNode(ManagedNode):
         self.deadline = self.every(self.period * DEADLINE, self._on_deadline)
         self.deadline.cancel()
         self.every(self.period / 2, self._watch)
+        self.every(PICTURE_PERIOD, self.scene.draw)
         self.every(1.0, self._diagnose)
 
     def deactivate(self) -> None:
         """Leave the robot with the safe command, and wait until it has it."""
         self.gate.close(self.now())
+        self.scene.draw()
         self.publisher.wait()
 
     def cleanup(self) -> None:

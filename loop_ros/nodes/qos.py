@@ -16,6 +16,9 @@ WEIGHTS = QoSProfile(
 )
 STATUS = WEIGHTS  # a late subscriber gets the last one too
 TELEMETRY = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
-VIEW = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+# As viewers ask by default (RViz: reliable, volatile, depth 5); a late one may ask for the last.
+VIEW = WEIGHTS
+FIGURE = QoSProfile(depth=10)
+TRANSFORM = QoSProfile(depth=100)  # as tf2 has it
 DIAGNOSTICS = QoSProfile(depth=10)
 CLOCK = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)

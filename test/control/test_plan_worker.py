@@ -161,7 +161,7 @@ class TestPlanWorker:
         until(lambda: world.gate.statistics.plans == 1, 5, 'the plan')
         world.agent.go.release()
         world.receive(1)
-        assert world.answered(3)[1][::2] == (STOP, 'operator stop')
+        assert world.answered(3)[1][:3:2] == (STOP, 'operator stop')
         assert world.gate.reset() == ['operator stop']
         world.agent.go.release()
         world.receive(2)
@@ -188,7 +188,7 @@ class TestPlanWorker:
         assert world.warned()[0][1].endswith('version 3 stays: weights: actor is not finite')
         world.agent.go.release()
         world.receive(0)
-        assert world.answered(1)[1][::2] == (STOP, 'weights are not finite')
+        assert world.answered(1)[1][:3:2] == (STOP, 'weights are not finite')
         world.worker.load_weights(b'good')
         until(lambda: world.worker.version == 7, 5, 'weights')
         world.agent.go.release()

@@ -51,15 +51,16 @@ def test_the_ladder_steps_down() -> None:
     found = supervisor()
     assert found.command(0.0, 0)[:1] == (HOLD,)
     found.keep_actor(0, np.array([5.0, 0.5]))
-    level, action, reason, _ = found.command(0.0, 0)
+    level, action, reason, *_ = found.command(0.0, 0)
     assert (level, action[0], reason) == (ACTOR, 5.0, 'no plan yet')
     assert found.command(WALL, PERIOD).level == HOLD  # the actor's answer was for another state
     found.keep_plan(0, make_plan(1.0))
-    level, action, reason, plan = found.command(0.0, 0)
-    assert (level, action[0], reason) == (PLAN, 1.0, 'planning') and plan is not None
+    level, action, reason, plan, chosen = found.command(0.0, 0)
+    assert (level, action[0], reason, chosen) == (PLAN, 1.0, 'planning', 0) and plan is not None
     for row in (1, 2):
-        level, action, reason, plan = found.command(row * WALL, row * PERIOD)
+        level, action, reason, plan, chosen = found.command(row * WALL, row * PERIOD)
         assert (level, action[0], reason) == (SHIFTED, 1.0 + row, 'the plan is late')
+        assert chosen == row
         assert plan is not None
     assert found.command(3 * WALL, 3 * PERIOD).level == HOLD  # beyond the horizon
     assert found.command(0.0, -PERIOD).level == HOLD  # time ran backwards
@@ -73,7 +74,7 @@ def test_a_plan_that_is_not_finite_is_passed_over() -> None:
     spoilt = make_plan(2.0, actor=7.0)
     spoilt.sequence[0, 1] = np.nan
     found.keep_plan(PERIOD, spoilt)
-    level, action, reason, _ = found.command(WALL, PERIOD)
+    level, action, reason, *_ = found.command(WALL, PERIOD)
     assert (level, action[0], reason) == (SHIFTED, 2.0, 'the plan is not finite')
     found.restart()
     found.keep_plan(2 * PERIOD, spoilt)
@@ -125,7 +126,7 @@ def test_silence_stops_and_says_why() -> None:
     late = 1.01 + LIMITS.state_timeout
     assert found.due(late)
     found.refuse_state("odometry 'v_y' is nan")
-    level, action, reason, _ = found.command(late, 0, unsolicited=True)
+    level, action, reason, *_ = found.command(late, 0, unsolicited=True)
     assert (level, action.tolist()) == (STOP, [0.0, 0.0])
     assert reason == "no usable state for 0.5 s: odometry 'v_y' is nan"
     found.receive(3.0)
@@ -238,6 +239,6 @@ def test_the_last_word_is_the_safe_command() -> None:
     found = Supervisor(limits(rates=RATES, safe=np.array([1.0, 0.0])), realtime=True)
     found.keep_plan(0, make_plan(9.0))
     found.command(0.0, 0)
-    level, action, reason, _ = found.shutdown_command()
+    level, action, reason, *_ = found.shutdown_command()
     assert (level, action.tolist(), reason) == (STOP, [1.0, 0.0], 'the planner leaves')
     assert (action >= LOW).all()

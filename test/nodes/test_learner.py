@@ -16,7 +16,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from ears import Ears
 from stack import Process, make_checkpoint, node_command, until
-from std_msgs.msg import Float64MultiArray, UInt8MultiArray
+from std_msgs.msg import Float64, Float64MultiArray, UInt8MultiArray
 
 from loop_ros.agent import Agent
 from loop_ros.nodes import conversions, qos
@@ -104,6 +104,15 @@ def test_learns_publishes_counts_and_saves_on_interrupt(learner: tuple) -> None:
     assert status['name'] == '/learner: learning'
     assert (status['duplicates'], status['gaps'], status['missing']) == ('5', '1', '10')
     until(lambda: source.weights, 10, 'weights')
+    plotted = {
+        name: source.hear(Float64, f'learner/telemetry/{name}', 10)
+        for name in ('learned', 'critic_loss', 'model_loss')
+    }
+    until(lambda: all(plotted.values()), 10, 'figures for plots')
+    status = source.status()
+    assert plotted['learned'][-1].data == 120
+    for name in ('critic_loss', 'model_loss'):
+        assert f'{plotted[name][-1].data:.4g}' == status[name]
     agent = Agent(CAR, Settings.load(str(kept.parent / 'small.yaml')))
     assert agent.load_weights(conversions.weights_from_msg(source.weights[-1])) >= 1
     broken = conversions.transition_to_msg(run[0], CAR)

@@ -1,10 +1,12 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The SROS2 policy allows what the nodes do, and nothing that they do not."""
+"""The SROS2 policy allows what the nodes do and nothing else; layouts show what they publish."""
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import json
 import os
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ears import Ears
 from source_tree import TREE
 from stack import Process, node_command, until
@@ -20,7 +23,11 @@ pytestmark = pytest.mark.slow
 POLICY = TREE / 'config/security/loop_ros.policy.xml'
 NODES = ('planner', 'learner', 'bridge', 'panel')
 KINDS = {'topic': ('publish', 'subscribe'), 'service': ('reply', 'request')}
-NEEDS_OTHER_PACKAGES = set() if importlib.util.find_spec('ackermann_msgs') else {'drive'}
+NEEDS_OTHER_PACKAGES = {
+    topic
+    for topic, package in (('drive', 'ackermann_msgs'), ('tf', 'tf2_msgs'))
+    if importlib.util.find_spec(package) is None
+}
 Names = dict[str, set[str]]  # by what is done with them
 
 
@@ -97,6 +104,52 @@ def test_the_policy_is_what_the_nodes_do(stacks: tuple[Ears, list[str]], node: s
         until(lambda: together() == expected, 40, 'the graph')
     except AssertionError:
         assert together() == expected
+
+
+def test_layouts_show_what_the_stack_publishes(stacks: tuple[Ears, list[str]]) -> None:
+    """Topics, types and fields of RViz's configuration and Foxglove's layout."""
+    ears, _ = stacks
+    wanted = layouts()
+    present = {name for topics in map(allowed, NODES) for name in topics['publish']}
+    assert {topic for topic, _ in wanted} <= {name.removeprefix('/') for name in present}
+
+    def types() -> dict[str, str]:
+        graph = ears.get_topic_names_and_types()
+        return {name.removeprefix('/car').removeprefix('/'): kinds[0] for name, kinds in graph}
+
+    until(lambda: {topic for topic, _ in wanted} <= set(types()), 40, 'all topics')
+    for topic, shown in wanted:
+        package, kind, name = types()[topic].split('/')
+        if '/' in shown:
+            assert shown == f'{package}/{kind}/{name}'
+        else:
+            message = getattr(importlib.import_module(f'{package}.{kind}'), name)
+            assert not shown or shown in message.get_fields_and_field_types(), topic
+
+
+def layouts() -> set[tuple[str, str]]:
+    """Topics that are shown, each with its type or the field that is plotted, where it is said."""
+    types = {
+        'MarkerArray': 'visualization_msgs/msg/MarkerArray',
+        'Path': 'nav_msgs/msg/Path',
+        'Odometry': 'nav_msgs/msg/Odometry',
+    }
+    found = set()
+    rviz = yaml.safe_load((TREE / 'config/view/loop_ros.rviz').read_text())
+    for display in rviz['Visualization Manager']['Displays']:
+        if 'Topic' in display:
+            kind = types[display['Class'].removeprefix('rviz_default_plugins/')]
+            found.add((display['Topic']['Value'].removeprefix('/'), kind))
+    panels = json.loads((TREE / 'config/view/foxglove.json').read_text())['configById']
+    for panel in panels.values():
+        found |= {(topic.removeprefix('/'), '') for topic in panel.get('topics', {})}
+        values = [path['value'].removeprefix('/') for path in panel.get('paths', [])]
+        found |= {(topic, field) for topic, _, field in (v.rpartition('.') for v in values)}
+        found |= (
+            {(panel['topicToRender'].removeprefix('/'), '')} if 'topicToRender' in panel else set()
+        )
+    assert len(found) > 15
+    return found
 
 
 def test_nobody_else_commands_or_teaches() -> None:

@@ -334,3 +334,37 @@ def test_all_that_stands_still_moves_alike() -> None:
         torch.testing.assert_close(steps, steps.mean(0).expand(10, 2), atol=1e-3, rtol=0)
         turned, observation = turned + abs(float(after[5])) * task.control_period, after
     assert turned > 1.0, 'rad'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('robot', ROBOTS)
+def test_a_path_is_the_way_that_was_driven(robot: str) -> None:
+    """Of true states it is the simulation's own, seen from where the robot was."""
+    task, environment = registry.task(f'{robot}Goal1'), registry.make(f'{robot}Goal1')
+    observation, _ = environment.reset(seed=3)
+    observations, poses = [observation], []
+    body = environment.unwrapped.world.task.data.body
+
+    def note_pose() -> None:
+        at = body('agent')
+        poses.append((*at.xpos[:2], math.atan2(at.xmat[3], at.xmat[0])))
+
+    note_pose()
+    for _ in range(8):
+        observation, *_ = environment.step(np.array([0.8, 0.5]))
+        observations.append(observation)
+        note_pose()
+    assert task.path is not None and task.drawing.around is not None
+    states = task.encode(torch.tensor(np.array(observations))).numpy()
+    found = task.path(observations[0], states)
+    x, y, yaw = np.array(poses).T
+    cosine, sine = math.cos(yaw[0]), math.sin(yaw[0])
+    ahead, left = x - x[0], y - y[0]
+    expected = np.stack((cosine * ahead + sine * left, cosine * left - sine * ahead), axis=1)
+    # The car tilts by a hair, and the magnetic field with it.
+    np.testing.assert_allclose(found[:, :2], expected, atol=1e-5)
+    np.testing.assert_allclose(np.cos(found[:, 2] - (yaw - yaw[0])), 1.0, atol=1e-9)
+    goal, _, *hazards = task.drawing.around(observations[0])
+    assert goal.goal and all(hazard.limit for hazard in hazards) and len(hazards) == 8
+    assert (goal.x, goal.y) == tuple(observations[0][6:8])
+    assert (hazards[7].x, hazards[7].y) == tuple(observations[0][24:26])

@@ -100,6 +100,14 @@ def test_the_shipped_tasks_functions_fit(name: str) -> None:
         ({'metrics': lambda observation: {'x': observation}}, 'metrics gives'),
         ({'metrics': lambda observation: {}}, 'metrics gives {}'),
         ({'drawing': Drawing(curves=(Curve('height'),))}, 'curves of height, which metrics'),
+        (
+            {'path': lambda o, states: states[:, :2]},
+            r'path of \[3, 6\] gives \[3, 2\], not \[3, 3\]',
+        ),
+        (
+            {'drawing': Drawing(around=lambda o: ((0, 0),))},
+            r'around gives \(\(0, 0\),\), not circles',
+        ),
     ],
 )
 def test_functions_that_do_not_fit_are_named(values: dict[str, Any], message: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from loop_ros.sim.drawing import Circle, Drawing
 from loop_ros.sim.task import Task
 
 PERIOD = 0.1  # s
@@ -83,6 +84,18 @@ def metrics(observation: np.ndarray) -> dict[str, float]:
     }
 
 
+def around(observation: np.ndarray) -> tuple[Circle, ...]:
+    """The goal, and what the lidar sees: a circle for each sector with something in it."""
+    angles = (np.arange(SECTORS) + 0.5) * (2 * math.pi / SECTORS) - math.pi
+    seen = [
+        Circle(0.05, beam * math.cos(angle), beam * math.sin(angle), limit=beam < CLEARANCE)
+        for beam, angle in zip(observation[4:].tolist(), angles.tolist(), strict=True)
+        if beam < FARTHEST
+    ]
+    goal_x, goal_y = observation[2:4].tolist()
+    return (Circle(GOAL_RADIUS, goal_x, goal_y, goal=True), *seen)
+
+
 def make_environment(**kwargs: Any) -> Any:
     """The simulation, whose simulator is imported when it is needed."""
     from diff_drive_lidar.environment import Environment
@@ -110,4 +123,5 @@ TASK = Task(
     reward=reward,
     profile=str(Path(__file__).parent / 'config' / 'profile.yaml'),
     environment=make_environment,
+    drawing=Drawing(around=around, follows_robot=True, robot=(0.4, 0.4)),
 )
