@@ -107,6 +107,8 @@ class PanelNode(ManagedNode):
 
     def _pose(self, observation: Array) -> Array | None:
         """x, y (m), yaw (rad), where the task draws a plane."""
+        if self.task.drawing.follows_robot:
+            return np.zeros(3)
         if self.task.path is None:
             return None
         state = self.task.encode(torch.as_tensor(observation, dtype=torch.float64))

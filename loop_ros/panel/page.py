@@ -108,7 +108,7 @@ class Page:
 
     def _draw(self) -> None:
         seen = self._history.snapshot()
-        if self._task.path is not None:
+        if self._task.path is not None or self._task.drawing.follows_robot:
             self._view.content = top_view(seen, self._task.drawing, self._threshold.preview)
         level = 'absent' if seen.silent else NAMES[seen.level]
         self._level.text = level

@@ -11,7 +11,7 @@ import numpy as np
 
 from loop_ros.control.supervisor import SHIFTED
 from loop_ros.panel.history import Snapshot
-from loop_ros.sim.drawing import Drawing
+from loop_ros.sim.drawing import Circle, Drawing
 from loop_ros.types import Array
 
 MARGIN = 1.15  # of the picture around what is in it
@@ -21,10 +21,13 @@ GRID = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 50.0, 100.0)  # m between lines
 
 
 def top_view(seen: Snapshot, drawing: Drawing, preview: float | None) -> str:
-    """An SVG in the odom frame, x to the right; `preview` is a d0 whose plan is drawn too.
+    """An SVG in the frame of the poses, x to the right; `preview` is a d0 whose plan is drawn too.
 
     Classes, not colours: the page's style says what a level or an unsafe candidate looks like.
     """
+    circles = drawing.circles
+    if drawing.around is not None and seen.observation is not None:
+        circles = (*circles, *drawing.around(seen.observation))
     x, y, reach = _frame(seen, drawing)
     # y grows upwards in ROS, downwards in SVG: the group is mirrored.
     parts = [
@@ -32,7 +35,7 @@ def top_view(seen: Snapshot, drawing: Drawing, preview: float | None) -> str:
         f'{2 * reach:.4g}" role="img" aria-label="The robot from above">',
         '<g transform="scale(1,-1)" fill="none" vector-effect="non-scaling-stroke">',
         *_grid(x, y, reach),
-        *_world(drawing),
+        *_world(circles),
         *_driven(seen.driven),
         *_futures(seen, preview),
         *_robot(seen, reach),
@@ -67,9 +70,9 @@ def _grid(x: float, y: float, reach: float) -> Iterator[str]:
         yield f'<path class="grid" d="M{x - reach:.4g},{at:.4g}H{x + reach:.4g}"/>'
 
 
-def _world(drawing: Drawing) -> Iterator[str]:
-    for circle in drawing.circles:
-        kind = 'limit' if circle.limit else 'track'
+def _world(circles: tuple[Circle, ...]) -> Iterator[str]:
+    for circle in circles:
+        kind = 'limit' if circle.limit else 'goal' if circle.goal else 'track'
         yield (
             f'<circle class="{kind}" cx="{circle.x:.4g}" cy="{circle.y:.4g}" '
             f'r="{circle.radius:.4g}"/>'

@@ -20,6 +20,7 @@ from source_tree import TREE, imports, sources
 # Module -> (key in package.xml, name on the Python index) where they differ from the module's name.
 PYTHON_DEPENDENCIES = {
     'PIL': ('python3-pil', 'pillow'),
+    'fastapi': (None, 'fastapi'),  # of the panel; no rosdep key for these three
     'gymnasium': ('python3-gymnasium-pip', 'gymnasium'),
     'gymnasium_robotics': ('python3-gymnasium-robotics-pip', 'gymnasium-robotics'),
     'jinja2': ('python3-jinja2', 'Jinja2'),
@@ -27,6 +28,7 @@ PYTHON_DEPENDENCIES = {
     'markupsafe': ('python3-jinja2', 'Jinja2'),  # comes with it
     'matplotlib': ('python3-matplotlib', 'matplotlib'),
     'mujoco': ('python3-mujoco-pip', 'mujoco'),
+    'nicegui': (None, 'nicegui'),
     'numpy': ('python3-numpy', 'numpy'),
     'plotly': (None, 'plotly'),  # no rosdep key
     'rich': ('python3-rich', 'rich'),
@@ -34,6 +36,7 @@ PYTHON_DEPENDENCIES = {
     'safetensors': (None, 'safetensors'),  # no rosdep key
     'tensorboardX': ('python3-tensorboardX-pip', 'tensorboardX'),
     'torch': ('python3-pytorch-pip', 'torch'),
+    'uvicorn': (None, 'uvicorn'),
     'yaml': ('python3-yaml', 'PyYAML'),
     'zstandard': (None, 'mcap'),  # comes with it
 }
@@ -98,7 +101,8 @@ def test_changelog_reads_as_ros_wants_it(package) -> None:
 
 def test_every_import_is_declared(package, distribution) -> None:
     declared = {dependency.name for dependency in package.build_depends + package.exec_depends}
-    lines = distribution.install_requires + distribution.extras_require['sim']
+    extras = distribution.extras_require
+    lines = distribution.install_requires + extras['sim'] + extras['panel']
     required = {Requirement(line).name for line in lines}
     for path in sources('loop_ros/*.py', 'sim/*.py', 'bench/*.py', 'launch/*.py'):
         for module in distributions(path) - OPTIONAL:
@@ -153,7 +157,8 @@ def test_what_requirements_need_in_turn_is_pinned_too(name: str) -> None:
 
 def test_entry_points_exist(distribution) -> None:
     scripts = dict(line.split(' = ') for line in distribution.entry_points['console_scripts'])
-    assert set(scripts) == {'loop-ros', 'planner_node', 'learner_node', 'bridge_node', 'robot_node'}
+    nodes = {f'{name}_node' for name in ('planner', 'learner', 'bridge', 'robot', 'panel')}
+    assert set(scripts) == {'loop-ros', *nodes}
     for script, target in scripts.items():
         module, function = target.split(':')
         path = TREE / (module.replace('.', '/') + '.py')

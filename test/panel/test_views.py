@@ -114,3 +114,14 @@ def test_a_robot_far_from_the_origin_is_in_the_picture() -> None:
     x, y, width, height = map(float, drawn(history).attrib['viewBox'].split())
     assert x < -30.0 < x + width
     assert y < -12.0 < y + height  # downwards
+
+
+def test_where_the_robot_observes_no_pose_it_stands_in_the_middle_of_what_it_sees() -> None:
+    task = registry.task('PointGoal1')
+    history, (low, high) = History(), (0.0, 1.0)
+    observation = np.linspace(low, high, len(task.observation_labels))
+    history.add_state(observation, np.zeros(3))
+    svg = ET.fromstring(top_view(history.snapshot(), task.drawing, None))
+    assert 'goal' in classes(svg)
+    x, y, width, height = map(float, svg.attrib['viewBox'].split())
+    assert (x + width / 2, y + height / 2) == (0.0, 0.0)
