@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The arguments of train-offline, predict, dataset and replay."""
+"""The arguments of train-offline, predict, dataset, replay and what-if."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ KINDS = ('random', 'medium', 'medium-replay', 'medium-expert', 'import')
 
 
 def add(commands: Any) -> None:
-    """Add the commands `train-offline`, `predict`, `dataset` and `replay`."""
+    """Add the commands `train-offline`, `predict`, `dataset`, `replay` and `what-if`."""
     _add_train_offline(commands)
     _add_predict(commands)
     _add_dataset(commands)
     _add_replay(commands)
+    _add_what_if(commands)
 
 
 def _add_train_offline(commands: Any) -> None:
@@ -80,6 +81,24 @@ def _add_bags(parser: argparse.ArgumentParser) -> None:
     add_robot(parser)
 
 
+def _add_part(parser: argparse.ArgumentParser) -> None:
+    """How much of bags is planned again."""
+    parser.add_argument(
+        '--episodes',
+        type=positive,
+        default=20,
+        metavar='N',
+        help='the first N; default %(default)s',
+    )
+    parser.add_argument(
+        '--steps',
+        type=positive,
+        default=5000,
+        metavar='N',
+        help='recorded steps at most, of all episodes together; default %(default)s',
+    )
+
+
 def _add_dataset(commands: Any) -> None:
     parser = commands.add_parser('dataset', help='make bags to learn from')
     parser.add_argument('task', nargs='?', help=TASK_HELP)
@@ -117,20 +136,7 @@ def _add_replay(commands: Any) -> None:
     parser.add_argument(
         '--d0', type=float, help="safety threshold to plan with; default the checkpoint's"
     )
-    parser.add_argument(
-        '--episodes',
-        type=positive,
-        default=20,
-        metavar='N',
-        help='the first N; default %(default)s',
-    )
-    parser.add_argument(
-        '--steps',
-        type=positive,
-        default=5000,
-        metavar='N',
-        help='recorded steps at most, of all episodes together; default %(default)s',
-    )
+    _add_part(parser)
     parser.add_argument(
         '--every',
         type=positive,
@@ -144,6 +150,29 @@ def _add_replay(commands: Any) -> None:
     parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
     add_common(parser, profile="the checkpoint's")
     parser.set_defaults(run=_replay)
+
+
+def _add_what_if(commands: Any) -> None:
+    parser = commands.add_parser(
+        'what-if',
+        help='what would be planned at recorded states under other thresholds d0',
+        description='Plans at the states of recorded episodes and judges the sequences of each '
+        'plan under other thresholds: return, worst cost, share of safe sequences, and how far the '
+        'action would be from that of the plan. No robot and no simulator is moved.',
+    )
+    _add_bags(parser)
+    parser.add_argument(
+        '--d0',
+        dest='thresholds',
+        type=float,
+        nargs='+',
+        default=[0.0, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0],
+        help='the others; default 0 0.2 0.5 1 2 4 8 (--set planner.d0=... is that of the plans)',
+    )
+    _add_part(parser)
+    parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
+    add_common(parser, profile="the checkpoint's")
+    parser.set_defaults(run=_what_if, d0=None)
 
 
 def _train_offline(options: argparse.Namespace) -> int:
@@ -168,3 +197,9 @@ def _replay(options: argparse.Namespace) -> int:
     from loop_ros.cli import replay
 
     return replay.run(options)
+
+
+def _what_if(options: argparse.Namespace) -> int:
+    from loop_ros.cli import what_if
+
+    return what_if.run(options)

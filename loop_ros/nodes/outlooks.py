@@ -21,7 +21,7 @@ from loop_ros.outlook import Outlook, OutlookView, outlook, view_of
 from loop_ros.sim.task import Task
 from loop_ros.types import Plan
 
-PERIOD = 0.2  # s between two outlooks
+PERIOD, UNWATCHED_PERIOD = 0.2, 0.5  # s between two outlooks, and where nobody subscribes
 FRESH = 2.0  # s for which one answers ~/what_if
 CANDIDATES = 24  # that are shown
 THRESHOLDS = (0.0, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -45,6 +45,7 @@ class Outlooks:
         node.create_service(Trigger, '~/what_if', self._on_what_if)
         self.skipped = 0  # for want of time
         self.on_view: Callable[[OutlookView], None] = lambda view: None
+        self.is_watched: Callable[[], bool] = lambda: False  # by way of `on_view`
         self._last: tuple[float, Outlook, float] | None = None  # when, what, d0
         self._next, self._cost = 0.0, 0.0  # s
 
@@ -58,7 +59,8 @@ class Outlooks:
         begin = time.monotonic()
         if begin < self._next or not plan.predicted or state.observation is None:
             return
-        self._next = begin + PERIOD
+        watched = self._publisher.get_subscription_count() > 0 or self.is_watched()
+        self._next = begin + (PERIOD if watched else UNWATCHED_PERIOD)
         if plan.plan_s + self._cost > self._spare:
             self.skipped += 1
             self._cost /= 2  # a single slow one is no reason for ever

@@ -87,6 +87,7 @@ class PlannerNode(ManagedNode):
         self.outlooks = Outlooks(self, self.task, spare)
         self.scene = self.publisher.scene
         self.outlooks.on_view = self.scene.keep_outlook
+        self.outlooks.is_watched = self.scene.shows_candidates
         observers = (self.scene.keep_plan, self.outlooks.observe)
         self.worker = PlanWorker(self.gate, trial, self.warn, training, self.shadow, observers)
         self.inbox = WeightsInbox(self, self.worker.load_weights, self.worker.refuse_weights)

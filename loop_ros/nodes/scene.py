@@ -80,6 +80,10 @@ class Scene:
         if newest is not None and newest[0].stamp / 1e9 == view.stamp:
             self._seen = time.monotonic(), view, newest
 
+    def shows_candidates(self) -> bool:
+        """Whether somebody looks at them."""
+        return self._watched(self._fan)
+
     def draw(self) -> None:
         """The newest command, unless it is drawn already; a robot never stops over its picture."""
         try:
@@ -95,7 +99,7 @@ class Scene:
         level = newest[1].level
         if drawn is None or drawn[1].level != level:
             self._draw(newest, None)
-        elif level == PLAN and self._watched(self._fan) and seen is not None and _is_fresh(seen):
+        elif level == PLAN and self.shows_candidates() and seen is not None and _is_fresh(seen):
             if seen[2] is not drawn:
                 self._draw(seen[2], seen[1])
         elif self._watched(self._path, self._plan, self._world, self._fan):
