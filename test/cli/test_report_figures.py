@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from made_up_runs import write_run
 
-from loop_ros.cli.report import aggregates, figures, kinds, published, tables
+from loop_ros.cli.report import aggregates, figures, files, kinds, published, tables
 from loop_ros.cli.report.groups import group
 
 
@@ -186,3 +186,38 @@ def test_a_seed_that_ended_early_leaves_the_rest_alone(tmp_path: Path) -> None:
     assert lines[0][grid.steps == 20_000] == 20_000.5
     assert lines[0][grid.steps == 40_000] == 40_000
     assert any('Ended before' in note and 'b' in note for note in tables.final([both]).notes)
+
+
+def test_three_published_series_are_shown_at_once_and_the_others_wait(tmp_path: Path) -> None:
+    groups, _ = group([write_run(tmp_path / 'run')])
+    beside = [p for p in published.load() if p.task == 'HalfCheetah']
+    drawn = figures.draw(groups['HalfCheetah'], beside, figures.styles(['loop_sac']))
+    series = [trace for trace in drawn[0].drawn.data if trace.line.color == figures.GREY]
+    shown = [trace.visible for trace in series]
+    assert shown[:3] == [True, True, True]
+    assert len(shown) > 3 and set(shown[3:]) == {'legendonly'}
+
+
+def test_curves_are_files_for_a_paper_too(tmp_path: Path) -> None:
+    """A band of the seeds, their mean, and the published series that are shown."""
+    groups, _ = group([write_run(tmp_path / f'{seed}', seed=seed) for seed in (0, 1)])
+    beside = [p for p in published.load() if p.task == 'HalfCheetah']
+    drawn = figures.draw(groups['HalfCheetah'], beside, figures.styles(['loop_sac']))
+    paths = files.write(drawn[:1], tmp_path / 'figures', 'HalfCheetah')
+    assert [path.name for path in paths] == [
+        'halfcheetah-return-while-training.svg',
+        'halfcheetah-return-while-training.png',
+    ]
+    svg = paths[0].read_text()
+    assert svg.count('<!-- loop_sac -->') == 1
+    assert [name in svg for name in ('REDQ (', 'DroQ (', 'MR.Q (')] == [True, True, False]
+    assert paths[1].read_bytes().startswith(b'\x89PNG')
+
+
+def test_a_metric_has_the_unit_that_its_task_gives_it(tmp_path: Path) -> None:
+    groups, _ = group(
+        [write_run(tmp_path / 'run', task='drift_car', mean_speed=3.4, mean_other=1.0)]
+    )
+    columns = tables.final(groups['drift_car']).columns
+    assert 'speed, m/s' in columns
+    assert 'other' in columns

@@ -18,6 +18,9 @@ def add(commands: Any) -> None:
         'folders', type=Path, nargs='+', help='searched for --out of experiment and train-offline'
     )
     parser.add_argument('--out', type=Path, required=True, help='the page, as report.html')
+    parser.add_argument(
+        '--figures', type=Path, metavar='FOLDER', help='the curves as SVG and PNG files too'
+    )
     parser.set_defaults(run=_run)
 
 
@@ -35,6 +38,6 @@ def libraries(command: str) -> Iterator[None]:
 def _run(options: argparse.Namespace) -> int:
     with libraries('report'):
         from loop_ros.cli.report.page import write
-    write(options.folders, options.out)
+    write(options.folders, options.out, options.figures)
     print(options.out)
     return 0

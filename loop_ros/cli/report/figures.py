@@ -24,6 +24,7 @@ COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8
 DASHES = ('solid', 'dash', 'dot', 'dashdot')
 SYMBOLS = ('circle', 'square', 'diamond', 'cross', 'x', 'triangle-up', 'star', 'hexagon')
 GREY = '#888888'
+SHOWN = 3  # published series at once
 
 Style = tuple[str, str]  # colour, dash
 Lines = tuple['Array', 'Array', 'Array']  # mean, least and most over seeds, [num_bins] each
@@ -193,7 +194,10 @@ def _add_line(
 
 
 def _add_published(figure: go.Figure, published: list[Published], grid: Grid) -> None:
-    """Markers over several steps, a dashed level for a single value."""
+    """Markers over several steps, a dashed level for a single value.
+
+    The first few of the file are shown; a click in the legend shows another.
+    """
     for index, ((algorithm, name), points) in enumerate(_series(published).items()):
         single = len(points) == 1
         x: list[Any] = [0.0, float(grid.steps[-1])] if single else [p.step for p in points]
@@ -202,6 +206,7 @@ def _add_published(figure: go.Figure, published: list[Published], grid: Grid) ->
         figure.add_scatter(
             x=x,
             y=y,
+            visible=True if index < SHOWN else 'legendonly',
             mode='lines' if single else 'lines+markers',
             name=html.escape(f'{algorithm} ({name}{when})'),
             line={'color': GREY, 'width': 1.5, 'dash': DASHES[1 + index % 3]},

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from loop_ros.cli import runs
-from loop_ros.cli.report import figures, offline, published, tables
+from loop_ros.cli.report import figures, files, offline, published, tables
 from loop_ros.cli.report.groups import Group, flat, group, settings_of
 from loop_ros.cli.report.render import render
 from loop_ros.settings import Settings
@@ -44,8 +44,11 @@ class Section:
     configurations: list[Configuration]
 
 
-def write(folders: list[Path], out: Path) -> None:
-    """The report on all runs below `folders`; ValueError where there is none to report."""
+def write(folders: list[Path], out: Path, pictures: Path | None = None) -> None:
+    """The report on all runs below `folders`; ValueError where there is none to report.
+
+    With a folder for `pictures` each figure is drawn there as a file too.
+    """
     found, problems = _read(folders)
     if not found:
         where = ', '.join(map(str, folders))
@@ -79,6 +82,9 @@ def write(folders: list[Path], out: Path) -> None:
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page, encoding='utf-8')
+    if pictures is not None:
+        for section in sections:
+            files.write(section.figures, pictures, section.task)
 
 
 def _read(folders: list[Path]) -> tuple[list[runs.Run], list[str]]:

@@ -14,6 +14,7 @@ from loop_ros.cli.report import aggregates
 from loop_ros.cli.report.groups import Group, steps_asked
 from loop_ros.cli.report.published import Published
 from loop_ros.cli.runs import Row, Run
+from loop_ros.sim import registry
 
 NONE = '–'
 
@@ -52,7 +53,7 @@ def final(groups: list[Group]) -> Table:
     columns = ['algorithm', 'seeds', 'steps', 'return, IQM [95 %]', 'return, mean', 'worst seed']
     if costly:
         columns += ['cost, mean [95 %]', 'cost, most', 'training cost']
-    columns += [name.removeprefix('mean_') for name in metrics] + ['plan, ms', 'hours']
+    columns += [_heading(name, groups) for name in metrics] + ['plan, ms', 'hours']
     return Table(columns, [_row(g, metrics, costly) for g in groups], _notes(groups, costly))
 
 
@@ -205,6 +206,17 @@ def _metrics(groups: list[Group]) -> list[str]:
         for run in group.runs:
             names.update(dict.fromkeys(n for n in run.result if n.startswith('mean_')))
     return [name for name in names if name not in ('mean_return', 'mean_cost')]
+
+
+def _heading(name: str, groups: list[Group]) -> str:
+    """A metric with its unit, where the task is known here and says it."""
+    metric = name.removeprefix('mean_')
+    try:
+        drawing = registry.task(str(groups[0].runs[0].result['task'])).drawing
+    except (ValueError, ImportError):
+        return metric
+    unit = next((curve.unit for curve in drawing.curves if curve.metric == metric), '')
+    return f'{metric}, {unit}' if unit else metric
 
 
 def _plan_ms(group: Group) -> float | None:
