@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from loop_ros.control.supervisor import NAMES, STOP
+from loop_ros.control.supervisor import STOP
 from loop_ros.outlook import OutlookView
 from loop_ros.types import Array
 
@@ -135,8 +135,3 @@ class History:
                 planner=self._planner,
                 learner=self._learner,
             )
-
-    @staticmethod
-    def name(level: int) -> str:
-        """Of a level."""
-        return NAMES[level]
