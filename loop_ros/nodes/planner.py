@@ -17,13 +17,14 @@ from std_srvs.srv import Trigger
 
 from loop_ros.agent import Agent
 from loop_ros.control.explanation import explain
-from loop_ros.control.gate import Gate
+from loop_ros.control.gate import Gate, State
 from loop_ros.control.plan_worker import PlanWorker
 from loop_ros.control.shadow import Shadow
-from loop_ros.control.supervisor import Supervisor
+from loop_ros.control.supervisor import Command, Supervisor
 from loop_ros.control.trial import WeightsTrial
 from loop_ros.nodes import conversions, qos, views
 from loop_ros.nodes.agents import AgentParameters
+from loop_ros.nodes.flight_recording import FlightRecording
 from loop_ros.nodes.managed import ManagedNode
 from loop_ros.nodes.parameters import (
     PlannerParameters,
@@ -76,11 +77,15 @@ class PlannerNode(ManagedNode):
         supervisor = Supervisor(limits, self.realtime)
         self.publisher = PlanPublisher(self, self.task, supervisor, self.frames[0], is_shadow)
         self.shadow = Shadow(self.task, self.publisher.publish_difference) if is_shadow else None
-        publish = self.publisher.publish_command
-        self.gate = Gate(supervisor, publish, trial.num_steps, is_shadow)
+        self.recording = FlightRecording(
+            self, self.parameters, self.period, training, lambda: trial.file
+        )
+        self.recorder = self.recording.recorder
+        self.gate = Gate(supervisor, self._publish, trial.num_steps, is_shadow)
         if not is_shadow:  # which commands nothing
             self.supervision = Supervision(self, self.gate)
-        self.worker = PlanWorker(self.gate, trial, self.warn, training, self.shadow)
+        observers = [self.recorder.keep_plan]
+        self.worker = PlanWorker(self.gate, trial, self._warn, training, self.shadow, observers)
         self.inbox = WeightsInbox(self, self.worker.load_weights, self.worker.refuse_weights)
         self.create_service(Trigger, '~/explain', self._on_explain)
         saved = self.parameters.saved
@@ -112,6 +117,7 @@ class PlannerNode(ManagedNode):
         """Make the agent in its thread, then the topics."""
         self.dropped = 0
         self.publisher.advertise()
+        self.recording.start()
         self.worker.start(self._make_agent)
         settings, version = self.planner_parameters.settings, self.worker.version
         weights = f'weights version {version}'
@@ -150,6 +156,7 @@ class PlannerNode(ManagedNode):
     def cleanup(self) -> None:
         """End the planner thread."""
         self.worker.stop()
+        self.recording.stop()
 
     def _make_agent(self) -> Agent:
         """Called by the planner thread."""
@@ -166,6 +173,7 @@ class PlannerNode(ManagedNode):
             agent.act_without_planning(nowhere)
             agent.act(nowhere, predict_next=True)
             agent.reset()
+        self.recording.begin(agent)
         return agent
 
     def _reconfigure(self, settings: PlannerSettings) -> None:
@@ -196,8 +204,20 @@ class PlannerNode(ManagedNode):
         state = self.gate.receive(stamp, observation)
         if state is not None:
             self.worker.plan(state)
+            self.recorder.keep_state(state)
             if self.realtime:
                 self.deadline.reset()
+
+    def _publish(self, state: State, command: Command) -> None:
+        """Called by the planner thread and by the executor's, in turns."""
+        self.publisher.publish_command(state, command)
+        self.recorder.keep_command(state, command, self.gate.statistics.missed)
+
+    def _warn(self, subject: str, text: str) -> None:
+        """What the planner thread has to say."""
+        self.warn(subject, text)
+        if subject == 'weights':
+            self.recorder.trigger('refused_weights', text.replace(', version', ': version', 1))
 
     def _on_deadline(self) -> None:
         self.deadline.cancel()
@@ -206,6 +226,7 @@ class PlannerNode(ManagedNode):
     def _watch(self) -> None:
         """Twice a control period: without states, or without a planner thread, go safe."""
         if self.worker.failure is not None:
+            self.recorder.trigger('stop', f'the planner thread ended: {self.worker.failure}')
             self.gate.close(self.now())
             raise RuntimeError('the planner thread ended') from self.worker.failure
         self.gate.watch(self.now())
@@ -223,12 +244,15 @@ class PlannerNode(ManagedNode):
 
     def _on_paused(self, message: Bool) -> None:
         """Bridge or robot node say whether states are to be expected."""
-        self.paused = message.data
+        self.paused = self.recorder.paused = message.data
 
     def _on_other(self, message: JointState) -> None:
         """As a shadow: a command of the controller that drives."""
         try:
-            self.worker.watch_other(conversions.command_from_msg(message, self.task))
+            action = conversions.command_from_msg(message, self.task)
+            self.worker.watch_other(action)
+            if self.gate.newest is not None:
+                self.recorder.keep_executed(State(self.gate.newest.stamp, action))
         except ValueError as error:
             self.warn('other', f'a command of the other controller is left out: {error}')
 
@@ -239,7 +263,9 @@ class PlannerNode(ManagedNode):
         except ValueError as error:
             self.warn('executed', f'what the robot says that it did is left out: {error}')
             return
-        self.gate.executed_elsewhere(action, conversions.time_from_msg(message.header.stamp))
+        stamp = conversions.time_from_msg(message.header.stamp)
+        self.gate.executed_elsewhere(action, stamp)
+        self.recorder.keep_executed(State(stamp, action))
 
     def _on_explain(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         command = self.publisher.last
@@ -268,6 +294,7 @@ class PlannerNode(ManagedNode):
             'd0': _d0(self.planner_parameters.settings),
             'device': self.worker.device,
             **(self.shadow.metrics() if self.shadow else {}),
+            **self.recording.metrics(),
         }
         self.publish_diagnostics('planning', self.task.name, level, text, values)
 
