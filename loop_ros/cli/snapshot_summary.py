@@ -118,11 +118,8 @@ def sentences(snapshot: Snapshot, alternatives: Alternatives) -> list[str]:
     moment = time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(trigger.time / 1e9))
     reason = '' if trigger.kind == 'asked' else f': {trigger.reason}'
     found = [f'At {moment} UTC {EVENTS.get(trigger.kind, trigger.kind)}{reason}.']
-    for other in snapshot.triggers[1:]:
-        at = (other.time - trigger.time) / 1e9
-        word = 'later' if at >= 0 else 'before'
-        what = EVENTS.get(other.kind, other.kind)
-        found.append(f'{abs(at):.1f} s {word} {what}: {other.reason}.')
+    if others := _others(snapshot):
+        found.append(f'Also recorded: {"; ".join(others)}.')
     earlier = seconds(snapshot, commands.time) <= 0
     if earlier.any():
         length = -seconds(snapshot, commands.time)[0]
@@ -142,6 +139,20 @@ def sentences(snapshot: Snapshot, alternatives: Alternatives) -> list[str]:
             f'{value["safe_fraction"]:.0%} of the sequences kept that.'
         )
     found.append(_remade(alternatives.ticks))
+    return found
+
+
+def _others(snapshot: Snapshot) -> list[str]:
+    """What else happened in that minute, each kind once."""
+    event, *others = snapshot.triggers
+    found = []
+    for kind in dict.fromkeys(trigger.kind for trigger in others):
+        times = [(trigger.time - event.time) / 1e9 for trigger in others if trigger.kind == kind]
+        nearest = min(times, key=abs)
+        word = 'after' if nearest >= 0 else 'before'
+        count = '' if len(times) == 1 else f'{len(times)} times, '
+        what = EVENTS.get(kind, kind)
+        found.append(f'{what} ({count}{abs(nearest):.1f} s {word} it at the nearest)')
     return found
 
 

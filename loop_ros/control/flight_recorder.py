@@ -135,7 +135,7 @@ class FlightRecorder:
         self._triggers: _Ring[Trigger] = _Ring(maxlen=MOST)
         self._files: deque[WeightsFile] = deque()
         self._last = (STOP, '')  # level and reason of the last command
-        self._missed = 0
+        self._missed, self._in_burst = 0, False
         self._misses: deque[int] = deque(maxlen=BURST)  # ns
 
     def begin(self, agent: Agent) -> None:
@@ -238,8 +238,7 @@ class FlightRecorder:
     def _is_burst(self, now: int, missed: int) -> bool:
         """Whether too many periods were missed lately, for the first time since they were not."""
         self._misses.extend([now] * min(BURST, missed - self._missed))
-        self._missed = missed
-        if len(self._misses) < BURST or now - self._misses[0] > self._burst_ns:
-            return False
-        self._misses.clear()
-        return True
+        self._missed, was = missed, self._in_burst
+        is_full = len(self._misses) == BURST
+        self._in_burst = is_full and now - self._misses[0] <= self._burst_ns
+        return self._in_burst and not was

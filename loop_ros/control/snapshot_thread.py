@@ -53,6 +53,7 @@ class SnapshotThread:
         self._pending: list[Trigger] = []
         self._due = 0.0
         self._written_at: dict[str, float] = {}  # by subject
+        self._told: set[str] = set()  # subjects of which it was said that one is left out
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -117,13 +118,13 @@ class SnapshotThread:
         now = time.monotonic()
         if now - self._written_at.get(trigger.subject, -COOL_DOWN) < COOL_DOWN:
             self.suppressed += 1
-            self._warn(
-                'snapshot again',
-                f'no snapshot of {trigger.subject}: there was one less than {COOL_DOWN:g} s ago '
-                f'({self.suppressed} left out so far)',
-            )
+            if trigger.subject not in self._told:
+                self._told.add(trigger.subject)
+                since = f'there was one less than {COOL_DOWN:g} s ago'
+                self._warn('snapshot again', f'no snapshot of {trigger.subject}: {since}')
             return
         self._written_at[trigger.subject] = now
+        self._told.discard(trigger.subject)
         if not self._pending:
             self._due = now + TAIL
         self._pending.append(trigger)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
+from loop_ros.cli.places import planned_path, positions
 from loop_ros.cli.report import map_figure
 from loop_ros.cli.report.figures import COLOURS, GREY, Figure
 from loop_ros.cli.report.map_figure import Departures
@@ -26,6 +27,11 @@ from loop_ros.snapshots.files import Snapshot
 from loop_ros.types import Array
 
 MOST_ACTIONS = 4  # that have a panel
+_BELIEVED = (
+    'Of each plan, when it was made. Error: of the state that a plan which was followed predicted, '
+    'the most of any component, in the standard deviations that the models gave it; dashed: '
+    'distrust_band.'
+)
 _ZOOM = 'A drag zooms all panels, a double click zooms out.'
 
 
@@ -52,7 +58,7 @@ def happened(snapshot: Snapshot, shown: float) -> Figure:
         return Panel(f'{task.action_labels[place]} ({task.action_interfaces[place]})', into)
 
     count = min(MOST_ACTIONS, len(task.action_labels))
-    panels = [Panel('where the command comes from; dots: no plan in time', levels)]
+    panels = [Panel('level; dots: no plan in time', levels)]
     drawn = stacked([*panels, *map(action, range(count))])
     _around(drawn, time, shown)
     return Figure(
@@ -88,19 +94,17 @@ def believed(snapshot: Snapshot, shown: float) -> Figure:
         figure.update_yaxes(rangemode='tozero', row=row)
 
     panels = [
-        Panel('worst predicted cost of the plan, and d0 (dashed)', cost),
+        Panel('worst predicted cost, and d0 (dashed)', cost),
         Panel('share of sequences that keep d0', safe),
-        metric('predicted_return', 'predicted return, with what comes after the horizon'),
+        metric('predicted_return', 'predicted return'),
     ]
     errors = prediction_errors(snapshot)
     if np.isfinite(errors).any():
         panels.append(_error(snapshot, time, errors))
-    panels.append(Panel('time of a plan, ms, and the control period (dashed)', took))
+    panels.append(Panel('time of a plan, ms; dashed: control period', took))
     drawn = stacked(panels)
     _around(drawn, time, shown)
-    return Figure(
-        'What the planner believed', f'Blue: of each plan, when it was made. {_ZOOM}', drawn
-    )
+    return Figure('What the planner believed', _BELIEVED, drawn)
 
 
 def _error(snapshot: Snapshot, time: Array, errors: Array) -> Panel:
@@ -112,21 +116,25 @@ def _error(snapshot: Snapshot, time: Array, errors: Array) -> Panel:
             level(figure, row, float(band))
         figure.update_yaxes(rangemode='tozero', row=row)
 
-    return Panel("error of the predicted state in the models' own standard deviations", into)
+    return Panel('error of the predicted state, in deviations', into)
 
 
-def seen_from_above(snapshot: Snapshot, found: Alternatives) -> Figure | None:
-    """The driven line, and plans at other thresholds where they differ; None without a map."""
+def seen_from_above(snapshot: Snapshot, found: Alternatives, around: float) -> Figure | None:
+    """The line driven `around` the event (s), and plans at other thresholds where they differ.
+
+    None for a task that draws no path.
+    """
     task, states, plans = snapshot.task, snapshot.columns.states, snapshot.columns.plans
-    driven = map_figure.positions(task, states.observation)
+    since = seconds(snapshot, states.time)
+    shown = (since >= -around) & (since <= around)
+    driven = positions(task, states.observation[shown])
     if not len(driven):
         return None
+    driven[states.restart[shown]] = np.nan  # the line breaks where an episode begins
 
     def path(number: int, place: int) -> Array:
         observation = plans.observation[found.rows[number]]
-        return map_figure.planned_path(
-            task, observation, found.outlooks[number].alternatives.states[place]
-        )
+        return planned_path(task, observation, found.outlooks[number].alternatives.states[place])
 
     departures = []
     for place, d0 in enumerate(found.thresholds):
@@ -138,12 +146,13 @@ def seen_from_above(snapshot: Snapshot, found: Alternatives) -> Figure | None:
     marked = []
     if found.rows:
         row = found.rows[-1]
-        last = map_figure.planned_path(task, plans.observation[row], plans.states[row])
+        last = planned_path(task, plans.observation[row], plans.states[row])
         departures.append(Departures('last plan', GREY, [last], 'dot'))
-        marked.append((map_figure.positions(task, plans.observation[row : row + 1])[0], 'event'))
+        marked.append((positions(task, plans.observation[row : row + 1])[0], 'event'))
     return map_figure.draw(
         'Where plans would have led',
-        'Orange: driven. In colour: plans of the last seconds where they begin with another action '
+        f'Orange: driven, {around:g} s before and after. In colour: plans of the last seconds '
+        'where they begin with another action '
         'at another d0, up to their horizon. Grey: the last plan before the event.',
         driven,
         departures,

@@ -44,7 +44,7 @@ def write(
         happened=_happened(snapshot),
         otherwise=_otherwise(snapshot, found) if found.rows else None,
         heeded=found.heeded,
-        map=explain_figures.seen_from_above(snapshot, found),
+        map=explain_figures.seen_from_above(snapshot, found, SHOWN),
         figures=figures,
         notes=notes,
         facts=_facts(snapshot),
@@ -55,12 +55,12 @@ def write(
 
 
 def _happened(snapshot: Snapshot) -> Table:
-    rows = [
-        [f'{span.begin:+.2f}', f'{span.end - span.begin:.2f}', level_name(span),
-         f'{span.commands:,}', span.reason]
-        for span in last_spans(spans(snapshot), LISTED)
-    ]  # fmt: skip
-    return Table(['s since the event', 'for s', 'level', 'commands', 'reason'], rows, [])
+    rows = []
+    for span in last_spans(spans(snapshot), LISTED):
+        length = f' ({span.commands:,} commands in {span.end - span.begin:.2f} s)'
+        reason = f'{span.reason}{length if span.commands > 1 else ""}'
+        rows.append([f'{span.begin:+.2f}', level_name(span), reason])
+    return Table(['s', 'level', 'reason'], rows, [])
 
 
 def _otherwise(snapshot: Snapshot, found: Alternatives) -> Table:
@@ -75,17 +75,17 @@ def _otherwise(snapshot: Snapshot, found: Alternatives) -> Table:
         rows.append(
             [
                 f'{threshold:g}{of_then}',
+                f'{len(found.differs(snapshot, place)):,} of {len(found.rows):,}',
                 *(f'{value:.3g}' for value in last.alternatives.actions[place][: len(named)]),
                 number(float(last.alternatives.returns[place])),
                 number(float(last.alternatives.costs[place])),
                 f'{last.safe_fractions[place]:.0%}',
                 f'{safe:.0%}',
-                f'{len(found.differs(snapshot, place)):,} of {len(found.rows):,}',
             ]
         )
-    columns = ['d0', *named, 'return', 'worst cost', 'sequences that keep it', 'on average']
+    columns = ['d0', 'plans that differ', *named, 'return', 'worst cost', 'sequences that keep it']
     return Table(
-        [*columns, 'plans that differ'],
+        [*columns, 'on average'],
         rows,
         [
             'Actions, return and worst cost: of the last plan before the event. On average, and '

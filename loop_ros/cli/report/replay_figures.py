@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import plotly.graph_objects as go
 
 from loop_ros.agent import Agent
 from loop_ros.cli.replay_episodes import Replayed, predicts
 from loop_ros.cli.replay_summary import DIFFERENT, is_different
+from loop_ros.cli.report import map_figure
 from loop_ros.cli.report.figures import GREY, Figure
+from loop_ros.cli.report.map_figure import Departures
 from loop_ros.cli.report.panels import (
     LIMIT,
     PLANNED,
@@ -43,6 +46,23 @@ def draw(agent: Agent, episode: Replayed, marked: dict[int, int]) -> Figure:
     steps = len(episode.step)
     cut = '' if episode.whole else ', cut there'
     return Figure(f'Episode {episode.number}: {steps:,} steps{cut}', _CAPTION, drawn)
+
+
+def draw_map(episode: Replayed, marked: dict[int, int]) -> Figure | None:
+    """The driven line, and plans that are not what was done; None where none is, or no path."""
+    rows = np.flatnonzero(is_different(episode)).tolist()
+    paths = [episode.paths[row] for row in rows if row in episode.paths]
+    if not paths:
+        return None
+    return map_figure.draw(
+        'From above',
+        f'Orange: driven. Blue: plans that begin with an action over {DIFFERENT:g} of its range '
+        f'from what was done, up to their horizon; at most {map_figure.MOST} of them, evenly '
+        'spread. Numbered: the differences listed above.',
+        episode.driven,
+        [Departures(f'plans that differ ({len(paths):,})', PLANNED, paths)],
+        [(episode.driven[row], str(rank)) for row, rank in marked.items()],
+    )
 
 
 def _actions(agent: Agent, episode: Replayed) -> list[Panel]:
