@@ -35,6 +35,7 @@ NEEDS = {
     'bench/test_soak.py': ('rclpy',),
     'standalone/test_bag.py': ('rclpy',),
     'standalone/test_graph_commands.py': ('rclpy',),
+    'cli/test_explain.py': ('plotly',),
     'cli/test_replay.py': ('plotly',),
     'cli/test_report*': ('plotly',),
     'core/test_fused_ensemble.py': ('triton',),  # 286 MB: not part of the set-up

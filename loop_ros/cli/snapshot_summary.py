@@ -120,7 +120,7 @@ def sentences(snapshot: Snapshot, alternatives: Alternatives) -> list[str]:
     found = [f'At {moment} UTC {EVENTS.get(trigger.kind, trigger.kind)}{reason}.']
     if others := _others(snapshot):
         found.append(f'Also recorded: {"; ".join(others)}.')
-    earlier = seconds(snapshot, commands.time) <= 0
+    earlier = seconds(snapshot, commands.time) < 0
     if earlier.any():
         length = -seconds(snapshot, commands.time)[0]
         fresh = int((commands.level[earlier] == PLAN).sum())

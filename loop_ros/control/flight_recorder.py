@@ -175,18 +175,18 @@ class FlightRecorder:
             is_burst = missed != self._missed and self._is_burst(now, missed)
         if is_burst:
             periods = f'{BURST} control periods in {self._burst_ns / 1e9:g} s had no plan in time'
-            self.trigger('missed_periods', periods)
+            self.trigger('missed_periods', periods, now)
         if (level, reason) == (last_level, last_reason):
             return
         if level == STOP:
             is_expected = reason == LEAVING or (self.paused and reason.startswith(SILENCE))
             is_new = last_level != STOP or last_reason.startswith(SILENCE)
             if is_new and self._states and not is_expected:
-                self.trigger('stop', reason)
+                self.trigger('stop', reason, now)
         elif level == HOLD and last_level != HOLD:
-            self.trigger('hold', reason)
+            self.trigger('hold', reason, now)
         elif level == ACTOR and reason.startswith(DISTRUST):
-            self.trigger('distrust', reason)
+            self.trigger('distrust', reason, now)
 
     def keep_plan(self, agent: Agent, state: State, plan: Plan) -> None:
         """A plan was made; called in the planner thread."""
@@ -198,17 +198,17 @@ class FlightRecorder:
             settings, device = agent.settings.planner, agent.device
             self._plans.add(Planned(time.monotonic_ns(), state, plan, settings, kept, device))
 
-    def trigger(self, kind: str, reason: str) -> None:
-        """Something happened."""
+    def trigger(self, kind: str, reason: str, now: int | None = None) -> None:
+        """Something happened, at a time on the steady clock (ns) where it is not now."""
         if self._is_on:
-            self._on_trigger(self._keep_trigger(kind, reason))
+            self._on_trigger(self._keep_trigger(kind, reason, now or time.monotonic_ns()))
 
     def ask(self) -> Trigger:
         """Somebody asks for a snapshot."""
-        return self._keep_trigger('asked', 'by ~/snapshot')
+        return self._keep_trigger('asked', 'by ~/snapshot', time.monotonic_ns())
 
-    def _keep_trigger(self, kind: str, reason: str) -> Trigger:
-        found = Trigger(kind, reason, time.monotonic_ns())
+    def _keep_trigger(self, kind: str, reason: str, now: int) -> Trigger:
+        found = Trigger(kind, reason, now)
         with self._lock:
             self._triggers.add(found)
         return found

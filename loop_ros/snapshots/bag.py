@@ -61,8 +61,10 @@ def write(
         for order, (topic, kind, times, messages) in enumerate(topics):
             channel = bag.add_connection(topic, kind, typestore=_STORE)
             rows = zip(times.tolist(), messages, strict=True)
-            merged += [(time, order, channel, row.tobytes()) for time, row in rows]
-            pause()
+            for count, (time, row) in enumerate(rows):
+                merged.append((time, order, channel, row.tobytes()))
+                if count % 100 == 0:
+                    pause()
         merged.sort(key=lambda message: message[:2])
         for count, (time, _, channel, data) in enumerate(merged):
             if count % PIECE == 0:

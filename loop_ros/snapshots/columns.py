@@ -8,15 +8,13 @@ Rows that are shorter than others are filled up, with NaN or zeros.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from loop_ros.control.flight_recorder import Planned, Received, Recording, Sent
 from loop_ros.types import Array, Flags, Integers, PlanMetrics, PlannerMemory
 
 METRICS = PlanMetrics.names()
@@ -110,132 +108,6 @@ SPEC: dict[str, tuple[type, dict[str, tuple[str, str]]]] = {
         'next_state': ('float64', 'S'), 'next_std': ('float64', 'S'), 'metrics': ('float64', 'M'),
     }),
 }  # fmt: skip
-
-
-class Texts(NamedTuple):
-    """What columns refer to by number."""
-
-    reasons: list[str]
-    settings: list[Any]  # PlannerSettings
-    weights: list[bytes | None]
-    devices: list[str]
-
-
-Value = TypeVar('Value')
-
-
-def index(values: Sequence[Value], key: Callable[[Value], Any]) -> tuple[list[Value], list[int]]:
-    """The different ones in the order of their first appearance, and which one each is."""
-    found: dict[Any, int] = {}
-    first: list[Value] = []
-    places = []
-    for value in values:
-        place = found.setdefault(key(value), len(found))
-        if place == len(first):
-            first.append(value)
-        places.append(place)
-    return first, places
-
-
-def of(
-    recording: Recording, sizes: dict[str, int], pause: Callable[[], None]
-) -> tuple[dict[str, Tensor], Texts]:
-    """A recording's tensors by name, and what they refer to.
-
-    `sizes` are those of O, S and A; `pause` is called between columns.
-    """
-    plans, commands = recording.plans, recording.commands
-    reasons, reason = index([sent.command.reason for sent in commands], str)
-    settings, setting = index([p.settings for p in plans], lambda s: s)
-    weights, weight = index([p.weights for p in plans], id)
-    devices, device = index([p.device for p in plans], str)
-    clock = recording.to_wall_clock
-    parts: dict[str, dict[str, Any]] = {
-        'states': _states(recording.states, clock),
-        'executed': _states(recording.executed, clock),
-        'commands': _commands(commands, reason, clock),
-        'plans': {
-            **_plans(plans, clock),
-            **{'settings': setting, 'weights': weight, 'device': device},
-        },
-    }
-    known = {**sizes, 'M': len(METRICS), 'H': 0, 'J': 0, 'R': 0}
-    tensors = {}
-    for group, (_, fields) in SPEC.items():
-        for name, (dtype, shape) in fields.items():
-            least = tuple(known[letter] for letter in shape)
-            column = _stacked(parts[group][name], dtype, least)
-            tensors[f'{group}.{name}'] = torch.from_numpy(column)
-            pause()
-    files = [file.data for file in weights]
-    return tensors, Texts(reasons, settings, files, [str(d) for d in devices])
-
-
-def _states(received: list[Received], clock: int) -> dict[str, Any]:
-    return {
-        'time': [r.time + clock for r in received],
-        'stamp': [r.state.stamp for r in received],
-        'number': [r.state.number for r in received],
-        'restart': [r.state.restart for r in received],
-        'observation': [r.state.observation for r in received],
-    }
-
-
-def _commands(sent: list[Sent], reason: list[int], clock: int) -> dict[str, Any]:
-    nothing = np.full(len(METRICS), np.nan)
-    plans = [each.command.plan for each in sent]
-    return {
-        'time': [each.time + clock for each in sent],
-        'stamp': [each.state.stamp for each in sent],
-        'answers': [each.state.observation is not None for each in sent],
-        'level': [each.command.level for each in sent],
-        'reason': reason,
-        'missed': [each.missed for each in sent],
-        'action': [each.command.action for each in sent],
-        'metrics': [nothing if plan is None else _metrics(plan) for plan in plans],
-    }
-
-
-def _plans(planned: list[Planned], clock: int) -> dict[str, Any]:
-    plans = [each.plan for each in planned]
-    memories = [plan.memory for plan in plans if plan.memory is not None]
-    return {
-        'time': [each.time + clock for each in planned],
-        'stamp': [each.state.stamp for each in planned],
-        'observation': [each.state.observation for each in planned],
-        'random_numbers': [memory.random_numbers.numpy() for memory in memories],
-        'random_size': [len(memory.random_numbers) for memory in memories],
-        'start': [memory.start.cpu().numpy() for memory in memories],
-        'start_size': [len(memory.start) for memory in memories],
-        'metrics': [_metrics(plan) for plan in plans],
-        **{
-            name: [getattr(plan, name) for plan in plans]
-            for name in ('action', 'sequence', 'states', 'actor_action')
-        },
-        **{
-            name: [np.empty(0) if (row := getattr(plan, name)) is None else row for plan in plans]
-            for name in ('runner_up', 'next_state', 'next_std')
-        },
-    }
-
-
-def _metrics(plan: PlanMetrics) -> Array:
-    return np.array([getattr(plan, name) for name in METRICS], dtype=np.float64)
-
-
-def _stacked(rows: list[Any], dtype: str, least: tuple[int, ...]) -> NDArray[Any]:
-    """Rows as one array, of which shorter ones are filled up; at least of a size."""
-    if not least or not rows:
-        return np.array(rows, dtype=dtype).reshape(len(rows), *least)
-    shapes = {np.shape(row) for row in rows} | {least}
-    size = tuple(max(lengths) for lengths in zip(*shapes, strict=True))
-    if all(np.shape(row) == size for row in rows):
-        return np.array(rows, dtype=dtype)
-    filler = np.nan if dtype == 'float64' else 0
-    table = np.full((len(rows), *size), filler, dtype=dtype)
-    for place, row in enumerate(rows):
-        table[(place, *(slice(length) for length in np.shape(row)))] = row
-    return table
 
 
 def read(tensors: dict[str, Tensor], sizes: dict[str, int], texts: dict[str, int]) -> Columns:

@@ -20,7 +20,7 @@ from loop_ros.control.flight_recorder import Recording, Trigger
 from loop_ros.settings import PlannerSettings, Settings
 from loop_ros.sim import registry
 from loop_ros.sim.task import Task
-from loop_ros.snapshots import bag, columns, environment
+from loop_ros.snapshots import bag, columns, environment, gathering
 from loop_ros.snapshots.columns import Columns
 
 BAG = 'bag'
@@ -74,7 +74,7 @@ def write(
     """
     task, clock = facts.task, recording.to_wall_clock
     sizes = _sizes(task)
-    tensors, texts = columns.of(recording, sizes, pause)
+    tensors, texts = gathering.columns_of(recording, sizes, pause)
     read = columns.read(tensors, sizes, {name: len(part) for name, part in texts._asdict().items()})
     files = {'ticks': checkpoint.pack(tensors, {})}
     pause()
