@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     out: Path = options.out
     if out.is_dir():
         raise ValueError(f'--out {out}: is a folder; name the page, as snapshot.html')
-    snapshot = files.read(options.snapshot)
+    snapshot = files.read(options.snapshot, options.task)
     replanner = Replanner(snapshot)
     rows = before(snapshot, options.seconds)
     found = alternatives(replanner, rows, options.d0)
@@ -59,6 +59,8 @@ def alternatives(
 def command_line(options: argparse.Namespace) -> str:
     """The command line that makes this page."""
     typed = ['loop-ros', 'explain', str(options.snapshot), '--seconds', f'{options.seconds:g}']
+    if options.task is not None:
+        typed += ['--task', options.task]
     if options.d0 is not None:
         typed += ['--d0', *(f'{value:g}' for value in options.d0)]
     return shlex.join([*typed, '--out', str(options.out)])

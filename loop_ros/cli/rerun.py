@@ -22,7 +22,7 @@ from loop_ros.snapshots.rerun import Replanner, Tick
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; 0 where every plan is the same."""
-    snapshot = files.read(options.snapshot)
+    snapshot = files.read(options.snapshot, options.task)
     count = len(snapshot.columns.plans.time)
     if not count:
         raise ValueError(f'{options.snapshot}: nothing was planned in it')

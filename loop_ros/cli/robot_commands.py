@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from loop_ros.cli.arguments import duration
+from loop_ros.cli.arguments import TASK_HELP, duration
 
 ROBOTS = ('ackermann', 'diff_drive', 'arm', 'other')
 
@@ -68,6 +68,7 @@ def _add_snapshot(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'snapshot', type=Path, metavar='SNAPSHOT', help='a folder with snapshot.json'
     )
+    parser.add_argument('--task', help=f"{TASK_HELP}; default the snapshot's, where it is a name")
 
 
 def _tasks(options: argparse.Namespace) -> int:

@@ -84,8 +84,8 @@ class SnapshotThread:
 
     def ask(self, trigger: Trigger) -> Path:
         """Write one now; the folder that is there when it is whole. Returns at once."""
+        path = self._free_path(trigger)  # asks the disk, for which nobody is to wait
         with self._changed:
-            path = self._free_path(trigger)
             self._asked.append((trigger, path))
             self._changed.notify()
         return path
@@ -142,11 +142,12 @@ class SnapshotThread:
             unfinished.rename(path)
             self.written += 1
             self._log(f'snapshot of {triggers[0].subject}: {path}')
-            self._remove_oldest()
         except Exception as error:  # the robot drives on, whatever is wrong with a disk
             self.failed += 1
             self._warn('snapshot', f'snapshot {path.name} not written: {error}')
             shutil.rmtree(unfinished, ignore_errors=True)
+        else:
+            self._remove_oldest()
 
     def _pause(self) -> None:
         """Python runs one thread at a time: this one takes a tenth of it, in small pieces."""
@@ -157,7 +158,7 @@ class SnapshotThread:
         happened = time.time() - (time.monotonic_ns() - trigger.time) / 1e9
         moment = time.strftime('%Y%m%dT%H%M%S', time.gmtime(happened))
         name = f'{moment}.{int(happened * 1000) % 1000:03d}Z_{trigger.kind}'
-        waiting = {path.name for _, path in self._asked}
+        waiting = {path.name for _, path in list(self._asked)}
         names = itertools.chain([name], (f'{name}-{number}' for number in itertools.count(2)))
         free = (n for n in names if n not in waiting and not (self.folder / n).exists())
         return self.folder / next(free)
@@ -172,7 +173,10 @@ class SnapshotThread:
         for _ in range(sum(map(len, by_kind.values())) - self._kept):
             oldest = max(by_kind.values(), key=len).pop(0)
             self._log(f'more than {self._kept} snapshots: {oldest.name} is removed')
-            shutil.rmtree(oldest)
+            try:
+                shutil.rmtree(oldest)
+            except OSError as error:
+                self._warn('snapshot', f'snapshot {oldest} cannot be removed: {error}')
 
     def _remove_unfinished(self) -> None:
         """What a crash left, of this or another node."""

@@ -112,7 +112,7 @@ class FlightRecording:
             task_name=values['task'],
             node=self._node.get_fully_qualified_name(),
             parameters={
-                name: value if isinstance(value, _PLAIN) else list(value)
+                name: value if isinstance(value, _PLAIN) else list(value or ())
                 for name, value in values.items()
             },
             settings=self._settings,

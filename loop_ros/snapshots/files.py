@@ -104,12 +104,15 @@ def write(
     checkpoint.write(folder, files, metadata, SNAPSHOT_FILE)
 
 
-def read(folder: Path) -> Snapshot:
-    """A snapshot's content; ValueError says what is missing, broken, or of another task."""
+def read(folder: Path, task_name: str | None = None) -> Snapshot:
+    """A snapshot's content; ValueError says what is missing, broken, or of another task.
+
+    A task of a module has to be named, as nothing that a file names is imported.
+    """
     metadata = checkpoint.read_metadata(folder, SNAPSHOT_FILE)
     source = f'{folder / SNAPSHOT_FILE}'
     try:
-        task = registry.task(_text(metadata['task_name']))
+        task = _task(_text(metadata['task_name']), task_name)
         if task.name != metadata['task']:
             raise ValueError(f"the task is '{task.name}' here, and was '{metadata['task']}'")
         triggers = [
@@ -144,6 +147,12 @@ def read(folder: Path) -> Snapshot:
     except ValueError as error:
         raise ValueError(f'{folder}: ticks: {error}') from None
     return Snapshot(folder, task, metadata, triggers, reasons, settings, planners, found)
+
+
+def _task(recorded: str, given: str | None) -> Task:
+    if given is None and ':' in recorded:
+        raise ValueError(f"of the task '{recorded}' of a module: name it with --task {recorded}")
+    return registry.task(given or recorded)
 
 
 def _sizes(task: Task) -> dict[str, int]:

@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 
 import pytest
-from planner_robot import CAR, Robot, running, start
-from stack import Process, until
+from planner_robot import CAR, running
+from stack import until
 from std_srvs.srv import Trigger
 
 from loop_ros.agent import Agent
@@ -95,25 +95,19 @@ def test_what_waits_is_written_when_the_planner_leaves(
         assert rerun(written(folder, 'stop'), capsys)['plans'] == 3
 
 
-@pytest.fixture(scope='module')
-def blocked(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> object:
-    folder = tmp_path_factory.mktemp('blocked')
-    (folder / 'file').write_text('no folder')
-    process, robot = start(checkpoint, folder / 'log', snapshots=folder / 'file' / 'snapshots')
-    yield process, robot
-    robot.close()
-    process.kill()
-
-
-def test_a_folder_that_cannot_be_written_harms_nothing(blocked: tuple[Process, Robot]) -> None:
-    process, robot = blocked
-    robot.drive()
-    assert 'file/snapshots' in robot.trigger('snapshot')
-    process.wait_for('not written: ')
-    for _ in range(5):
-        assert robot.drive()['level'] == PLAN
-    status = robot.status()
-    assert (status['snapshots'], status['snapshots not written']) == ('0', '1')
+def test_a_folder_that_cannot_be_written_harms_nothing(
+    ros_domain: int, checkpoint: Path, tmp_path: Path
+) -> None:
+    (tmp_path / 'file').write_text('no folder')
+    folder = tmp_path / 'file' / 'snapshots'
+    with running(checkpoint, tmp_path / 'log', snapshots=folder) as (process, robot):
+        robot.drive()
+        assert robot.trigger('snapshot').startswith(str(folder))
+        process.wait_for('not written: ')
+        for _ in range(5):
+            assert robot.drive()['level'] == PLAN
+        status = robot.status()
+        assert (status['snapshots'], status['snapshots not written']) == ('0', '1')
 
 
 def test_it_can_be_off(ros_domain: int, checkpoint: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from loop_ros.agent import Agent
 from loop_ros.bags.reader import BagReader
 from loop_ros.cli.main import main
 from loop_ros.control.trial import FEWEST
-from loop_ros.snapshots import environment, files
+from loop_ros.snapshots import bag, environment, files
 from loop_ros.snapshots.rerun import Replanner, Tick
 
 STEPS = 12
@@ -119,10 +119,21 @@ def test_the_bag_holds_what_was_seen_and_done(stopped: Path) -> None:
     assert topics == {'/red/odom', '/red/command', '/red/planner/telemetry'}
 
 
-def _topics(bag: Path) -> set[object]:
+def test_beside_a_shadow_the_commands_are_the_other_controllers(
+    stopped: Path, tmp_path: Path
+) -> None:
+    recorded = files.read(stopped).columns
+    done = np.tile([2.0, 0.1], (len(recorded.states.time), 1))
+    executed = recorded.states._replace(observation=done)
+    bag.write(tmp_path / 'bag', tiny.TASK, '', recorded._replace(executed=executed), True)
+    transitions = list(BagReader([tmp_path / 'bag'], tiny.TASK))
+    np.testing.assert_array_equal([each.action for each in transitions], done[1:])
+
+
+def _topics(path: Path) -> set[object]:
     from loop_ros.bags.storage import find_bags
 
-    (found,) = find_bags([bag])
+    (found,) = find_bags([path])
     with found.opened() as opened:
         return set(opened.topics())
 
@@ -197,6 +208,7 @@ def test_damage_is_refused_or_changes_nothing(
         ({'format': 9}, 'this release reads format 1'),
         ({'task': 'Hopper'}, "the task is 'drift_car' here, and was 'Hopper'"),
         ({'task_name': 'no_such_task'}, 'no_such_task'),
+        ({'task_name': 'some.module:TASK'}, 'name it with --task some.module:TASK'),
         ({'triggers': []}, 'does not say why'),
         ({'planners': []}, "'plans.settings' has a number that is not from 0 to -1"),
         ({'planners': [{'d0': -1.0}]}, 'd0'),
