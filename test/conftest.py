@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -32,6 +35,7 @@ NEEDS = {
     'bench/test_soak.py': ('rclpy',),
     'standalone/test_bag.py': ('rclpy',),
     'standalone/test_graph_commands.py': ('rclpy',),
+    'cli/test_explain.py': ('plotly',),
     'cli/test_replay.py': ('plotly',),
     'cli/test_report*': ('plotly',),
     'core/test_fused_ensemble.py': ('triton',),  # 286 MB: not part of the set-up
@@ -100,6 +104,10 @@ def _set_environment() -> None:
     paths = [str(TREE), str(TREE / 'standalone'), os.environ.get('PYTHONPATH', '')]
     os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, paths))
     os.environ['PYTHONUNBUFFERED'] = '1'
+    # Flight recorders write here, and not into the home of whoever runs the tests.
+    state = tempfile.mkdtemp(prefix='loop_ros_tests_')
+    atexit.register(shutil.rmtree, state, ignore_errors=True)
+    os.environ['XDG_STATE_HOME'] = state
     # Two cores are shared by several processes in the tests that start nodes.
     os.environ.setdefault('OMP_NUM_THREADS', '1')
     if not _is_missing('triton'):

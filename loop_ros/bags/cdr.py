@@ -121,9 +121,9 @@ class Decoder:
     def _learn(self, message: bytes) -> Template:
         """A template of a message; ValueError for one that cannot be read."""
         try:
-            template = _walk(self.kind, message)
+            template = template_of(self.kind, message)
         except ValueError:
-            return _walk(self.kind, _rewritten(self.kind, message))
+            return template_of(self.kind, _rewritten(self.kind, message))
         self._templates = [*self._templates[-_KNOWN + 1 :], template]
         return template
 
@@ -184,7 +184,8 @@ class _Cursor:
             raise ValueError('the message is cut off')
 
 
-def _walk(kind: str, message: bytes) -> Template:
+def template_of(kind: str, message: bytes) -> Template:
+    """Where things stand in a serialized message; ValueError for one that cannot be read."""
     if message[:2] != _LITTLE_ENDIAN:
         raise ValueError('not little-endian CDR')
     cursor = _Cursor(message)

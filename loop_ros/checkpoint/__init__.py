@@ -4,9 +4,11 @@
 
 from loop_ros.checkpoint.files import (
     METADATA_FILE,
+    SNAPSHOT_FILE,
     NotFiniteError,
     pack,
     read,
+    read_file,
     read_metadata,
     replace_file,
     resolve,
@@ -17,9 +19,11 @@ from loop_ros.checkpoint.files import (
 
 __all__ = [
     'METADATA_FILE',
+    'SNAPSHOT_FILE',
     'NotFiniteError',
     'pack',
     'read',
+    'read_file',
     'read_metadata',
     'replace_file',
     'resolve',

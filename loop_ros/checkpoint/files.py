@@ -21,7 +21,8 @@ from torch import Tensor
 from loop_ros.checkpoint.tensor_file import TensorFile, misfit, with_digest
 
 FORMAT = 1
-METADATA_FILE = 'agent.json'
+METADATA_FILE, SNAPSHOT_FILE = 'agent.json', 'snapshot.json'  # the index of a folder
+_HOLDS = {METADATA_FILE: 'checkpoint', SNAPSHOT_FILE: 'snapshot'}
 
 
 class NotFiniteError(ValueError):
@@ -58,11 +59,14 @@ def take_over(tensors: dict[str, Tensor], own: dict[str, Tensor], source: str) -
             value.copy_(tensors[name])
 
 
-def write(folder: Path, files: dict[str, bytes], metadata: dict[str, Any]) -> None:
+def write(
+    folder: Path, files: dict[str, bytes], metadata: dict[str, Any], index: str = METADATA_FILE
+) -> None:
     """Write a checkpoint so that a crash at any moment leaves the old one or the new one.
 
     File names carry their digest; the JSON switches to them in one rename, then the files that
     it no longer names are removed. Where the disk is full, what was written so far is removed.
+    `index` is the JSON's name, for a folder that is no checkpoint.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names: dict[str, str] = {}
@@ -75,7 +79,7 @@ def write(folder: Path, files: dict[str, bytes], metadata: dict[str, Any]) -> No
                 new.append(folder / names[name])
                 replace_file(new[-1], data)
         content = {'format': FORMAT, 'files': names, **metadata}
-        replace_file(folder / METADATA_FILE, (json.dumps(content, indent=2) + '\n').encode())
+        replace_file(folder / index, (json.dumps(content, indent=2) + '\n').encode())
     except OSError:
         for path in new:
             path.unlink(missing_ok=True)
@@ -88,23 +92,27 @@ def write(folder: Path, files: dict[str, bytes], metadata: dict[str, Any]) -> No
 def read(folder: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Files and metadata of a checkpoint; ValueError says what is missing or broken."""
     metadata = read_metadata(folder)
-    files = {}
-    for name, file in metadata['files'].items():
-        found = folder / Path(str(file)).name
-        if not found.is_file():
-            raise ValueError(f'{folder}: {found.name} is missing; copy the whole folder again')
-        files[name] = found.read_bytes()
-        digest = hashlib.sha256(files[name]).hexdigest()
-        if not found.stem.endswith(digest[:16]):
-            raise ValueError(f'{found}: content does not match its digest; copy it again')
-    return files, metadata
+    return {name: read_file(folder, metadata, name) for name in metadata['files']}, metadata
 
 
-def read_metadata(folder: Path) -> dict[str, Any]:
-    """What a checkpoint says of itself; ValueError where it is missing or broken."""
-    path = folder / METADATA_FILE
+def read_file(folder: Path, metadata: dict[str, Any], name: str) -> bytes:
+    """One of the files that the metadata names; ValueError where it is missing or changed."""
+    if name not in metadata['files']:
+        raise ValueError(f"{folder}: its index names no file '{name}'; copy it again")
+    found = folder / Path(str(metadata['files'][name])).name
+    if not found.is_file():
+        raise ValueError(f'{folder}: {found.name} is missing; copy the whole folder again')
+    data = found.read_bytes()
+    if not found.stem.endswith(hashlib.sha256(data).hexdigest()[:16]):
+        raise ValueError(f'{found}: content does not match its digest; copy it again')
+    return data
+
+
+def read_metadata(folder: Path, index: str = METADATA_FILE) -> dict[str, Any]:
+    """What a checkpoint, or another folder, says of itself; ValueError where it is broken."""
+    path = folder / index
     if not path.is_file():
-        raise ValueError(f'{folder}: no checkpoint here (no {METADATA_FILE})')
+        raise ValueError(f'{folder}: no {_HOLDS.get(index, "such folder")} here (no {index})')
     try:
         metadata = json.loads(path.read_text(encoding='utf-8'))
         version, metadata['files'] = metadata['format'], dict(metadata['files'])

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from loop_ros.agent import Agent
+from loop_ros.cli.places import planned_path, positions
 from loop_ros.control.step_prediction import predict_steps
 from loop_ros.runner import cost_ahead
 from loop_ros.types import Array, Flags, Transition
@@ -49,6 +50,9 @@ class Replayed:
     model_error: Array  # [T], of the mean next state, in standard deviations of the training data
     model_spread: Array  # [T], of the models' next states, likewise
     diverged: int  # plans whose rollouts diverged
+    # Where it was, [T, 2] in m, and where plans lead, [H+1, 2] by row; empty without a task's path.
+    driven: Array = field(default_factory=lambda: np.empty((0, 2)))
+    paths: dict[int, Array] = field(default_factory=dict)
 
     @property
     def has_plan(self) -> Flags:
@@ -95,7 +99,7 @@ def replay(
     task, length = agent.task, len(transitions)
     planned = np.full((length, len(task.action_labels)), np.nan)
     predicted = np.full((length, 3), np.nan)
-    diverged = 0
+    diverged, paths = 0, dict[int, Array]()
     agent.reset()
     for row, transition in enumerate(transitions):
         if row % every == 0:
@@ -103,6 +107,8 @@ def replay(
                 agent.planner.skip(every - 1)
             plan = agent.act(transition.observation)
             planned[row] = plan.action
+            if task.path is not None and plan.predicted:
+                paths[row] = planned_path(task, transition.observation, plan.states)
             if plan.diverged:
                 diverged += 1
             elif plan.predicted:
@@ -130,6 +136,8 @@ def replay(
         model_error=error,
         model_spread=spread,
         diverged=diverged,
+        driven=positions(task, np.array([t.observation for t in transitions])),
+        paths=paths,
     )
 
 

@@ -102,6 +102,7 @@ class PlanWorker(AgentThread):
             self._later('difference', shadow.compare)
 
     def _begin(self, agent: Agent) -> None:
+        self._trial.begin()
         self._use(agent)
 
     def _work(self, agent: Agent) -> None:

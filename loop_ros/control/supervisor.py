@@ -22,6 +22,8 @@ NAMES = ('plan', 'shifted plan', 'actor', 'hold', 'stop')
 # Control periods without a command after which one goes out that no state asked for, and between
 # those; looked at every half period, so that a silence ends before the second period does.
 OVERDUE, AGAIN = 1.4, 0.9
+# What reasons begin with, for those who tell them apart.
+SILENCE, DISTRUST, LEAVING = 'no usable state', 'the model is distrusted', 'the planner leaves'
 FOLLOWED = 0.25  # of an action's range: so far from the command, the robot did something else
 PROBATION = 20  # plans, after which a model that was distrusted gets one step to prove itself
 
@@ -168,7 +170,7 @@ class Supervisor:
         """The safe command at once: nothing comes after it that could finish a slow stop."""
         self.restart()
         self._sent = np.array(self.limits.safe, dtype=np.float64)
-        return Command(STOP, self._sent.copy(), 'the planner leaves', None)
+        return Command(STOP, self._sent.copy(), LEAVING, None)
 
     def _choose(self, now: float, stamp: int, unsolicited: bool) -> Command:
         """The first level that nothing speaks against; its action is not limited yet."""
@@ -177,7 +179,7 @@ class Supervisor:
             return Command(STOP, limits.safe, '; '.join(self._latched), None)
         if unsolicited and self.is_stale(now):
             self.restart()
-            silence = f'no usable state for {limits.state_timeout:g} s'
+            silence = f'{SILENCE} for {limits.state_timeout:g} s'
             reason = f'{silence}: {self._refused}' if self._refused else silence
             return Command(STOP, limits.safe, reason, None)
         if 0 < limits.unsafe_steps <= self._unsafe:
@@ -186,7 +188,7 @@ class Supervisor:
         reason = self._missing
         if self._distrusted:
             steps = limits.distrust_steps
-            reason = f'the model is distrusted: {steps} states in a row outside its own band'
+            reason = f'{DISTRUST}: {steps} states in a row outside its own band'
         elif self._plan is not None:
             planned_at, plan = self._plan
             row = round((stamp - planned_at) / limits.period)

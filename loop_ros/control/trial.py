@@ -43,6 +43,12 @@ class WeightsTrial:
         `tolerance` times those of the weights before.
         """
         self.num_steps, self._tolerance, self._period = steps, tolerance, period
+        self.begin()
+
+    def begin(self) -> None:
+        """Another agent is there, with the weights that it begins with."""
+        self.file: bytes | None = None  # of the weights in use; None: that the agent began with
+        self._file_before: bytes | None = None
         self._before: Weights | None = None  # what the second trial may bring back
         self._since = 0  # steps so far when they were replaced
 
@@ -71,6 +77,7 @@ class WeightsTrial:
                     f'version {version} on the last {len(recent.steps)} steps: {reason}'
                 )
         self._before, self._since = before, recent.total
+        self._file_before, self.file = self.file, data
 
     def review(self, agent: Agent, recent: RecentSteps) -> None:
         """The second trial, once there are enough steps; ValueError where the old ones are back."""
@@ -84,6 +91,7 @@ class WeightsTrial:
         reason = self._worse(judge(agent, recent.steps, scale), old)
         if reason:
             agent.put_back(before)
+            self.file = self._file_before
             raise ValueError(
                 f'version {tried.version} on its first {len(recent.steps)} steps: {reason}'
             )

@@ -17,14 +17,14 @@ from std_srvs.srv import Trigger
 
 from loop_ros.agent import Agent
 from loop_ros.control.explanation import explain
-from loop_ros.control.gate import Gate
+from loop_ros.control.gate import Gate, State
 from loop_ros.control.plan_worker import PlanWorker
 from loop_ros.control.shadow import Shadow
-from loop_ros.control.supervisor import Supervisor
-from loop_ros.control.trial import WeightsTrial
+from loop_ros.control.supervisor import Command, Supervisor
 from loop_ros.nodes import conversions, qos, views
 from loop_ros.nodes.agents import AgentParameters
 from loop_ros.nodes.checkpoint_parameter import CheckpointParameter
+from loop_ros.nodes.flight_recording import FlightRecording
 from loop_ros.nodes.managed import ManagedNode
 from loop_ros.nodes.outlooks import SHARE, Outlooks
 from loop_ros.nodes.parameters import (
@@ -37,7 +37,7 @@ from loop_ros.nodes.parameters import (
 from loop_ros.nodes.plan_publisher import PlanPublisher
 from loop_ros.nodes.scene import PERIOD as PICTURE_PERIOD
 from loop_ros.nodes.supervision import Supervision, declare_limits
-from loop_ros.nodes.weights import WeightsInbox
+from loop_ros.nodes.weights import WeightsInbox, declare_trial
 from loop_ros.settings import PlannerSettings, Settings
 
 # Share of the control period after which a fallback goes out, so that it still arrives in time.
@@ -75,12 +75,15 @@ class PlannerNode(ManagedNode):
             'the difference on shadow/difference',
         )
         limits = declare_limits(self, self.task, self.period, training or is_shadow)
-        trial = self._declare_trial()
+        trial = declare_trial(self, self.period if self.realtime else math.inf)
         supervisor = Supervisor(limits, self.realtime)
         self.publisher = PlanPublisher(self, self.task, supervisor, self.frames, is_shadow)
         self.shadow = Shadow(self.task, self.publisher.publish_difference) if is_shadow else None
-        publish = self.publisher.publish_command
-        self.gate = Gate(supervisor, publish, trial.num_steps, is_shadow)
+        self.recording = FlightRecording(
+            self, self.parameters, self.period, training, lambda: trial.file
+        )
+        self.recorder = self.recording.recorder
+        self.gate = Gate(supervisor, self._publish, trial.num_steps, is_shadow)
         if not is_shadow:  # which commands nothing
             self.supervision = Supervision(self, self.gate)
         spare = SHARE * self.period if self.realtime else math.inf
@@ -88,8 +91,8 @@ class PlannerNode(ManagedNode):
         self.scene = self.publisher.scene
         self.outlooks.on_view = self.scene.keep_outlook
         self.outlooks.is_watched = self.scene.shows_candidates
-        observers = (self.scene.keep_plan, self.outlooks.observe)
-        self.worker = PlanWorker(self.gate, trial, self.warn, training, self.shadow, observers)
+        observers = (self.recorder.keep_plan, self.scene.keep_plan, self.outlooks.observe)
+        self.worker = PlanWorker(self.gate, trial, self._warn, training, self.shadow, observers)
         self.inbox = WeightsInbox(self, self.worker.load_weights, self.worker.refuse_weights)
         self.create_service(Trigger, '~/explain', self._on_explain)
         self.checkpoint_parameter = CheckpointParameter(self, self.task, self.worker.load_weights)
@@ -98,31 +101,12 @@ class PlannerNode(ManagedNode):
         self.settings = self.parameters.settings or saved or Settings.for_task(self.task)
         self.planner_parameters = PlannerParameters(self, self.settings.planner, self._reconfigure)
 
-    def _declare_trial(self) -> WeightsTrial:
-        steps = declare(
-            self,
-            'trial_steps',
-            100,
-            "the robot's last steps on which new weights are tried before they are taken, and "
-            'again as many under them; 0: they are taken untried',
-            minimum=0,
-            maximum=100_000,
-        )
-        tolerance = declare(
-            self,
-            'trial_tolerance',
-            2.0,
-            'errors of new weights that are tolerated, as a multiple of those of the present ones',
-            minimum=1,
-            maximum=1e6,
-        )
-        return WeightsTrial(steps, tolerance, self.period if self.realtime else math.inf)
-
     def configure(self) -> None:
         """Make the agent in its thread, then the topics."""
         self.dropped = 0
         self.publisher.advertise()
         self.outlooks.advertise(f'{self.publisher.prefix}outlook')
+        self.recording.start()
         self.worker.start(self._make_agent)
         settings, version = self.planner_parameters.settings, self.worker.version
         weights = f'weights version {version}'
@@ -163,6 +147,7 @@ class PlannerNode(ManagedNode):
     def cleanup(self) -> None:
         """End the planner thread."""
         self.worker.stop()
+        self.recording.stop()
 
     def _make_agent(self) -> Agent:
         """Called by the planner thread."""
@@ -179,6 +164,7 @@ class PlannerNode(ManagedNode):
             agent.act_without_planning(nowhere)
             agent.act(nowhere, predict_next=True)
             agent.reset()
+        self.recording.begin(agent)
         return agent
 
     def _reconfigure(self, settings: PlannerSettings) -> None:
@@ -209,8 +195,20 @@ class PlannerNode(ManagedNode):
         state = self.gate.receive(stamp, observation)
         if state is not None:
             self.worker.plan(state)
+            self.recorder.keep_state(state)
             if self.realtime:
                 self.deadline.reset()
+
+    def _publish(self, state: State, command: Command) -> None:
+        """Called by the planner thread and by the executor's, in turns."""
+        self.publisher.publish_command(state, command)
+        self.recorder.keep_command(state, command, self.gate.statistics.missed)
+
+    def _warn(self, subject: str, text: str) -> None:
+        """What the planner thread has to say."""
+        self.warn(subject, text)
+        if subject == 'weights':
+            self.recorder.trigger('refused_weights', text.replace(', version', ': version', 1))
 
     def _on_deadline(self) -> None:
         self.deadline.cancel()
@@ -219,6 +217,7 @@ class PlannerNode(ManagedNode):
     def _watch(self) -> None:
         """Twice a control period: without states, or without a planner thread, go safe."""
         if self.worker.failure is not None:
+            self.recorder.trigger('stop', f'the planner thread ended: {self.worker.failure}')
             self.gate.close(self.now())
             raise RuntimeError('the planner thread ended') from self.worker.failure
         self.gate.watch(self.now())
@@ -236,12 +235,15 @@ class PlannerNode(ManagedNode):
 
     def _on_paused(self, message: Bool) -> None:
         """Bridge or robot node say whether states are to be expected."""
-        self.paused = message.data
+        self.paused = self.recorder.paused = message.data
 
     def _on_other(self, message: JointState) -> None:
         """As a shadow: a command of the controller that drives."""
         try:
-            self.worker.watch_other(conversions.command_from_msg(message, self.task))
+            action = conversions.command_from_msg(message, self.task)
+            self.worker.watch_other(action)
+            if self.gate.newest is not None:
+                self.recorder.keep_executed(State(self.gate.newest.stamp, action))
         except ValueError as error:
             self.warn('other', f'a command of the other controller is left out: {error}')
 
@@ -252,7 +254,9 @@ class PlannerNode(ManagedNode):
         except ValueError as error:
             self.warn('executed', f'what the robot says that it did is left out: {error}')
             return
-        self.gate.executed_elsewhere(action, conversions.time_from_msg(message.header.stamp))
+        stamp = conversions.time_from_msg(message.header.stamp)
+        self.gate.executed_elsewhere(action, stamp)
+        self.recorder.keep_executed(State(stamp, action))
 
     def _on_explain(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         command = self.publisher.last
@@ -283,6 +287,7 @@ class PlannerNode(ManagedNode):
             'device': self.worker.device,
             'outlooks left out for want of time': self.outlooks.skipped,
             **(self.shadow.metrics() if self.shadow else {}),
+            **self.recording.metrics(),
         }
         self.publish_diagnostics('planning', self.task.name, level, text, values)
 

@@ -13,12 +13,35 @@ from collections.abc import Callable, Sequence
 
 from std_msgs.msg import UInt8MultiArray
 
+from loop_ros.control.trial import WeightsTrial
 from loop_ros.nodes import conversions, qos
 from loop_ros.nodes.managed import ManagedNode
 from loop_ros.nodes.parameters import declare
 
 LOOK_PERIOD = 0.2  # s between looks whether those who may not publish are gone
 UNKNOWN = '_NODE_NAME_UNKNOWN_'  # what the graph calls a node until it knows its name
+
+
+def declare_trial(node: ManagedNode, period: float) -> WeightsTrial:
+    """The trial that new weights pass; a plan under them may take `period` (s)."""
+    steps = declare(
+        node,
+        'trial_steps',
+        100,
+        "the robot's last steps on which new weights are tried before they are taken, and "
+        'again as many under them; 0: they are taken untried',
+        minimum=0,
+        maximum=100_000,
+    )
+    tolerance = declare(
+        node,
+        'trial_tolerance',
+        2.0,
+        'errors of new weights that are tolerated, as a multiple of those of the present ones',
+        minimum=1,
+        maximum=1e6,
+    )
+    return WeightsTrial(steps, tolerance, period)
 
 
 class WeightsInbox:

@@ -143,7 +143,10 @@ def test_the_page_has_all_episodes_and_loads_nothing(
     assert '120 transitions in 2 episodes from 1 bag' in text
     assert page.texts['h3'] == ['Episode 0: 100 steps', 'Episode 1: 20 steps']
     figures = [json.loads(s) for s in page.texts['script'] if s.startswith('{"data"')]
-    assert len(figures) == 2
+    maps, figures = figures[::2], figures[1::2]  # each episode's line, then its panels
+    for drawn, steps in zip(maps, (100, 20), strict=True):
+        assert len(drawn['data'][0]['x']) == steps
+        assert drawn['data'][1]['name'].startswith('plans that differ')
     for figure, steps in zip(figures, (100, 20), strict=True):
         by_name = {trace['name']: trace for trace in figure['data']}
         assert len(by_name['planned']['x']) == len(by_name['recorded']['y']) == steps

@@ -18,7 +18,7 @@ ORDER = (
     'types', 'devices', 'cuda_graph', 'distributed', 'missing', 'plain_yaml', 'process_end',
     'profiles', 'progress', 'settings', 'planar', 'sim', 'layout', 'robot', 'theory',
     'checkpoint', 'models', 'planning', 'algorithms', 'learning', 'agent',
-    'runner', 'outlook', 'control', 'panel', 'bags', 'offline', 'nodes', 'cli',
+    'runner', 'outlook', 'control', 'panel', 'bags', 'snapshots', 'offline', 'nodes', 'cli',
 )  # fmt: skip
 # Beside loop_ros.nodes, the benchmarks that measure running nodes.
 ROS_MODULES = tuple(

@@ -4,22 +4,26 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from loop_ros.agent import Agent
 from loop_ros.cli.replay_episodes import Replayed, predicts
 from loop_ros.cli.replay_summary import DIFFERENT, is_different
-from loop_ros.cli.report.figures import COLOURS, GREY, Figure, short
-from loop_ros.types import Array
+from loop_ros.cli.report import map_figure
+from loop_ros.cli.report.figures import GREY, Figure
+from loop_ros.cli.report.map_figure import Departures
+from loop_ros.cli.report.panels import (
+    LIMIT,
+    PLANNED,
+    RECORDED,
+    Panel,
+    dots,
+    level,
+    line,
+    stacked,
+)
 
-RECORDED, PLANNED, LIMIT = COLOURS[1], COLOURS[0], COLOURS[3]
-_PANEL = 120  # pixels
 _CAPTION = (
     'Orange: recorded. Blue: of the plans. Dashed: the limits of an action, and d0. Numbered: the '
     'differences listed above. Cost: dots are that of the step, the line is what was recorded over '
@@ -27,14 +31,6 @@ _CAPTION = (
     'error: after one recorded action, dotted how far the models are apart. A drag zooms all '
     'panels, a double click zooms out.'
 )
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A strip of the figure."""
-
-    title: str
-    draw: Callable[[go.Figure, int], None]  # into a row
 
 
 def draw(agent: Agent, episode: Replayed, marked: dict[int, int]) -> Figure:
@@ -45,30 +41,28 @@ def draw(agent: Agent, episode: Replayed, marked: dict[int, int]) -> Figure:
         panels += [_cost(agent, episode), _safe(episode), _model(episode)]
     else:
         panels.append(Panel('recorded cost', lambda figure, row: _dots(figure, row, episode)))
-    drawn = make_subplots(
-        rows=len(panels),
-        cols=1,
-        shared_xaxes=True,
-        vertical_spacing=0.3 / len(panels),
-        subplot_titles=[html.escape(panel.title) for panel in panels],
-    )
-    for row, panel in enumerate(panels, 1):
-        panel.draw(drawn, row)
-    # plotly centres the titles; at the left they can be read down the page.
-    drawn.update_annotations(x=0, xanchor='left', font={'size': 12})
+    drawn = stacked(panels)
     _mark(drawn, episode, marked)
-    drawn.update_layout(
-        template='none',
-        height=_PANEL * len(panels) + 60,
-        margin={'l': 60, 'r': 16, 't': 44, 'b': 36},
-        showlegend=False,
-        hovermode='x unified',
-    )
-    drawn.update_yaxes(hoverformat='.4g', automargin=True, nticks=4)
-    drawn.update_xaxes(title_text='s', row=len(panels))
     steps = len(episode.step)
     cut = '' if episode.whole else ', cut there'
     return Figure(f'Episode {episode.number}: {steps:,} steps{cut}', _CAPTION, drawn)
+
+
+def draw_map(episode: Replayed, marked: dict[int, int]) -> Figure | None:
+    """The driven line, and plans that are not what was done; None where none is, or no path."""
+    rows = np.flatnonzero(is_different(episode)).tolist()
+    paths = [episode.paths[row] for row in rows if row in episode.paths]
+    if not paths:
+        return None
+    return map_figure.draw(
+        'From above',
+        f'Orange: driven. Blue: plans that begin with an action over {DIFFERENT:g} of its range '
+        f'from what was done, up to their horizon; at most {map_figure.MOST} of them, evenly '
+        'spread. Numbered: the differences listed above.',
+        episode.driven,
+        [Departures(f'plans that differ ({len(paths):,})', PLANNED, paths)],
+        [(episode.driven[row], str(rank)) for row, rank in marked.items()],
+    )
 
 
 def _actions(agent: Agent, episode: Replayed) -> list[Panel]:
@@ -76,10 +70,10 @@ def _actions(agent: Agent, episode: Replayed) -> list[Panel]:
 
     def panel(index: int, label: str) -> Panel:
         def into(figure: go.Figure, row: int) -> None:
-            _line(figure, row, episode, episode.recorded[:, index], 'recorded', RECORDED)
-            _line(figure, row, episode, episode.planned[:, index], 'planned', PLANNED)
+            line(figure, row, episode.time, episode.recorded[:, index], 'recorded', RECORDED)
+            line(figure, row, episode.time, episode.planned[:, index], 'planned', PLANNED)
             for limit in (task.action_low[index], task.action_high[index]):
-                _level(figure, row, limit)
+                level(figure, row, limit)
 
         return Panel(f'{label} ({task.action_interfaces[index]})', into)
 
@@ -88,17 +82,10 @@ def _actions(agent: Agent, episode: Replayed) -> list[Panel]:
 
 def _distance(episode: Replayed) -> Panel:
     def into(figure: go.Figure, row: int) -> None:
-        _line(figure, row, episode, episode.distance, 'distance', PLANNED)
+        line(figure, row, episode.time, episode.distance, 'distance', PLANNED)
         far = is_different(episode)
-        figure.add_scatter(
-            x=short(episode.time[far]),
-            y=short(episode.distance[far]),
-            mode='markers',
-            marker={'color': LIMIT, 'size': 6},
-            name=f'over {DIFFERENT:g} of a range',
-            row=row,
-            col=1,
-        )
+        name = f'over {DIFFERENT:g} of a range'
+        dots(figure, row, episode.time[far], episode.distance[far], name, LIMIT)
         figure.update_yaxes(rangemode='tozero', row=row)
 
     return Panel(f'distance of the actions in [-1, 1]; dots: over {DIFFERENT:g} of a range', into)
@@ -107,8 +94,8 @@ def _distance(episode: Replayed) -> Panel:
 def _predicted_return(episode: Replayed) -> Panel:
     return Panel(
         'predicted return of the plan, with what comes after its horizon',
-        lambda figure, row: _line(
-            figure, row, episode, episode.predicted_return, 'predicted return', PLANNED
+        lambda figure, row: line(
+            figure, row, episode.time, episode.predicted_return, 'predicted return', PLANNED
         ),
     )
 
@@ -116,7 +103,7 @@ def _predicted_return(episode: Replayed) -> Panel:
 def _reward(episode: Replayed) -> Panel:
     return Panel(
         'recorded reward',
-        lambda figure, row: _line(figure, row, episode, episode.reward, 'reward', RECORDED),
+        lambda figure, row: line(figure, row, episode.time, episode.reward, 'reward', RECORDED),
     )
 
 
@@ -124,17 +111,17 @@ def _cost(agent: Agent, episode: Replayed) -> Panel:
     planner = agent.settings.planner
 
     def into(figure: go.Figure, row: int) -> None:
-        _line(figure, row, episode, episode.cost_ahead, 'recorded ahead', RECORDED)
-        _line(figure, row, episode, episode.worst_cost, 'worst predicted', PLANNED)
+        line(figure, row, episode.time, episode.cost_ahead, 'recorded ahead', RECORDED)
+        line(figure, row, episode.time, episode.worst_cost, 'worst predicted', PLANNED)
         _dots(figure, row, episode)
-        _level(figure, row, planner.d0)
+        level(figure, row, planner.d0)
 
     return Panel(f'cost over {planner.horizon} steps, and d0 = {planner.d0:g}', into)
 
 
 def _safe(episode: Replayed) -> Panel:
     def into(figure: go.Figure, row: int) -> None:
-        _line(figure, row, episode, episode.safe_fraction, 'safe share', PLANNED)
+        line(figure, row, episode.time, episode.safe_fraction, 'safe share', PLANNED)
         figure.update_yaxes(range=[-0.05, 1.05], row=row)
 
     return Panel('share of sequences that are safe', into)
@@ -142,52 +129,18 @@ def _safe(episode: Replayed) -> Panel:
 
 def _model(episode: Replayed) -> Panel:
     def into(figure: go.Figure, row: int) -> None:
-        _line(figure, row, episode, episode.model_error, 'model error', PLANNED)
-        _line(figure, row, episode, episode.model_spread, 'models apart', PLANNED, 'dot')
+        line(figure, row, episode.time, episode.model_error, 'model error', PLANNED)
+        line(figure, row, episode.time, episode.model_spread, 'models apart', PLANNED, 'dot')
         figure.update_yaxes(rangemode='tozero', row=row)
 
     return Panel('model error after a step, in standard deviations of the training data', into)
 
 
-def _line(
-    figure: go.Figure,
-    row: int,
-    episode: Replayed,
-    values: Array,
-    name: str,
-    colour: str,
-    dash: str = 'solid',
-) -> None:
-    """Values [T] over time; steps without one, as between plans, are passed over."""
-    known = np.isfinite(values)
-    figure.add_scatter(
-        x=short(episode.time[known]),
-        y=short(values[known]),
-        mode='lines' if known.sum() > 1 else 'markers',
-        name=name,
-        line={'color': colour, 'dash': dash, 'width': 1.5},
-        row=row,
-        col=1,
-    )
-
-
 def _dots(figure: go.Figure, row: int, episode: Replayed) -> None:
     """The cost of each step that had one."""
     costly = episode.cost > 0
-    figure.add_scatter(
-        x=short(episode.time[costly]),
-        y=short(episode.cost[costly]),
-        mode='markers',
-        marker={'color': RECORDED, 'size': 5},
-        name='recorded cost',
-        row=row,
-        col=1,
-    )
+    dots(figure, row, episode.time[costly], episode.cost[costly], 'recorded cost', RECORDED)
     figure.update_yaxes(rangemode='tozero', row=row)
-
-
-def _level(figure: go.Figure, row: int, value: float) -> None:
-    figure.add_hline(y=value, line={'color': LIMIT, 'dash': 'dash', 'width': 1}, row=row, col=1)
 
 
 def _mark(figure: go.Figure, episode: Replayed, marked: dict[int, int]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from loop_ros.cli.replay_episodes import Replayed, predicts
 from loop_ros.cli.replay_summary import Difference, Replay, metrics
 from loop_ros.cli.report.render import render
-from loop_ros.cli.report.replay_figures import draw
+from loop_ros.cli.report.replay_figures import draw, draw_map
 from loop_ros.cli.report.tables import NONE, Table, number
 
 _INTENT = (
@@ -40,21 +40,17 @@ def write(done: Replay, out: Path) -> None:
         links=[_anchor(found.episode) for found in done.largest],
         overview=_overview(done),
         anchors=[_anchor(episode) for episode in done.episodes],
-        episodes=[
-            draw(
-                done.agent,
-                episode,
-                {
-                    found.row: rank
-                    for rank, found in enumerate(done.largest, 1)
-                    if found.episode is episode
-                },
-            )
-            for episode in done.episodes
-        ],
+        episodes=[draw(done.agent, episode, _marked(done, episode)) for episode in done.episodes],
+        maps=[draw_map(episode, _marked(done, episode)) for episode in done.episodes],
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page, encoding='utf-8')
+
+
+def _marked(done: Replay, episode: Replayed) -> dict[int, int]:
+    """The ranks of an episode's largest differences, by row."""
+    found = enumerate(done.largest, 1)
+    return {each.row: rank for rank, each in found if each.episode is episode}
 
 
 def _anchor(episode: Replayed) -> str:
