@@ -132,7 +132,7 @@ def test_a_silent_planner_is_called_so_and_another_origin_gets_nothing(tmp_path:
         tmp_path / 'log', '-r', '__ns:=/alone', host='0.0.0.0', token='secret'
     )
     assert address.endswith('?token=secret')
-    assert 'nothing is encrypted' in process.output
+    process.wait_for('nothing is encrypted')
     address = address.replace('0.0.0.0', '127.0.0.1')
     assert [status(address.partition('?')[0]), status(address)] == [403, 200]
     browser = Browser(tmp_path / 'profile')
