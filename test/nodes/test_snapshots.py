@@ -22,16 +22,6 @@ from loop_ros.snapshots import files
 pytestmark = pytest.mark.slow
 
 
-def written(folder: Path, kind: str) -> Path:
-    """The one snapshot of a kind, as soon as it is there."""
-
-    def found() -> list[Path]:
-        return list(folder.glob(f'*Z_{kind}'))
-
-    (path,) = until(found, 10, f'a snapshot of {kind}')
-    return path
-
-
 def rerun(folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
     """What `loop-ros rerun` says of a snapshot whose plans are all the same."""
     capsys.readouterr()
@@ -45,9 +35,10 @@ def rerun(folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, object]
 def test_stops_refusals_and_requests_are_kept_and_planned_again(
     ros_domain: int, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With new weights and another threshold on the way; the robot drives on meanwhile."""
+    """With new weights and another threshold on the way; the robot drives meanwhile."""
     folder = tmp_path / 'snapshots'
-    with running(checkpoint, tmp_path / 'log', snapshots=folder, trial_steps=0) as (process, robot):
+    patient = {'snapshots': folder, 'trial_steps': 0, 'state_timeout': 60.0}
+    with running(checkpoint, tmp_path / 'log', **patient) as (process, robot):
         for _ in range(5):
             robot.drive()
         newer = Agent.load(checkpoint, CAR, seed=1)
@@ -66,12 +57,11 @@ def test_stops_refusals_and_requests_are_kept_and_planned_again(
         while refused is None:
             robot.drive()
             refused = next(folder.glob('*Z_refused_weights'), None)
+        assert int(robot.status()['snapshots']) == 2
         robot.trigger('stop')
-        until(lambda: STOP in robot.levels(), 5, 'the stop')
-        robot.drive()
-        stopped = written(folder, 'stop')
-        assert int(robot.status()['snapshots']) == 3
-        assert process.interrupt() == 0
+        assert robot.drive()['level'] == STOP
+        assert process.interrupt() == 0  # what waits is written at the end
+    (stopped,) = folder.glob('*Z_stop')
     for path in (asked, refused, stopped):
         assert int(str(rerun(path, capsys)['plans'])) >= 10
     found = files.read(stopped)
@@ -81,18 +71,6 @@ def test_stops_refusals_and_requests_are_kept_and_planned_again(
     assert found.columns.commands.level[-1] == STOP  # what followed is in it
     assert 'weights refused: version 2 stays' in files.read(refused).triggers[0].reason
     assert len(list(BagReader([stopped / 'bag'], CAR))) >= 10
-
-
-def test_what_waits_is_written_when_the_planner_leaves(
-    ros_domain: int, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = tmp_path / 'snapshots'
-    with running(checkpoint, tmp_path / 'log', snapshots=folder) as (process, robot):
-        for _ in range(3):
-            robot.drive()
-        robot.trigger('stop')
-        assert process.interrupt() == 0
-        assert rerun(written(folder, 'stop'), capsys)['plans'] == 3
 
 
 def test_a_folder_that_cannot_be_written_harms_nothing(
