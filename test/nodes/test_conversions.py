@@ -211,8 +211,6 @@ def test_plan_pictures() -> None:
     path = views.path_to_msg(poses, 'odom', 10**9, 0.035)
     assert [p.pose.position.x for p in path.poses] == [1.0, 1.0, 0.9]
     assert conversions.time_from_msg(path.poses[2].header.stamp) == 1_070_000_000
-    line, caption = views.markers_to_msg(poses, 'odom', 0, 1, 'd0 0.2').markers
-    assert len(line.points) == 3 and caption.text == 'd0 0.2'
 
 
 def test_drive_is_offered_only_where_the_message_exists() -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import urllib.error
@@ -31,20 +32,18 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Browser, P
     folder = tmp_path_factory.mktemp('panel')
     small = make_checkpoint(folder / 'kept' / 'small', num_samples=16, num_iterations=1, min_safe=1)
     planner = node_command('planner', checkpoint=small, what_if='[0.0,1.0,6.0]', trial_steps=0)
-    processes = [
-        Process(node_command('bridge', task='drift_car'), folder / 'bridge'),
-        Process(planner, folder / 'planner'),
-    ]
-    panel, address = start_panel(
-        folder / 'panel', recordings=folder / 'bags', checkpoints=folder / 'kept'
-    )
-    browser = Browser(folder / 'profile')
-    browser.open(address)
-    browser.wait('level', 'plan', 40)
-    yield browser, folder
-    browser.close()
-    for process in [panel, *processes]:
-        process.kill()
+    with contextlib.ExitStack() as ends:
+        for name, command in (('bridge', node_command('bridge')), ('planner', planner)):
+            ends.callback(Process(command, folder / name).kill)
+        panel, address = start_panel(
+            folder / 'panel', recordings=folder / 'bags', checkpoints=folder / 'kept'
+        )
+        ends.callback(panel.kill)
+        browser = Browser(folder / 'profile')
+        ends.callback(browser.close)
+        browser.open(address)
+        browser.wait('level', 'plan', 40)
+        yield browser, folder
 
 
 @needs_chromium
@@ -131,18 +130,20 @@ def test_a_silent_planner_is_called_so_and_another_origin_gets_nothing(tmp_path:
     process, address = start_panel(
         tmp_path / 'log', '-r', '__ns:=/alone', host='0.0.0.0', token='secret'
     )
-    assert address.endswith('?token=secret')
-    process.wait_for('nothing is encrypted')
-    address = address.replace('0.0.0.0', '127.0.0.1')
-    assert [status(address.partition('?')[0]), status(address)] == [403, 200]
-    browser = Browser(tmp_path / 'profile')
-    browser.open(address)
-    browser.wait('reason', 'nothing is heard of the planner')
-    browser.click('stop')
-    browser.wait('said', 'planner/stop: no answer')
-    browser.close()
-    process.popen.send_signal(signal.SIGINT)
-    assert process.popen.wait(20) == 0
+    with contextlib.ExitStack() as ends:
+        ends.callback(process.kill)
+        assert address.endswith('?token=secret')
+        process.wait_for('nothing is encrypted')
+        address = address.replace('0.0.0.0', '127.0.0.1')
+        assert [status(address.partition('?')[0]), status(address)] == [403, 200]
+        browser = Browser(tmp_path / 'profile')
+        ends.callback(browser.close)
+        browser.open(address)
+        browser.wait('reason', 'nothing is heard of the planner')
+        browser.click('stop')
+        browser.wait('said', 'planner/stop: no answer')
+        process.popen.send_signal(signal.SIGINT)
+        assert process.popen.wait(20) == 0
 
 
 def status(address: str) -> int:
