@@ -115,6 +115,13 @@ class Task:
         none = torch.zeros_like(reward, dtype=torch.bool)
         return reward, cost, none if self.termination is None else self.termination(state)
 
+    def drawn_pose(self, observation: Array) -> Array:
+        """Where `path` draws an observation [O]: x, y (m), yaw (rad), [3]; a task with a path."""
+        assert self.path is not None
+        state = self.encode(torch.as_tensor(observation, dtype=torch.float64)).numpy()
+        pose: Array = self.path(observation, state[np.newaxis])[0]
+        return pose
+
     def normalize_action(self, action: Array) -> Array:
         """Scale an action [..., A] from physical units to [-1, 1]."""
         low, high = np.asarray(self.action_low), np.asarray(self.action_high)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from loop_ros.sim.task import Task
 from loop_ros.types import Array
@@ -15,9 +14,7 @@ def positions(task: Task, observations: Array) -> Array:
     """Where observations [T, O] are, [T, 2] in m; [0, 2] for a task that draws nothing."""
     if task.path is None or not len(observations):
         return np.empty((0, 2))
-    states = task.encode(torch.from_numpy(observations)).numpy()
-    pairs = zip(observations, states, strict=True)
-    return np.array([task.path(observed, state[None])[0, :2] for observed, state in pairs])
+    return np.array([task.drawn_pose(observed)[:2] for observed in observations])
 
 
 def planned_path(task: Task, observation: Array, states: Array) -> Array:

@@ -95,6 +95,18 @@ def odometry_from_msg(
     return finite('odometry', task.observation_labels, [value[n] for n in task.observation_labels])
 
 
+def observation_from_msg(
+    message: Odometry | JointState,
+    task: Task,
+    frame: str = ODOM_FRAME,
+    base: str = BASE_FRAME,
+) -> Array:
+    """The observation [O] in whichever of the two messages a robot's state comes."""
+    if isinstance(message, Odometry):
+        return odometry_from_msg(message, task, frame, base)
+    return state_from_msg(message, task)
+
+
 def state_to_msg(observation: Array, task: Task, nanoseconds: int) -> JointState:
     """An observation [O] as a stamped, labelled vector (the positions of a JointState)."""
     message = JointState(name=list(task.observation_labels), position=observation.tolist())

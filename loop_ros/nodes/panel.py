@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import JointState
@@ -96,10 +95,7 @@ class PanelNode(ManagedNode):
             return
         self.next_state = time.monotonic() + STATE_PERIOD
         try:
-            if self.odometry:
-                observation = conversions.odometry_from_msg(message, self.task)
-            else:
-                observation = conversions.state_from_msg(message, self.task)
+            observation = conversions.observation_from_msg(message, self.task)
         except ValueError as error:
             self.warn('state', f'a state is left out: {error}')
             return
@@ -109,11 +105,7 @@ class PanelNode(ManagedNode):
         """x, y (m), yaw (rad), where the task draws a plane."""
         if self.task.drawing.follows_robot:
             return np.zeros(3)
-        if self.task.path is None:
-            return None
-        state = self.task.encode(torch.as_tensor(observation, dtype=torch.float64))
-        pose: Array = self.task.path(observation, np.asarray(state)[np.newaxis])[0]
-        return pose
+        return None if self.task.path is None else self.task.drawn_pose(observation)
 
     def _on_supervisor(self, message: DiagnosticStatus) -> None:
         said = _values(message)

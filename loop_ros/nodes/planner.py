@@ -181,10 +181,7 @@ class PlannerNode(ManagedNode):
         if not self.gate.awaits(stamp):
             return
         try:
-            if self.odometry:
-                observation = conversions.odometry_from_msg(message, self.task, *self.frames)
-            else:
-                observation = conversions.state_from_msg(message, self.task)
+            observation = conversions.observation_from_msg(message, self.task, *self.frames)
         except ValueError as error:
             self.dropped += 1
             self.gate.refuse_state(str(error))

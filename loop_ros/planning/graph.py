@@ -226,13 +226,12 @@ class GraphedPlanner(Planner):
 
     def _capture(self, static: StaticPlan, state: Tensor, settings: PlannerSettings) -> None:
         """Capture a plan; random numbers and the start stay as they were."""
-        before, start = self.generator.get_state(), self._start.clone()
+        memory = self.memory()
         sequences = []
         for prepare in (lambda: None, static.capture):
             prepare()
             sequences.append(static(state, settings).sequence.clone())
-            self.generator.set_state(before)
-            self._start.copy_(start)
+            self.recall(memory)
         if not _close(*sequences):
             raise ValueError('its plan is not that of eager planning')
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
-from flight import Flight
+from flight import Flight, write_stopped
 from html_page import Page, assert_loads_nothing
 
 from loop_ros.agent import Agent
@@ -32,11 +32,7 @@ STEPS = 10
 
 @pytest.fixture(scope='module')
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    flight = Flight(tiny.trained())
-    flight.drive(STEPS)
-    flight.gate.stop('operator stop', flight.stamp)
-    flight.drive(2)
-    return flight.write(tmp_path_factory.mktemp('snapshots') / 'stop')
+    return write_stopped(tmp_path_factory.mktemp('snapshots') / 'stop', STEPS, after=2)
 
 
 @pytest.fixture(scope='module')

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any
 
@@ -14,7 +13,7 @@ import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import OBSERVATION
+from tiny import OBSERVATION, configured
 
 from loop_ros.agent import Agent
 
@@ -22,11 +21,6 @@ from loop_ros.agent import Agent
 @pytest.fixture
 def agent() -> Agent:
     return tiny.trained()
-
-
-def configured(agent: Agent, **changes: Any) -> Agent:
-    agent.configure(dataclasses.replace(agent.settings.planner, **changes))
-    return agent
 
 
 def test_before_there_is_a_model_actions_are_random_and_uniform() -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import OBSERVATION
+from tiny import OBSERVATION, configured
 
 from loop_ros.agent import Agent
 from loop_ros.outlook import at_thresholds, outlook, thinned
@@ -27,11 +26,6 @@ from loop_ros.types import Scores
 @pytest.fixture
 def agent() -> Agent:
     return tiny.trained()
-
-
-def configured(agent: Agent, **changes: Any) -> Agent:
-    agent.configure(dataclasses.replace(agent.settings.planner, **changes))
-    return agent
 
 
 def test_under_the_present_threshold_it_is_the_plan_itself(agent: Agent) -> None:

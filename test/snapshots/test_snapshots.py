@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
-from flight import Flight, rewritten, versions
+from flight import Flight, rewritten, versions, write_stopped
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -27,12 +27,7 @@ STEPS = 12
 
 @pytest.fixture(scope='module')
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a car that an operator stopped."""
-    flight = Flight(tiny.trained())
-    flight.drive(STEPS)
-    flight.gate.stop('operator stop', flight.stamp)
-    flight.drive(3)
-    return flight.write(tmp_path_factory.mktemp('snapshots') / 'stop')
+    return write_stopped(tmp_path_factory.mktemp('snapshots') / 'stop', STEPS, after=3)
 
 
 @pytest.fixture

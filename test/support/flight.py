@@ -97,6 +97,15 @@ class Flight:
         return folder
 
 
+def write_stopped(folder: Path, steps: int, after: int) -> Path:
+    """The snapshot of a car that an operator stopped, and of some states after it."""
+    flight = Flight(tiny.trained())
+    flight.drive(steps)
+    flight.gate.stop('operator stop', flight.stamp)
+    flight.drive(after)
+    return flight.write(folder)
+
+
 def versions(count: int) -> list[bytes]:
     """Files of weights, each of its own version and numbers."""
     found = []

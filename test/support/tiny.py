@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,12 @@ def trained(count: int = 60, seed: int = 0, **changes: Any) -> Agent:
     agent = Agent(TASK, settings(**changes), seed=seed)
     learn(agent, transitions(count))
     assert agent.ready
+    return agent
+
+
+def configured(agent: Agent, **changes: Any) -> Agent:
+    """The same agent, planning by other settings."""
+    agent.configure(dataclasses.replace(agent.settings.planner, **changes))
     return agent
 
 

@@ -91,7 +91,7 @@ def _otherwise(snapshot: Snapshot, found: Alternatives) -> Table:
             'Actions, return and worst cost: of the last plan before the event. On average, and '
             f"plans that differ (by over a quarter of an action's range): over the "
             f'{len(found.rows):,} plans before it. The sequences that the planner compared are '
-            'weighed anew for each d0; a search under it would have drawn others.'
+            'weighed again for each d0; a search under it would have drawn others.'
         ],
     )
 
