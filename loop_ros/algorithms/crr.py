@@ -12,13 +12,8 @@ import torch
 from torch import Tensor
 
 from loop_ros import distributed
-from loop_ros.algorithms.off_policy import (
-    TrainingState,
-    critic_loss,
-    make_optimizer,
-    minimize,
-    polyak_update,
-)
+from loop_ros.algorithms.adam import Adam
+from loop_ros.algorithms.off_policy import TrainingState, critic_loss, polyak_update
 from loop_ros.models.networks import Actor
 from loop_ros.models.parts import Parts
 from loop_ros.settings import Settings
@@ -40,19 +35,19 @@ class CRR:
         self.actor_target = copy.deepcopy(self.actor).requires_grad_(False)
         self.critic_target = copy.deepcopy(self.critic).requires_grad_(False)
         rate = settings.off_policy.learning_rate
-        self.actor_optimizer = make_optimizer(self.actor.parameters(), rate)
-        self.critic_optimizer = make_optimizer(self.critic.parameters(), rate)
+        self.actor_optimizer = Adam(self.actor.parameters(), rate)
+        self.critic_optimizer = Adam(self.critic.parameters(), rate)
 
     def update(self, batch: Batch, target: Tensor | None = None) -> dict[str, Tensor]:
         """One gradient step of critics and actor, and of their targets towards them."""
         target = self.target(batch) if target is None else target
         critics = critic_loss(self.critic, batch.state, batch.action, target)
-        minimize(self.critic_optimizer, critics)
+        self.critic_optimizer.minimize(critics)
 
         mean, log_std = self.actor.gaussian(batch.state)
         weights = self.weights(batch, mean.detach(), log_std.detach())
         actor = -(weights * self.actor.log_prob(mean, log_std, batch.action)).mean()
-        minimize(self.actor_optimizer, actor)
+        self.actor_optimizer.minimize(actor)
 
         tau = self.settings.off_policy.tau
         polyak_update(self.critic_target, self.critic, tau)

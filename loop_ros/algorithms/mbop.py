@@ -15,7 +15,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from loop_ros.algorithms.off_policy import TrainingState, critic_loss, make_optimizer, minimize
+from loop_ros.algorithms.adam import Adam
+from loop_ros.algorithms.off_policy import TrainingState, critic_loss
 from loop_ros.models.offline_actors import ClonedActors
 from loop_ros.models.parts import Parts
 from loop_ros.settings import Settings
@@ -30,8 +31,8 @@ class MBOP:
     def __init__(self, parts: Parts, settings: Settings, generator: torch.Generator) -> None:
         self.actor, self.critic = cast(ClonedActors, parts.actor), parts.critic
         rate = settings.off_policy.learning_rate
-        self.actor_optimizer = make_optimizer(self.actor.parameters(), rate)
-        self.critic_optimizer = make_optimizer(self.critic.parameters(), rate)
+        self.actor_optimizer = Adam(self.actor.parameters(), rate)
+        self.critic_optimizer = Adam(self.critic.parameters(), rate)
 
     def update(self, batch: Batch, target: Tensor | None = None) -> dict[str, Tensor]:
         """One gradient step towards the batch's actions and the given sums of rewards [B]."""
@@ -39,11 +40,11 @@ class MBOP:
             raise ValueError('mbop learns from whole episodes: use loop-ros train-offline')
         none = torch.zeros_like(batch.action)
         critics = critic_loss(self.critic, batch.state, none, target)
-        minimize(self.critic_optimizer, critics)
+        self.critic_optimizer.minimize(critics)
 
         each = self.actor.each(batch.state.expand(self.actor.num, -1, -1))
         errors = (each - batch.action).square().mean(dim=(1, 2))  # of each imitation
-        minimize(self.actor_optimizer, errors.sum())
+        self.actor_optimizer.minimize(errors.sum())
         return {
             'critic_loss': critics.detach(),
             'actor_loss': errors.detach().mean(),

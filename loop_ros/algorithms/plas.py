@@ -11,13 +11,8 @@ import torch
 from torch import Tensor
 
 from loop_ros import distributed
-from loop_ros.algorithms.off_policy import (
-    TrainingState,
-    critic_loss,
-    make_optimizer,
-    minimize,
-    polyak_update,
-)
+from loop_ros.algorithms.adam import Adam
+from loop_ros.algorithms.off_policy import TrainingState, critic_loss, polyak_update
 from loop_ros.models.networks import BatchedMLP
 from loop_ros.models.offline_actors import LatentActor
 from loop_ros.models.parts import Parts
@@ -48,10 +43,10 @@ class PLAS:
         self.policy_target = copy.deepcopy(actor.policy).requires_grad_(False)
         self.critic_target = copy.deepcopy(self.critic).requires_grad_(False)
         vae = [*self.encoder.parameters(), *actor.decoder.parameters()]
-        self.vae_optimizer = make_optimizer(vae, plas.vae_learning_rate)
-        self.actor_optimizer = make_optimizer(actor.policy.parameters(), plas.actor_learning_rate)
+        self.vae_optimizer = Adam(vae, plas.vae_learning_rate)
+        self.actor_optimizer = Adam(actor.policy.parameters(), plas.actor_learning_rate)
         rate = settings.off_policy.learning_rate
-        self.critic_optimizer = make_optimizer(self.critic.parameters(), rate)
+        self.critic_optimizer = Adam(self.critic.parameters(), rate)
         self._updates = torch.zeros(())  # on the CPU: nothing waits for it
 
     def update(self, batch: Batch, target: Tensor | None = None) -> dict[str, Tensor]:
@@ -80,7 +75,7 @@ class PLAS:
         reconstruction = (decoded - batch.action).square().mean()
         divergence = -0.5 * (1.0 + 2.0 * log_std - mean.square() - log_std.exp().square()).mean()
         loss = reconstruction + self.settings.plas.kl_weight * divergence
-        minimize(self.vae_optimizer, loss)
+        self.vae_optimizer.minimize(loss)
         return {
             'vae_loss': loss.detach(),
             'reconstruction': reconstruction.detach(),
@@ -90,10 +85,10 @@ class PLAS:
     def _update_policy(self, batch: Batch, target: Tensor) -> dict[str, Tensor]:
         """The critics towards their target [B], then the policy up the first of them."""
         critics = critic_loss(self.critic, batch.state, batch.action, target)
-        minimize(self.critic_optimizer, critics)
+        self.critic_optimizer.minimize(critics)
 
         actor = -self.critic.first(batch.state, self.actor.mean(batch.state)).mean()
-        minimize(self.actor_optimizer, actor)
+        self.actor_optimizer.minimize(actor)
 
         tau = self.settings.off_policy.tau
         polyak_update(self.policy_target, self.actor.policy, tau)

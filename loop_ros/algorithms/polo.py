@@ -7,7 +7,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from loop_ros.algorithms.off_policy import TrainingState, critic_loss, make_optimizer, minimize
+from loop_ros.algorithms.adam import Adam
+from loop_ros.algorithms.off_policy import TrainingState, critic_loss
 from loop_ros.planning.planner import Planner
 from loop_ros.settings import Settings
 from loop_ros.types import Batch
@@ -28,7 +29,7 @@ class POLO:
         self.planner, self.settings = planner, settings
         self.critic = planner.rollout.parts.critic
         rate = settings.off_policy.learning_rate
-        self.critic_optimizer = make_optimizer(self.critic.parameters(), rate)
+        self.critic_optimizer = Adam(self.critic.parameters(), rate)
 
     def update(self, batch: Batch, target: Tensor | None = None) -> dict[str, Tensor]:
         """One gradient step of both critics towards the plans' returns."""
@@ -36,7 +37,7 @@ class POLO:
             target = self.planner.values(batch.state, self.settings.planner).clone()
         none = torch.zeros_like(batch.action)
         critics = critic_loss(self.critic, batch.state, none, target)
-        minimize(self.critic_optimizer, critics)
+        self.critic_optimizer.minimize(critics)
         return {'critic_loss': critics.detach(), 'value': target.mean()}
 
     def training_state(self) -> TrainingState:

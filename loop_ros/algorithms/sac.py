@@ -12,13 +12,8 @@ import torch
 from torch import Tensor
 
 from loop_ros import distributed
-from loop_ros.algorithms.off_policy import (
-    TrainingState,
-    critic_loss,
-    make_optimizer,
-    minimize,
-    polyak_update,
-)
+from loop_ros.algorithms.adam import Adam
+from loop_ros.algorithms.off_policy import TrainingState, critic_loss, polyak_update
 from loop_ros.models.networks import Actor
 from loop_ros.models.parts import Parts
 from loop_ros.settings import Settings
@@ -38,9 +33,10 @@ class SAC:
         initial = math.log(max(settings.sac.initial_entropy_coef, 1e-8))
         self.log_entropy_coef = torch.tensor(initial, device=generator.device, requires_grad=True)
         rate = settings.off_policy.learning_rate
-        self.actor_optimizer = make_optimizer(self.actor.parameters(), rate)
-        self.critic_optimizer = make_optimizer(self.critic.parameters(), rate)
-        self.entropy_optimizer = make_optimizer([self.log_entropy_coef], rate)
+        self.actor_optimizer = Adam(self.actor.parameters(), rate)
+        self.critic_optimizer = Adam(self.critic.parameters(), rate)
+        self.entropy_optimizer = Adam([self.log_entropy_coef], rate)
+        self._policy_optimizer = self.actor_optimizer + self.entropy_optimizer
 
     def update(self, batch: Batch, target: Tensor | None = None) -> dict[str, Tensor]:
         """One gradient step of critics, actor and temperature, and of the targets towards them.
@@ -61,7 +57,7 @@ class SAC:
         if target is None:
             target = self.target(batch, next_noise, self.log_entropy_coef.detach().exp())
         critics = critic_loss(self.critic, batch.state, batch.action, target)
-        minimize(self.critic_optimizer, critics)
+        self.critic_optimizer.minimize(critics)
         polyak_update(self.critic_target, self.critic, self.settings.off_policy.tau)
         return {'critic_loss': critics.detach()}
 
@@ -70,10 +66,10 @@ class SAC:
         action, log_prob = self.actor.sample(batch.state, noise)
         value = self.critic(batch.state, action).amin(dim=0)
         actor = (entropy_coef * log_prob - value).mean()
-        minimize(self.actor_optimizer, actor)
-
         entropy = -log_prob.detach().mean()
-        minimize(self.entropy_optimizer, self.log_entropy_coef * (entropy - self.target_entropy))
+        temperature = self.log_entropy_coef * (entropy - self.target_entropy)
+        # No gradient of one reaches the other's parameters: one step serves both.
+        self._policy_optimizer.minimize(actor + temperature)
         return {'actor_loss': actor.detach(), 'entropy': entropy, 'entropy_coef': entropy_coef}
 
     @torch.no_grad()

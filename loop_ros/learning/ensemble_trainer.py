@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from loop_ros import distributed
-from loop_ros.algorithms.off_policy import make_optimizer, minimize
+from loop_ros.algorithms.adam import Adam
 from loop_ros.cuda_graph import Graphed
 from loop_ros.models.ensemble import Ensemble
 from loop_ros.settings import EnsembleSettings
@@ -26,7 +26,7 @@ class EnsembleTrainer:
         self, ensemble: Ensemble, settings: EnsembleSettings, generator: torch.Generator
     ) -> None:
         self.ensemble, self.settings, self.generator = ensemble, settings, generator
-        self.optimizer = make_optimizer(
+        self.optimizer = Adam(
             [p for p in ensemble.parameters() if p.requires_grad],
             settings.learning_rate,
             settings.weight_decay,
@@ -48,9 +48,7 @@ class EnsembleTrainer:
         """
         self.ensemble.fit_normalizers(data)
         distributed.broadcast(self.ensemble.buffers())
-        with torch.no_grad():
-            x = self.ensemble.inputs.normalize(torch.cat((data.state, data.action), dim=-1))
-            target = self.ensemble.targets.normalize(self.ensemble.raw_targets(data))
+        x, target = self._normalized(data)
         if held_out is None:
             held_out = self._held_out(len(x), x.device)
         train = [part[~held_out] for part in (x, target, data.cost)]
@@ -62,7 +60,7 @@ class EnsembleTrainer:
         while waited < self.settings.patience and epoch < epochs and not stopped:
             self._epoch(train)
             epoch += 1
-            stopped = stop()
+            stopped = distributed.first_says(stop())
             loss = self._holdout_loss(test)
             # A gain below 0.01 nats does not count, or waiting never ends.
             improved = loss < best - 0.01
@@ -76,6 +74,22 @@ class EnsembleTrainer:
             'model_error': self._relative_error(test),
             'model_epochs': float(epoch),
         }
+
+    @torch.no_grad()
+    def errors(self, data: Batch) -> Tensor:
+        """Root mean squared error of all models in each transition, [B].
+
+        In units of the targets' standard deviation.
+        """
+        x, target = self._normalized(data)
+        mean, _, _ = self.ensemble(x.expand(self.ensemble.num_models, *x.shape))
+        return (mean - target).square().mean(dim=(0, 2)).sqrt()
+
+    @torch.no_grad()
+    def _normalized(self, data: Batch) -> tuple[Tensor, Tensor]:
+        """The models' inputs [B, S+A] and targets [B, S+1]."""
+        x = self.ensemble.inputs.normalize(torch.cat((data.state, data.action), dim=-1))
+        return x, self.ensemble.targets.normalize(self.ensemble.raw_targets(data))
 
     def _most_epochs(self, rows: int) -> int:
         """So that a training takes no longer when there is more to learn from."""
@@ -108,7 +122,7 @@ class EnsembleTrainer:
         losses = self.ensemble.negative_log_likelihood(
             x, target, cost.squeeze(-1), self.settings.beta_nll
         )
-        minimize(self.optimizer, losses.sum() + self.ensemble.bound_penalty())
+        self.optimizer.minimize(losses.sum() + self.ensemble.bound_penalty())
         return {}
 
     @torch.no_grad()

@@ -60,9 +60,10 @@ class Ensemble(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Normalised [K, B, S+A] -> normalised mean and log-variance [K, B, S+1], cost [K, B]."""
-        out = self.network(x)
-        mean, log_var = out[..., : self.noisy_dim], out[..., self.noisy_dim : -1]
-        return mean, soft_clamp(log_var, self.min_log_var, self.max_log_var), out[..., -1]
+        sizes = self.noisy_dim, self.noisy_dim, 1
+        mean, log_var, cost = self.network(x).split(sizes, dim=-1)
+        log_var = soft_clamp(log_var, self.min_log_var, self.max_log_var)
+        return mean, log_var, cost.squeeze(-1)
 
     def predict(self, state: Tensor, action: Tensor, noise: Tensor | None = None) -> Prediction:
         """One step of each model from states [K, B, S] under actions [K, B, A].
@@ -133,7 +134,7 @@ class Ensemble(nn.Module):
         The cost is regressed by its squared error, or classified with rare ones weighted.
         """
         mean, log_var, predicted_cost = self(x)
-        error = (mean - target) ** 2
+        error = functional.mse_loss(mean, target, reduction='none')
         likelihoods = error * torch.exp(-log_var) + log_var
         if beta > 0.0:
             likelihoods = likelihoods * torch.exp(beta * log_var.detach())
@@ -143,15 +144,15 @@ class Ensemble(nn.Module):
                 predicted_cost, cost, pos_weight=self.cost_balance, reduction='none'
             )
         else:
-            losses = (predicted_cost - cost) ** 2
+            losses = functional.mse_loss(predicted_cost, cost, reduction='none')
         return likelihood + losses.mean(dim=1)
 
     def bound_penalty(self) -> Tensor:
         """The pull of the log-variance bounds towards each other."""
-        return BOUND_PULL * (self.max_log_var.sum() - self.min_log_var.sum())
+        return BOUND_PULL * (self.max_log_var - self.min_log_var).sum()
 
 
 def soft_clamp(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """Bound x smoothly to [low, high]."""
-    x = high - functional.softplus(high - x)
-    return low + functional.softplus(x - low)
+    room = (high - low) - functional.softplus(high - x)  # of the size of the bounds first
+    return low + functional.softplus(room)

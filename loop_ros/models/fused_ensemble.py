@@ -63,7 +63,9 @@ class FusedEnsemble(PlanningEnsemble):
         self.refresh()
 
     def roll(self, state: Tensor, actions: Tensor, noise: Tensor | None = None) -> Trajectory:
-        """As PlanningEnsemble.roll."""
+        """As PlanningEnsemble.roll, by which groups with noise of their own go."""
+        if noise is not None and noise.ndim == 5:
+            return super().roll(state, actions, noise)
         horizon, num, _ = actions.shape
         particles = 1 if noise is None else noise.shape[2]
         rows = num * particles

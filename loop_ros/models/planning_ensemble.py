@@ -85,10 +85,13 @@ class PlanningEnsemble:
         """Every model from `state` [S] or [B, S] under `actions` [H, N, A], P particles a sequence.
 
         `noise` [H, K, P, S+1], standard normal, drives the particles of every sequence alike; None
-        makes one particle follow the means. Rows B = N*P, the particles of a sequence in a block.
+        makes one particle follow the means. Of [H, K, G, P, S+1], each of G groups of as many
+        sequences meets its own. Rows B = N*P, the particles of a sequence in a block.
         """
         horizon, num, _ = actions.shape
-        particles = 1 if noise is None else noise.shape[2]
+        particles = 1 if noise is None else noise.shape[-2]
+        if noise is not None and noise.ndim == 4:
+            noise = noise.unsqueeze(2)
         work = self._workspace(horizon, num * particles)
         self._set_actions(work.inputs.unflatten(2, (num, particles)), actions[:, None, :, None])
         states = state.expand(self.num_models, num * particles, -1)
@@ -126,11 +129,12 @@ class PlanningEnsemble:
         return torch.addcmul(self.output_shift, work.raw, self.output_scale, out=work.outputs[t])
 
     def _add_noise(self, output: Tensor, noise: Tensor, spread: Tensor) -> None:
-        """Add the aleatoric noise [K, P, S+1] to delta-state and reward."""
+        """Add the aleatoric noise [K, G, P, S+1] to delta-state and reward."""
         noisy = self.noisy_dim
         torch.sigmoid(output[..., noisy : 2 * noisy], out=spread)
         torch.addcmul(self.low, spread, self.span, out=spread).sqrt_()
-        spread.unflatten(1, (-1, noise.shape[1])).mul_(noise.unsqueeze(1))
+        groups, particles = noise.shape[1:3]
+        spread.unflatten(1, (groups, -1, particles)).mul_(noise.unsqueeze(2))
         output[..., :noisy].add_(spread)
 
     def _workspace(self, horizon: int, rows: int) -> _Workspace:

@@ -148,7 +148,7 @@ def test_the_actor_climbs_the_lower_critic() -> None:
         last.weight[0, :2, 0] = torch.tensor([1.0, -1.0])  # relu(a) - relu(-a) = a
         last.weight[1, :2, 0] = torch.tensor([-1.0, 1.0])
         last.bias[1] = -10.0
-    sac.critic_optimizer.step = lambda: None  # type: ignore[method-assign, assignment]
+    sac.critic_optimizer.step = lambda _: None  # type: ignore[method-assign, assignment]
     batch = random_batch()
     values = sac.critic(batch.state, batch.action)
     torch.testing.assert_close(values, torch.stack((batch.action[:, 0], -batch.action[:, 0] - 10)))
@@ -160,7 +160,7 @@ def test_the_actor_climbs_the_lower_critic() -> None:
 
 def test_the_actors_pass_leaves_the_critics_alone() -> None:
     sac = make()
-    sac.critic_optimizer.step = lambda: None  # type: ignore[method-assign, assignment]
+    sac.critic_optimizer.step = lambda _: None  # type: ignore[method-assign, assignment]
     before = [p.clone() for p in sac.critic.parameters()]
     actor = [p.clone() for p in sac.actor.parameters()]
     sac.update(random_batch())

@@ -76,6 +76,20 @@ def test_pairs_are_of_one_episode(capacity: int, expected: dict[float, float | N
         assert after is None or found[action] == {after}
 
 
+def test_pairs_are_of_one_robot_where_several_take_turns() -> None:
+    buffer = ReplayBuffer(100, 1, 1)
+    runs = [
+        episode([first + 1.0, first + 2.0, first + 3.0, first + 4.0], [0.0, 0.5, 1.0], False)
+        for first in (0.0, 10.0, 20.0)
+    ]
+    for step in range(3):
+        for run in runs:
+            buffer.add(Batch(*(part[step : step + 1] for part in run)))
+    batch, following = buffer.sample_pairs(600, torch.Generator().manual_seed(0))
+    assert torch.equal(following, batch.action + 0.5)
+    assert len(batch.state.unique()) == 6  # two of each robot
+
+
 def test_pairs_are_uniform_and_survive_a_checkpoint() -> None:
     buffer = ReplayBuffer(100, 1, 1)
     buffer.restore(filled(100).tensors())
