@@ -12,30 +12,26 @@ agent.update()                                  # lines 6 and 7, SAC and the ens
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from loop_ros import checkpoint
+from loop_ros.acting import Acting
 from loop_ros.checkpoint.tensor_file import TensorFile
 from loop_ros.devices import to_host, usable_device
+from loop_ros.learning import crew
 from loop_ros.learning.learner import Learner
-from loop_ros.learning.transitions import as_batch
+from loop_ros.learning.transitions import as_batch, encode
 from loop_ros.models.parts import Parts
-from loop_ros.planning.make import make_planner
-from loop_ros.planning.planner import Search
-from loop_ros.planning.rollout import Rollout
-from loop_ros.settings import PlannerSettings, Settings
+from loop_ros.settings import Settings
 from loop_ros.sim.task import Task
-from loop_ros.types import Array, Batch, Plan, Transition
+from loop_ros.types import Array, Batch, Rows, Transition
 
 
 class Weights(NamedTuple):
@@ -45,23 +41,24 @@ class Weights(NamedTuple):
     tensors: dict[str, Tensor]  # by the names of Parts.tensors
 
 
-class Agent:
+class Agent(Acting):
     """A planner, its models and their learner for one task."""
 
     def __init__(self, task: Task, settings: Settings, device: str = 'cpu', seed: int = 0) -> None:
-        self.task, self.settings = task, settings
-        self.device = usable_device(device)
+        usable = usable_device(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self._parts = Parts.make(task, settings)
-        for network in self._parts:
-            network.to(self.device)
-        self.ensemble, self.actor, self.critic = self._parts
-        self._plan_generator = torch.Generator(self.device).manual_seed(seed)
-        self.planner = make_planner(Rollout(self._parts, task), self._plan_generator)
-        self._learn_generator = torch.Generator(self.device).manual_seed(seed + 1)
-        self.version = 0  # of the weights; 0 is untrained
-        self.last_search: Search | None = None  # of the last plan, where there was one
+            parts = Parts.make(task, settings)
+        for network in parts:
+            network.to(usable)
+        super().__init__(parts, task, settings, usable, seed)
+        self._learn_generator = torch.Generator(usable).manual_seed(seed + 1)
+
+    def another(self, seed: int) -> Acting:
+        """Another robot that plans in the same models; its `version` follows this one's by hand."""
+        other = Acting(self._parts, self.task, self.settings, self.device, seed)
+        other.version = self.version
+        return other
 
     @functools.cached_property
     def learner(self) -> Learner:
@@ -69,106 +66,27 @@ class Agent:
         return Learner(self._parts, self.task, self.settings, self._learn_generator)
 
     @property
-    def ready(self) -> bool:
-        """Whether there is a trained model to plan in."""
-        return self.version > 0
-
-    @property
     def num_steps(self) -> int:
         """Transitions observed."""
         return self.learner.num_steps
 
-    def act(
-        self,
-        observation: Array,
-        explore: bool = False,
-        predict_next: bool = False,
-        most: int | None = None,
-    ) -> Plan:
-        """The plan from an observation [O]; before there is a model, a random action.
-
-        `explore` adds the exploration noise of the settings to the executed action; an agent that
-        acts without planning draws it from its actor instead. `predict_next` has the ensemble say
-        where the executed action leads, and how surely. `most` iterations of the search are run
-        where it is given. ValueError for an observation that is not finite.
-        """
-        begin, settings = time.perf_counter(), self.settings.planner
-        if not np.isfinite(observation).all():
-            raise ValueError(f'observation is not finite: {np.asarray(observation).tolist()}')
-        memory, search = self.planner.memory(), None
-        acting = settings.algorithm == 'actor' or (explore and settings.explore == 'actor')
-        with torch.inference_mode():
-            state = self._encode(observation)
-            actor_action = self.actor.mean(state)
-            if self.ready and not acting:
-                sequence, std, states, runner_up, metrics, iterations, search = self.planner.plan(
-                    state, settings, most
-                )
-                found = {**metrics, 'states': states, 'runner_up': runner_up}
-            else:
-                sequence = self._unplanned(state, explore).expand(settings.horizon, -1)
-                found, iterations, std = {'states': state.unsqueeze(0)}, 0, torch.zeros(())
-            action = sequence[0]
-            if explore and self.ready and (settings.exploration_std or settings.plan_exploration):
-                spread = settings.exploration_std + settings.plan_exploration * std
-                action = (action + spread * self._random(torch.randn)).clamp(-1, 1)
-            if predict_next and self.ready:
-                found['next_state'], found['next_std'] = self.ensemble.predict_next(state, action)
-            found['sequence'] = torch.cat((action.unsqueeze(0), sequence[1:]))
-            found['actor_action'] = actor_action
-            found['actor_divergence'] = (action - actor_action).norm()
-            host: dict[str, Any] = to_host(found)
-        self.last_search = search
-        for name in host.keys() & {'sequence', 'actor_action', 'runner_up'}:
-            host[name] = self.task.denormalize_action(host[name])
-        return Plan(
-            action=host['sequence'][0],
-            constrained=settings.constrained,
-            d0=settings.d0,
-            iterations=iterations,
-            memory=memory,
-            plan_s=time.perf_counter() - begin,
-            **host,
-        )
-
-    def _unplanned(self, state: Tensor, explore: bool) -> Tensor:
-        """An action [A] without a plan: random before there is a model, else the actor's."""
-        if not self.ready:
-            return 2.0 * self._random(torch.rand) - 1.0
-        if explore:
-            return self.actor.act(state, self._random(torch.randn))
-        return self.actor.mean(state)
-
-    def act_without_planning(self, observation: Array) -> Array:
-        """The actor's mean action [A], physical units."""
-        with torch.inference_mode():
-            action = self.actor.mean(self._encode(observation))
-        return self.task.denormalize_action(action.double().cpu().numpy())
-
-    @torch.inference_mode()
-    def score(self, observation: Array, sequences: Array) -> tuple[Array, Array]:
-        """Predicted returns and worst costs [N] of sequences [N, H, A], in physical units.
-
-        From an observation [O]; all meet the same noise.
-        """
-        state = self._encode(observation)
-        normalized = np.asarray(self.task.normalize_action(sequences))
-        actions = torch.as_tensor(normalized, dtype=torch.float32, device=self.device)
-        scores = self.planner.score(state, actions, self.settings.planner)
-        found = to_host({'returns': scores.returns, 'costs': scores.costs})
-        return found['returns'], found['costs']
-
-    def reset(self) -> None:
-        """Forget the last plan, as at the start of an episode."""
-        self.planner.reset()
-
-    def configure(self, planner: PlannerSettings) -> None:
-        """Planner settings for the next plan on."""
-        self.settings = dataclasses.replace(self.settings, planner=planner)
-
     def observe(self, transition: Transition) -> None:
         """Put a transition into the replay buffer; ValueError where it is not usable."""
         self.learner.add(as_batch(transition, self.task))
+
+    def lead(self, task_name: str) -> None:
+        """Have the processes that torchrun started beside this one learn as it does."""
+        crew.lead(self.learner, self._parts, task_name)
+
+    def model_errors(self, transitions: list[Transition]) -> Array:
+        """How far off the models are in each of B transitions, [B].
+
+        Root mean squares over models, state and reward, in standard deviations of what they
+        predict.
+        """
+        batch = encode(Rows.of(transitions), self.task).to(self.device)
+        errors: Array = to_host({'errors': self.learner.model_errors(batch)})['errors']
+        return errors
 
     def update(self, stop: Callable[[], bool] = lambda: False) -> dict[str, float]:
         """Learn what is due after one observed step; returns losses and errors by name.
@@ -283,17 +201,6 @@ class Agent:
             except ValueError as error:
                 raise ValueError(f'{path}: {error}') from None
         return agent
-
-    def _encode(self, observation: Array) -> Tensor:
-        """The model state [S] of an observation [O]; encoded on the CPU in double precision."""
-        state = self.task.encode(torch.as_tensor(observation, dtype=torch.float64))
-        return state.float().to(self.device)
-
-    def _random(self, draw: Any) -> Tensor:
-        """One random number for each action, [A]."""
-        size = len(self.task.action_labels)
-        drawn: Tensor = draw(size, generator=self._plan_generator, device=self.device)
-        return drawn
 
 
 def read_agent(path: Path, task: Task) -> tuple[dict[str, bytes], dict[str, Any]]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from loop_ros.agent import Agent
 from loop_ros.devices import to_host
 from loop_ros.planning import weighting
-from loop_ros.planning.planner import Search
+from loop_ros.planning.search import Search
 from loop_ros.settings import PlannerSettings
 from loop_ros.sim.task import Task
 from loop_ros.types import Array

@@ -30,6 +30,13 @@ class Episode:
     rewards: list[float] = field(default_factory=list)
     costs: list[float] = field(default_factory=list)
 
+    def add(self, plan: Plan, transition: Transition) -> None:
+        """One step more."""
+        self.observations.append(transition.next_observation)
+        self.plans.append(plan)
+        self.rewards.append(transition.reward)
+        self.costs.append(transition.cost)
+
     def row(self, task: Task) -> dict[str, float]:
         """Its metrics by name; the task's own are means over the states that steps led to.
 
@@ -82,11 +89,8 @@ def run_episode(
         stamp = number * agent.task.control_period
         transition = step(env, observation, plan.action, index, number, stamp)
         on_transition(transition)
+        episode.add(plan, transition)
         observation = transition.next_observation
-        episode.observations.append(observation)
-        episode.plans.append(plan)
-        episode.rewards.append(transition.reward)
-        episode.costs.append(transition.cost)
         ended = transition.terminated or transition.truncated
     return episode
 

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from loop_ros.cuda_graph import capture
 from loop_ros.models.fused_ensemble import FusedEnsemble
-from loop_ros.planning.planner import Planner, Solution
+from loop_ros.planning.planner import Planner
 from loop_ros.planning.rollout import Rollout
+from loop_ros.planning.search import Solution, TensorSettings
 from loop_ros.settings import PlannerSettings
 
 # Numbers that a captured plan reads from the device. A change of another setting captures again.
@@ -27,25 +28,22 @@ LIVE = (
 )  # fmt: skip
 # What does not touch the captured work.
 ELSEWHERE: dict[str, Any] = {
-    'explore': 'planner', 'exploration_std': 0.0, 'plan_exploration': 0.0, 'rollout_threads': 0,
-    'time_budget': 0.0,
+    'explore': 'planner', 'actor_episodes': 0.0, 'exploration_std': 0.0, 'plan_exploration': 0.0,
+    'rollout_threads': 0, 'time_budget': 0.0,
 }  # fmt: skip
 ANY: dict[str, Any] = {name: getattr(PlannerSettings(), name) for name in LIVE}
 CAPTURED = 16  # most plans that are kept captured, one for each set of other settings
 TIMED = 10  # plans that decide which backend is fastest
 
 
-class LiveSettings:
+class LiveSettings(TensorSettings):
     """Settings whose live numbers are tensors, so that they may change after a capture."""
 
     def __init__(self, settings: PlannerSettings, device: torch.device) -> None:
-        self._settings = dataclasses.replace(settings, **ELSEWHERE)
         self._numbers = torch.zeros(len(LIVE), device=device)
-        self._live = dict(zip(LIVE, self._numbers.unbind(), strict=True))
+        live = dict(zip(LIVE, self._numbers.unbind(), strict=True))
+        super().__init__(dataclasses.replace(settings, **ELSEWHERE), live)
         self._held: list[float] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return self._live[name] if name in LIVE else getattr(self._settings, name)
 
     def update(self, settings: PlannerSettings) -> None:
         """Take over the live numbers, where they have changed."""
@@ -165,8 +163,8 @@ class GraphedPlanner(Planner):
         if self.rollout is self._eager_rollout:
             return
         before = self.generator.get_state()
-        sequences = self._normal(settings.num_samples, settings.horizon, self.action_dim).tanh()
-        noise = self._particle_noise(settings)
+        sequences = self.normal(settings.num_samples, settings.horizon, self.action_dim).tanh()
+        noise = self.particle_noise(settings)
         self.generator.set_state(before)
         results = []
         for rollout in (self.rollout, self._eager_rollout):

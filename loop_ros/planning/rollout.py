@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -71,7 +71,8 @@ class Rollout:
         """Score sequences [N, H, A] from state [S], or each from a state of its own [N, S].
 
         `noise` [H, K, P, S+1] drives the particles; every sequence meets the same noise, so that
-        sequences differ by their actions only. None makes the particles follow the means.
+        sequences differ by their actions only. None makes the particles follow the means. Of
+        [H, K, G, P, S+1], each of G groups of as many sequences meets its own.
 
         On the CPU, threads take shares of the sequences through all steps: unlike threads within
         each operation they never wait for each other, which matters where cores are shared.
@@ -79,11 +80,12 @@ class Rollout:
         rows = len(sequences) * (1 if noise is None else settings.num_particles)
         cores = settings.rollout_threads or len(os.sched_getaffinity(0))
         shares = min(cores, rows // ROWS_PER_THREAD) if state.device.type == 'cpu' else 1
+        if noise is not None and noise.ndim == 5:
+            shares = min(shares, noise.shape[2])
         if shares < 2:
             return self.evaluate(state, sequences, noise, settings).scores
-        starts = state.tensor_split(shares) if state.ndim == 2 else [state] * shares
-        same = itertools.repeat(noise), itertools.repeat(settings)
-        found = _threads(shares).map(self.evaluate, starts, sequences.tensor_split(shares), *same)
+        parts = _split(state, sequences, noise, shares)
+        found = _threads(shares).map(self.evaluate, *parts, itertools.repeat(settings))
         return Scores(*map(torch.cat, zip(*(each.scores for each in found), strict=True)))
 
     @torch.inference_mode()  # a mode of each thread's own
@@ -151,7 +153,7 @@ class Rollout:
 
         From state [S], or each draw I from a state of its own [I, S]. `noise` [I, n, H, A],
         standard normal, is scaled by `actor_noise`; the first sequence of every draw is the
-        actor's mean. Sequence i of a draw follows model i modulo K. `last` [H, A] is the shifted
+        actor's mean. Sequence i of a draw follows model i modulo K. `last` [I, H, A] is the shifted
         last plan, of which `plan_mixing` may want a share.
         """
         draws, num, horizon, action_dim = noise.shape
@@ -168,7 +170,8 @@ class Rollout:
         for t in range(horizon):
             action = self._proposal(states, by_model[:, :, t], settings)
             if last is not None and settings.plan_mixing > 0:
-                action = torch.lerp(action, last[t].expand_as(action), settings.plan_mixing)
+                mixed_in = last[:, t].repeat_interleave(rows, dim=0).expand_as(action)
+                action = torch.lerp(action, mixed_in, settings.plan_mixing)
             actions.append(action)
             if t < horizon - 1:
                 states = model.step(states, actions[-1])
@@ -231,6 +234,18 @@ class Rollout:
         values = self.parts.critic(*flat)
         value = values.amin(dim=0) if settings.critic == 'min' else values.mean(dim=0)
         return value.view(states.shape[:2])
+
+
+def _split(
+    state: Tensor, sequences: Tensor, noise: Tensor | None, shares: int
+) -> tuple[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor | None]]:
+    """States, sequences and noise of each share; a group with its own noise stays whole."""
+    parts, noises = sequences.tensor_split(shares), [noise] * shares
+    if noise is not None and noise.ndim == 5:
+        own, size = noise.tensor_split(shares, dim=2), len(sequences) // noise.shape[2]
+        parts, noises = sequences.split([size * each.shape[2] for each in own]), [*own]
+    starts = state.split([len(part) for part in parts]) if state.ndim == 2 else [state] * shares
+    return starts, parts, noises
 
 
 def _until(event: Callable[[Tensor], Tensor] | None, path: Tensor) -> Tensor:

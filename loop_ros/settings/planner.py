@@ -25,6 +25,14 @@ class PlannerSettings(Validated):
         choices=('planner', 'actor'),
         live=True,
     )
+    actor_episodes: float = setting(
+        0.0,
+        'share of the episodes that the actor drives while exploring, by its own noise and without '
+        'd0: the critics value its actions, which nobody else tries',
+        0,
+        1,
+        live=True,
+    )
     d0: float = setting(0.2, 'safety threshold: largest predicted cost allowed', 0, 1e6, live=True)
     horizon: int = setting(8, 'planning horizon H', 1, 200, 'steps')
     num_samples: int = setting(100, 'action sequences per iteration N', 2, 100_000)

@@ -173,6 +173,20 @@ def test_without_a_planner_the_actor_explores_by_its_own_noise(agent: Agent) -> 
     np.testing.assert_allclose(tiny.TASK.normalize_action(still), 0.0, atol=1e-6)
 
 
+def test_the_actor_drives_its_share_of_the_episodes_from_their_start_to_their_end() -> None:
+    agent = tiny.trained()
+    configured(agent, actor_episodes=0.3)
+    episodes = []
+    for _ in range(200):
+        agent.reset()
+        episodes.append({agent.act(OBSERVATION, explore=True).iterations > 0 for _ in range(2)})
+    assert all(len(planned) == 1 for planned in episodes)
+    alone = sum(planned == {False} for planned in episodes)
+    assert 40 <= alone <= 80  # 60 and three standard deviations
+    agent.actor_drives = True
+    assert agent.act(OBSERVATION).iterations > 0, 'it does not explore'
+
+
 def test_a_seed_determines_the_agent() -> None:
     def actions(seed: int) -> np.ndarray:
         agent = tiny.trained(seed=seed)

@@ -19,8 +19,9 @@ from loop_ros.models.parts import Parts
 from loop_ros.models.planning_ensemble import PlanningEnsemble, Trajectory
 from loop_ros.planning import graph
 from loop_ros.planning.graph import BACKENDS, EAGER, GraphedPlanner, LiveSettings, StaticPlan
-from loop_ros.planning.planner import Planner, Solution
+from loop_ros.planning.planner import Planner
 from loop_ros.planning.rollout import Rollout
+from loop_ros.planning.search import Solution
 from loop_ros.settings import EnsembleSettings, PlannerSettings
 from loop_ros.sim.drift_car import TASK
 
@@ -152,7 +153,7 @@ def test_a_plan_never_waits_for_the_device(
         SETTINGS, algorithm=algorithm, terminal_value=terminal_value, critic='min'
     )
     planner = make(device='meta')
-    planner._normal = lambda *shape: torch.randn(shape, device='meta')  # it has no generators
+    planner.normal = lambda *shape: torch.randn(shape, device='meta')  # it has no generators
     with torch.inference_mode():
         static = StaticPlan(planner, torch.zeros(STATE, device='meta'), settings)
         static._run()  # what is made once is made outside a capture

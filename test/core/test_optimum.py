@@ -13,7 +13,8 @@ import torch
 from known_world import LinearEnsemble, make_rollout
 from torch import Tensor
 
-from loop_ros.planning.planner import Planner, Solution
+from loop_ros.planning.planner import Planner
+from loop_ros.planning.search import Solution
 from loop_ros.settings import PlannerSettings
 
 GAIN, GOAL, EFFORT, LQ_DISCOUNT, LQ_START = 0.4, 0.5, 0.1, 0.9, 0.0

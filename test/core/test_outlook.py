@@ -18,7 +18,7 @@ from tiny import OBSERVATION, configured
 
 from loop_ros.agent import Agent
 from loop_ros.outlook import at_thresholds, outlook, thinned
-from loop_ros.planning.planner import Search
+from loop_ros.planning.search import Search
 from loop_ros.settings import PlannerSettings
 from loop_ros.types import Scores
 

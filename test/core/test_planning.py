@@ -14,10 +14,10 @@ import torch
 from known_world import LinearActor, LinearEnsemble, loop_scores, make_rollout, plain_reward
 from torch import Tensor
 
-from loop_ros.planning import planner as planner_module
-from loop_ros.planning import weighting
-from loop_ros.planning.planner import Planner, Solution
+from loop_ros.planning import sampling, search, weighting
+from loop_ros.planning.planner import Planner
 from loop_ros.planning.rollout import Evaluation, Rollout
+from loop_ros.planning.search import Solution
 from loop_ros.settings import PlannerSettings
 from loop_ros.types import Scores
 
@@ -131,7 +131,7 @@ def test_a_plan_equals_algorithm_4_in_plain_loops(changes: dict[str, Any]) -> No
 class FixedNoisePlanner(Planner):
     """Draws the same numbers each time, so that candidates reveal their mean and variance."""
 
-    def _normal(self, *shape: int) -> Tensor:
+    def normal(self, *shape: int) -> Tensor:
         generator = torch.Generator().manual_seed(5)
         return torch.randn(shape, generator=generator)
 
@@ -291,7 +291,7 @@ class SlowRollout(RecordingRollout):
 
 @pytest.fixture
 def slow_planner(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Planner]:
-    monkeypatch.setattr(planner_module.time, 'perf_counter', lambda: SlowRollout.now)
+    monkeypatch.setattr(search.time, 'perf_counter', lambda: SlowRollout.now)
 
     def make() -> Planner:
         rollout = make_rollout(LinearEnsemble(GAINS, plain_reward, STD), kind=SlowRollout)
@@ -336,7 +336,7 @@ def test_the_runner_up_begins_differently_and_is_the_best_of_those() -> None:
 
     def runner_up(algorithm: str, d0: float) -> float:
         settings = PlannerSettings(algorithm=algorithm, d0=d0)
-        found = planner_module._runner_up(torch.zeros(1), candidates, scores, settings)
+        found = sampling.runner_up(torch.zeros(1), candidates, scores, settings)
         return round(candidates[found].item(), 6)
 
     assert runner_up('arc', 0.2) == -0.8  # return 5
