@@ -13,18 +13,29 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from loop_ros.settings import Settings
+
 _interrupts = 0  # Ctrl-C that this process was sent
 
 
-def init(device: str) -> str:
-    """Meet the others that torchrun started; returns the device of this process."""
+def are_several() -> bool:
+    """Whether torchrun started more than this process."""
     started = dist.is_available() and dist.is_torchelastic_launched()
-    if not started or int(os.environ['WORLD_SIZE']) == 1:
+    return started and int(os.environ['WORLD_SIZE']) > 1
+
+
+def init(device: str, timeout: timedelta | None = None, interrupts: bool = True) -> str:
+    """Meet the others that torchrun started; returns the device of this process.
+
+    `timeout` is that of each exchange, `interrupts` whether Ctrl-C waits for `check_interrupt`.
+    """
+    if not are_several():
         return device
     if device.startswith('cuda'):
         if device != 'cuda':
@@ -34,10 +45,15 @@ def init(device: str) -> str:
             raise ValueError(f'{gpus} GPUs here: give torchrun no larger --nproc-per-node')
         device = f'cuda:{number}'
         torch.cuda.set_device(device)
-        dist.init_process_group('cpu:gloo,cuda:nccl')
+        backend = 'cpu:gloo,cuda:nccl'
     else:
-        dist.init_process_group('gloo')
-    signal.signal(signal.SIGINT, _interrupt)
+        backend = 'gloo'
+    # After a restart torchrun's store still has the addresses of the processes before it.
+    store, number, num = next(iter(dist.rendezvous('env://')))
+    store = dist.PrefixStore(f'attempt {os.environ["TORCHELASTIC_RESTART_COUNT"]}', store)
+    dist.init_process_group(backend, timeout=timeout, store=store, rank=number, world_size=num)
+    if interrupts:
+        signal.signal(signal.SIGINT, _interrupt)
     return device
 
 
@@ -101,11 +117,49 @@ def broadcast(tensors: Iterable[Tensor]) -> None:
     for group in devices.values():
         own = _flat(group)
         first = own.clone()
-        with _together():
-            dist.broadcast(first, 0)
+        broadcast_numbers(first)
         if not torch.allclose(own, first, rtol=1e-3, atol=1e-4, equal_nan=True):
             raise ValueError(f'process {rank()} has learned other weights than process 0')
         _unflatten(first, group)
+
+
+def broadcast_numbers(tensor: Tensor) -> None:
+    """Take over the numbers of process 0 into a tensor of the same size."""
+    with _together():
+        dist.broadcast(tensor, 0)
+
+
+def broadcast_bytes(content: bytes | None) -> bytes:
+    """Those of process 0; the others give None."""
+    size = torch.tensor(len(content or b''))
+    broadcast_numbers(size)
+    found = torch.zeros(int(size), dtype=torch.uint8)
+    if content is not None:
+        found = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+    broadcast_numbers(found)
+    return found.numpy().tobytes()
+
+
+def first_says(yes: bool) -> bool:
+    """What process 0 says, so that all go the same way."""
+    if size() == 1:
+        return yes
+    said = torch.tensor(yes)
+    broadcast_numbers(said)
+    return bool(said)
+
+
+def check_divisible(settings: Settings) -> None:
+    """ValueError where a batch cannot be divided among the processes."""
+    for section, batch in (
+        ('off_policy', settings.off_policy.batch_size),
+        ('ensemble', settings.ensemble.batch_size),
+    ):
+        if batch % size():
+            raise ValueError(
+                f'{section}.batch_size is {batch}: {size()} processes need a multiple of their '
+                'number'
+            )
 
 
 def check_same(text: str, what: str) -> None:
@@ -114,8 +168,7 @@ def check_same(text: str, what: str) -> None:
         return
     own = torch.tensor(list(text.encode()))
     first = own.clone()
-    with _together():
-        dist.broadcast(first, 0)
+    broadcast_numbers(first)
     if not torch.equal(own, first):
         raise ValueError(f'process {rank()} has other {what} than process 0: give all the same')
 
@@ -150,8 +203,8 @@ def _together() -> Iterator[None]:
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise ConnectionError(
-            f'process {rank()}: lost the other processes of this training ({reason}); --resume '
-            'resumes from its last save'
+            f'process {rank()}: lost the other processes of this training ({reason}); it '
+            'resumes from its last save (--resume, checkpoint_dir)'
         ) from None
 
 

@@ -25,7 +25,9 @@ def explain(command: Command, settings: PlannerSettings, task: Task) -> str:
     if plan is None:
         return '\n'.join([*lines, 'there is no plan behind it'])
     if not plan.predicted or plan.runner_up is None:
-        return '\n'.join([*lines, f'nothing was compared (algorithm {settings.algorithm})'])
+        acts = 'actor' in (settings.algorithm, settings.explore) or settings.actor_episodes > 0
+        why = 'the actor may act itself' if acts else 'random, for there are no weights so far'
+        return '\n'.join([*lines, f'nothing was compared: {why}'])
     if level == PLAN:
         lines[1] += ', the start of the weighted mean of the best sequences'
     lines[1] += (
@@ -51,7 +53,7 @@ def what_if(outlook: Outlook, d0: float, task: Task) -> str:
         f'begins with {_named(plan.actions[0], task)}'
     ]
     if not outlook.heeded:
-        lines.append('the algorithm does not heed d0: another one changes nothing')
+        lines.append('the algorithm ignores d0: another one changes nothing')
     rows = zip(outlook.thresholds, outlook.safe_fractions, others.returns, others.costs,
                others.actions, strict=True)  # fmt: skip
     for threshold, safe, value, cost, action in rows:

@@ -6,19 +6,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 from loop_ros.agent import Agent
 from loop_ros.control.agent_thread import AgentThread
+from loop_ros.control.intake import Intake, Source
 from loop_ros.types import Transition
 
 LONG_BACKLOG = 500  # transitions; from there on a training of the ensemble ends early
-# From there on transitions are kept for later batches without updates of their own: a learner that
-# is too slow would else learn from what happened ever longer ago.
-SKIPPED_BACKLOG = 2_000
-LARGEST_BACKLOG = 100_000  # transitions, about 100 MiB; an hour of a robot at 28 Hz
+ERROR_PERIOD = 1.0  # s between two looks at the errors of the models
 
 
 class LearnWorker(AgentThread):
@@ -35,34 +33,29 @@ class LearnWorker(AgentThread):
         publish_period: float,
         on_weights: Callable[[bytes], None],
         on_error: Callable[[str], None],
+        intake: Intake | None = None,
     ) -> None:
-        """Save into `folder` every `save_period` s and at the end; None: nowhere."""
+        """Save into `folder` every `save_period` s and at the end; None: nowhere.
+
+        `intake` has the robots whose transitions come; None: one without a name.
+        """
         super().__init__('learner')
-        self.learned = 0  # transitions since the start
-        self.skipped = 0  # of these, those that are kept without an update
+        self.intake = Intake() if intake is None else intake
         self.report: dict[str, float] = {}  # the last of each loss
         self.version = 0
         self.not_saved = ''  # why the last save failed
         self._folder, self._save_period = folder, save_period
         self._publish_period = publish_period
         self._on_weights, self._on_error = on_weights, on_error
-        self._queue: deque[Transition] = deque()
         self._arrived = threading.Event()
         self._stopping = threading.Event()
         self._published_steps = self._saved_steps = 0
 
-    @property
-    def backlog(self) -> int:
-        """Transitions that wait to be learned."""
-        return len(self._queue)
-
-    def put(self, transition: Transition) -> bool:
-        """Queue a transition, at once; false where too many wait."""
-        if self.backlog >= LARGEST_BACKLOG:
-            return False
-        self._queue.append(transition)
+    def put(self, transition: Transition, name: str = '') -> bool:
+        """Queue a transition of a robot, at once; false where too many of it wait."""
+        taken = self.intake.put(name, transition)
         self._arrived.set()
-        return True
+        return taken
 
     def stop(self, timeout: float) -> bool:
         """Take what is queued into the buffer, save, end; false where that took too long."""
@@ -77,7 +70,7 @@ class LearnWorker(AgentThread):
         self._saved_steps = agent.num_steps
         if agent.ready:
             self._publish(agent)
-        self._saved_at = time.monotonic()
+        self._saved_at = self._measured_at = time.monotonic()
 
     def _work(self, agent: Agent) -> None:
         while not self._stopping.is_set():
@@ -85,14 +78,16 @@ class LearnWorker(AgentThread):
             self._arrived.clear()
             self._learn(agent)
             self._save_if_due(agent)
-        while self._queue:
-            self._observe(agent, self._queue.popleft())
+        while self.intake.backlog:
+            self._observe(agent, *self.intake.take())
         self._save(agent)
 
     def _learn(self, agent: Agent) -> None:
-        while self._queue and not self._stopping.is_set():
+        while self.intake.backlog and not self._stopping.is_set():
             self._catch_up(agent)
-            if not self._observe(agent, self._queue.popleft()):
+            observed = self._observe(agent, *self.intake.take())
+            self._measure_if_due(agent)
+            if not observed:
                 continue
             self.report = self.report | agent.update(self._hurried)
             if agent.ready and (agent.version != self.version or self._publish_due()):
@@ -101,22 +96,42 @@ class LearnWorker(AgentThread):
 
     def _catch_up(self, agent: Agent) -> None:
         """Take what is beyond the longest backlog into the replay buffer."""
-        for _ in range(self.backlog - SKIPPED_BACKLOG):
-            self._observe(agent, self._queue.popleft())
-            self.skipped += 1
+        for source, transition in self.intake.take_surplus(time.monotonic()):
+            source.skipped += self._observe(agent, source, transition)
 
     def _hurried(self) -> bool:
         """Whether a training of the ensemble should end early: at the end, or to catch up."""
-        return self._stopping.is_set() or self.backlog > LONG_BACKLOG
+        return self._stopping.is_set() or self.intake.lag > LONG_BACKLOG
 
-    def _observe(self, agent: Agent, transition: Transition) -> bool:
+    def _observe(self, agent: Agent, source: Source, transition: Transition) -> bool:
+        """Whether there is something to learn from it."""
+        if source.name in self.intake.left_out:
+            source.left_out += 1
+            if transition.is_finite():
+                source.fresh.append(transition)
+            return False
         try:
             agent.observe(transition)
         except ValueError as error:
-            self._on_error(str(error))
+            source.unusable += 1
+            self._on_error(f'{source.name}: {error}' if source.name else str(error))
             return False
-        self.learned += 1
+        source.learned += 1
+        source.fresh.append(transition)
         return True
+
+    def _measure_if_due(self, agent: Agent) -> None:
+        """Errors of the models in what came since the last look, most of it not learned yet."""
+        if time.monotonic() - self._measured_at < ERROR_PERIOD or not agent.ready:
+            return
+        self._measured_at = time.monotonic()
+        sources = [source for source in self.intake.sources.values() if source.fresh]
+        if not sources:
+            return
+        errors = iter(agent.model_errors([t for source in sources for t in source.fresh]).tolist())
+        for source in sources:
+            source.keep_errors(islice(errors, len(source.fresh)))
+            source.fresh.clear()
 
     def _publish_due(self) -> bool:
         return time.monotonic() - self._published_at >= self._publish_period

@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from loop_ros import distributed
 from loop_ros.algorithms.crr import CRR
 from loop_ros.algorithms.mbop import MBOP
 from loop_ros.algorithms.off_policy import OffPolicy, TrainingState
@@ -59,10 +60,13 @@ class Learner:
         self.num_trainings = 0
         self.has_new_weights = False  # whether the last update made some to plan with
         self._updated_at = 0  # steps that were seen at the last update
+        # Of several processes, what the first tells the others before it does it (crew.py).
+        self.on_add: Callable[[Batch], None] = lambda batch: None
+        self.on_update: Callable[[], None] = lambda: None
 
     def _captured(self, step: Update) -> Update:
         """An update of the algorithm as one CUDA graph where there is a GPU, if it can be one."""
-        if not self.algorithm.capturable:
+        if not self.algorithm.capturable or distributed.size() > 1:
             return step
 
         def update(*tensors: Tensor | None) -> dict[str, Tensor]:
@@ -78,6 +82,7 @@ class Learner:
         ValueError, and nothing is stored, where a cost is none that the ensemble can learn.
         """
         self.ensemble_trainer.ensemble.check_cost(batch.cost)
+        self.on_add(batch)
         self.buffer.add(batch)
         self.num_steps += len(batch.reward)
 
@@ -87,11 +92,12 @@ class Learner:
         A training missed while no update ran is run once. `stop` is asked between epochs: a yes
         ends the training with the best weights so far.
         """
+        self.on_update()
         losses: dict[str, Tensor] = {}
         if self._updates_due():
             for number in range(1, self.settings.off_policy.updates_per_step + 1):
                 update = self._update if self._is_actors_turn(number) else self._update_critics
-                losses |= update(*self._experience())
+                losses |= update(*_shard(*self._experience()))
         report: dict[str, float] = to_host(losses) if losses else {}
         needs_no_model = self.settings.ensemble.train_every == 0
         started = self.num_steps >= self.settings.learning.random_steps
@@ -109,6 +115,10 @@ class Learner:
         self.num_trainings += 1
         self.has_new_weights = True
         return report
+
+    def model_errors(self, data: Batch) -> Tensor:
+        """Root mean squared one-step error of the ensemble in each transition, [B]."""
+        return self.ensemble_trainer.errors(self.learnable(data))
 
     def learnable(self, data: Batch) -> Batch:
         """Transitions without what the environment resamples, which no model can learn."""
@@ -193,6 +203,13 @@ class Learner:
     def ensemble_state(self) -> TrainingState:
         """The ensemble's optimiser, for a checkpoint."""
         return TrainingState({'ensemble_optimizer': self.ensemble_trainer.optimizer})
+
+
+def _shard(batch: Batch, target: Tensor | None) -> tuple[Batch, Tensor | None]:
+    """This process's part of a batch and its target."""
+    if target is not None:
+        target = distributed.shard(target)
+    return Batch(*map(distributed.shard, batch)), target
 
 
 def _algorithm(

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from loop_ros.types import Batch
 
+SUCCESSOR_WITHIN = 16  # transitions; those of robots that learn together come in turns
+
 
 class ReplayBuffer:
     """The newest `capacity` transitions; storage grows by doubling up to that."""
@@ -51,20 +53,29 @@ class ReplayBuffer:
         """`size` transitions and the actions [B, A] that were taken next.
 
         Drawn uniformly from those that ended their episode, whose next action means nothing, and
-        those that are followed by the transition from the state they led to. ValueError where
-        there seems to be none.
+        those that are followed by the transition from the state they led to, at once or after
+        some of other robots. ValueError where there seems to be none.
         """
-        index = torch.empty(0, dtype=torch.long, device=self.device)
+        index = following = torch.empty(0, dtype=torch.long, device=self.device)
         for _ in range(100):
             drawn = torch.randint(self._size, (size,), generator=generator, device=self.device)
-            batch = self._split(self._rows[drawn])
-            follows = self._split(self._rows[(drawn + 1) % self._size])
-            known = (follows.state == batch.next_state).all(dim=-1) | batch.terminated.bool()
+            successor, known = self._successors(drawn)
             index = torch.cat((index, drawn[known]))[:size]
+            following = torch.cat((following, successor[known]))[:size]
             if len(index) == size:
-                following = self._split(self._rows[(index + 1) % self._size])
-                return self._split(self._rows[index]), following.action
+                return self._split(self._rows[index]), self._split(self._rows[following]).action
         raise ValueError('the replay buffer has no transition with a successor')
+
+    def _successors(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Where the transitions are that followed, [B], and of which that is known or no matter."""
+        batch = self._split(self._rows[index])
+        ahead = torch.arange(1, SUCCESSOR_WITHIN + 1, device=self.device)
+        candidates = (index.unsqueeze(1) + ahead) % self._size
+        states = self._split(self._rows).state[candidates]
+        follows = (states == batch.next_state.unsqueeze(1)).all(dim=-1)
+        nearest = follows.float().argmax(dim=1, keepdim=True)
+        known = follows.any(dim=1) | batch.terminated.bool()
+        return candidates.gather(1, nearest).squeeze(1), known
 
     def tensors(self) -> dict[str, Tensor]:
         """The contents for a checkpoint, oldest first."""

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import time
 
 import numpy as np
 from nav_msgs.msg import Odometry
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import CompressedImage, JointState
 from std_msgs.msg import Bool, Float64MultiArray, UInt32
 from std_srvs.srv import Trigger
 
@@ -20,6 +21,7 @@ from loop_ros.nodes.bridge_parameters import BridgeParameters
 from loop_ros.nodes.managed import ManagedNode, StartError
 from loop_ros.nodes.transforms import Transforms
 from loop_ros.sim.camera import open_environment
+from loop_ros.sim.pictures import Broadcast
 from loop_ros.sim.run_statistics import RunStatistics
 from loop_ros.sim.simulation import Simulation, planner_cost
 from loop_ros.types import Array
@@ -46,10 +48,11 @@ class BridgeNode(ManagedNode):
 
     def configure(self) -> None:
         """Make the environment and the topics."""
+        view = self.parameters.view
+        if self.parameters.images:
+            view = dataclasses.replace(view, broadcast=self._broadcast())
         try:
-            env, self.camera = open_environment(
-                self.task, self.parameters.view, self.get_logger().warning
-            )
+            env, self.camera = open_environment(self.task, view, self.get_logger().warning)
         except (ImportError, ValueError) as error:
             raise StartError(str(error)) from None
         self.opened.callback(env.close)
@@ -107,6 +110,17 @@ class BridgeNode(ManagedNode):
         """Say how it went, and end what was opened."""
         print(self.statistics.summary(), flush=True)
         self.opened.close()
+
+    def _broadcast(self) -> Broadcast:
+        """Pictures for viewers, by the topic's name and kind that image_transport has."""
+        publisher = self.advertise(CompressedImage, 'image/compressed', qos.VIEW)
+
+        def send(jpeg: bytes) -> None:
+            message = CompressedImage(format='jpeg', data=jpeg)
+            message.header.stamp = conversions.time_to_msg(self.simulation.stamp)
+            publisher.publish(message)
+
+        return Broadcast(send, lambda: publisher.get_subscription_count() > 0)
 
     def _on_command(self, message: JointState) -> None:
         self.last_command = time.monotonic()

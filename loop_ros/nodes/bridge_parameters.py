@@ -10,7 +10,7 @@ from pathlib import Path
 from rclpy.node import Node
 
 from loop_ros.nodes.parameters import declare, declare_clock
-from loop_ros.sim import registry
+from loop_ros.sim import registry, told_apart
 from loop_ros.sim.camera import REALTIME_SHARE, View
 from loop_ros.sim.task import Task
 
@@ -27,14 +27,14 @@ class BridgeParameters:
     duration: float  # s; 0: never
     transition_listeners: int
     view: View
+    images: bool
 
     @classmethod
     def declare(cls, node: Node) -> BridgeParameters:
         """Declare them on a node; ValueError where they do not fit together."""
-        name = declare(node, 'task', 'drift_car', 'robot and job: a name, or package.module:TASK')
         realtime, speed = declare_clock(node)
         return cls(
-            task=registry.task(name),
+            task=_declare_task(node),
             seed=declare(node, 'seed', 0, 'episode e starts from the seed seed + e', minimum=0),
             realtime=realtime,
             speed=speed,
@@ -65,7 +65,34 @@ class BridgeParameters:
                 maximum=100,
             ),
             view=_declare_view(node, realtime),
+            images=declare(
+                node,
+                'images',
+                False,
+                'publish pictures of the simulation on image/compressed while somebody subscribes',
+            ),
         )
+
+
+def _declare_task(node: Node) -> Task:
+    """On the robot that is asked for, which may differ from the task's own."""
+    name = declare(node, 'task', 'drift_car', 'robot and job: a name, or package.module:TASK')
+    disturbances = declare(
+        node,
+        'disturb',
+        'none',
+        'how the robot differs from the one of the task: friction=F, mass=F, delay=STEPS or '
+        'noise=F, several with + between them (loop-ros calibrate --help)',
+    )
+    number = declare(
+        node,
+        'robot_number',
+        1,
+        'number of this robot, where the task tells robots apart (as drift_car@4 does four)',
+        minimum=0,
+        maximum=told_apart.MOST,
+    )
+    return told_apart.robot(registry.task(name), number, disturbances)
 
 
 def _declare_view(node: Node, realtime: bool) -> View:

@@ -14,7 +14,10 @@ from loop_ros.process_end import end_despite_threads
 
 
 def run(module: str, node: str) -> int:
-    """Run the class `node` of `module` until SIGINT or SIGTERM; the process's exit code."""
+    """Run the class `node` of `module` until SIGINT or SIGTERM; the process's exit code.
+
+    Or several nodes: what a function of this name makes.
+    """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -13,7 +13,8 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import rclpy
@@ -54,8 +55,8 @@ class ManagedNode(LifecycleNode):
     OSError or StartError in the first two is logged and fails the transition.
     """
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, namespace: str = '') -> None:
+        super().__init__(name, namespace=namespace)
         self.autostart: bool = declare(
             self, 'autostart', True, 'configure and activate by itself; false: wait for a manager'
         )
@@ -211,26 +212,45 @@ class ManagedNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
 
-def run(make_node: Callable[[], ManagedNode], stop: threading.Event, args: list[str]) -> int:
-    """Run a node until `stop` is set or its own end; the exit code of the process."""
+def run(
+    make: Callable[[], ManagedNode | Sequence[ManagedNode]], stop: threading.Event, args: list[str]
+) -> int:
+    """Run a node, or several, until `stop` is set or one ends; the exit code of the process."""
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         try:
-            node = make_node()
+            made = make()
         except (ValueError, ParameterException) as error:
             print(f'error: {error}', file=sys.stderr, flush=True)
             return 1
-        for text in unknown_parameters.given_in_vain(node, node.params_file):
-            node.get_logger().warning(text)
+        nodes = [made] if isinstance(made, ManagedNode) else made
+        names = {node.get_fully_qualified_name() for node in nodes}
+        for node in nodes:
+            for text in unknown_parameters.given_in_vain(node, node.params_file, names):
+                node.get_logger().warning(text)
         code = 1
         try:
-            code = _live(node, stop)
+            code = _live(nodes[0], stop) if len(nodes) == 1 else _live_together(nodes, stop)
             return code
         finally:
             end_within(LEAVE_TIMEOUT, code)
-            node.destroy_node()
+            for node in nodes:
+                node.destroy_node()
     finally:
         rclpy.try_shutdown()
+
+
+def _live_together(nodes: Sequence[ManagedNode], stop: threading.Event) -> int:
+    """Each in a thread of its own: an executor's work for a callback grows with all its nodes."""
+
+    def live(node: ManagedNode) -> int:
+        try:
+            return _live(node, stop)
+        finally:
+            stop.set()
+
+    with ThreadPoolExecutor(len(nodes)) as threads:
+        return max(threads.map(live, nodes))
 
 
 def _live(node: ManagedNode, stop: threading.Event) -> int:

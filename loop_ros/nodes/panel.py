@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from nav_msgs.msg import Odometry
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import CompressedImage, JointState
 from std_msgs.msg import Float64MultiArray
 
 from loop_ros.nodes import conversions, outlook_message, qos
@@ -72,6 +72,8 @@ class PanelNode(ManagedNode):
         self.subscribe(DiagnosticArray, '/diagnostics', self._on_diagnostics, qos.DIAGNOSTICS)
         message, topic = (Odometry, 'odom') if self.odometry else (JointState, 'state')
         self.subscribe(message, topic, self._on_state, qos.STATE)
+        if not self.task.draws_plane:
+            self.subscribe(CompressedImage, 'image/compressed', self._on_image, qos.STATE)
 
     def deactivate(self) -> None:
         """Finish a bag."""
@@ -100,6 +102,10 @@ class PanelNode(ManagedNode):
             self.warn('state', f'a state is left out: {error}')
             return
         self.history.add_state(observation, self._pose(observation))
+
+    def _on_image(self, message: CompressedImage) -> None:
+        if message.format == 'jpeg':
+            self.history.add_picture(bytes(message.data))
 
     def _pose(self, observation: Array) -> Array | None:
         """x, y (m), yaw (rad), where the task draws a plane."""

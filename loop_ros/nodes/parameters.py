@@ -202,16 +202,16 @@ class PlannerParameters:
         if changes:
             self.settings = dataclasses.replace(self.settings, **changes)
             if 'd0' in changes and not self.settings.constrained:
-                self._log.warning(d0_is_not_heeded(self.settings))
+                self._log.warning(d0_is_ignored(self.settings))
             self._on_change(self.settings)
 
     def _changes(self, parameters: list[Parameter]) -> dict[str, Any]:
         return {p.name: p.value for p in parameters if p.name in self._types}
 
 
-def d0_is_not_heeded(settings: PlannerSettings) -> str:
+def d0_is_ignored(settings: PlannerSettings) -> str:
     """Whoever sets a threshold should know that nothing keeps it."""
-    return f'algorithm {settings.algorithm} does not heed d0: safe_arc and safe_cem do'
+    return f'algorithm {settings.algorithm} ignores d0: safe_arc and safe_cem keep it'
 
 
 def differences(settings: PlannerSettings, others: PlannerSettings) -> str:

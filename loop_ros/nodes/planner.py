@@ -29,7 +29,7 @@ from loop_ros.nodes.managed import ManagedNode
 from loop_ros.nodes.outlooks import SHARE, Outlooks
 from loop_ros.nodes.parameters import (
     PlannerParameters,
-    d0_is_not_heeded,
+    d0_is_ignored,
     declare,
     declare_clock,
     differences,
@@ -38,22 +38,29 @@ from loop_ros.nodes.plan_publisher import PlanPublisher
 from loop_ros.nodes.scene import PERIOD as PICTURE_PERIOD
 from loop_ros.nodes.supervision import Supervision, declare_limits
 from loop_ros.nodes.weights import WeightsInbox, declare_trial
+from loop_ros.planning.shared import SharedPasses
 from loop_ros.settings import PlannerSettings, Settings
 
 # Share of the control period after which a fallback goes out, so that it still arrives in time.
 DEADLINE = 0.85
 # Share of it that a plan's iterations may take in real time, unless `time_budget` says otherwise.
 BUDGET = 0.75
+SEED_STEP = 1000  # between robots of one process, as between those of fleet.launch.yaml
 START_GRACE = 10.0  # s that the robot may take to come up before a warning
 
 
 class PlannerNode(ManagedNode):
     """Publishes one command for each state, and what the supervisor has for the others."""
 
-    def __init__(self) -> None:
-        super().__init__('planner')
-        self.parameters = AgentParameters.declare(self, live_checkpoint=True)
-        self.task = self.parameters.task
+    def __init__(
+        self, namespace: str = '', number: int = 0, passes: SharedPasses | None = None
+    ) -> None:
+        """Of robot `number` in this process, which may share its passes with the others."""
+        super().__init__('planner', namespace)
+        self.passes = passes
+        given = AgentParameters.declare(self, live_checkpoint=True)
+        self.parameters = dataclasses.replace(given, seed=given.seed + SEED_STEP * number)
+        self.task = given.task
         self.realtime, speed = declare_clock(self)
         self.period = self.task.control_period / (speed or 1.0)  # s of wall time
         self.frames = (
@@ -118,7 +125,7 @@ class PlannerNode(ManagedNode):
         if self.saved is not None and (others := differences(settings, self.saved)):
             self.get_logger().info(f"other than the checkpoint's settings: {others}")
         if not settings.constrained:
-            self.get_logger().warning(d0_is_not_heeded(settings))
+            self.get_logger().warning(d0_is_ignored(settings))
 
     def activate(self) -> None:
         """Subscribe."""
@@ -164,6 +171,8 @@ class PlannerNode(ManagedNode):
             agent.act_without_planning(nowhere)
             agent.act(nowhere, predict_next=True)
             agent.reset()
+        if self.passes is not None:
+            agent.planner = self.passes.join(agent.planner)
         self.recording.begin(agent)
         return agent
 
@@ -283,6 +292,7 @@ class PlannerNode(ManagedNode):
             'd0': _d0(self.planner_parameters.settings),
             'device': self.worker.device,
             'outlooks left out for want of time': self.outlooks.skipped,
+            **({'robots in a pass': self.passes.robots} if self.passes else {}),
             **(self.shadow.metrics() if self.shadow else {}),
             **self.recording.metrics(),
         }
@@ -290,5 +300,5 @@ class PlannerNode(ManagedNode):
 
 
 def _d0(settings: PlannerSettings) -> str:
-    heeded = '' if settings.constrained else f', not heeded by {settings.algorithm}'
+    heeded = '' if settings.constrained else f', ignored by {settings.algorithm}'
     return f'{settings.d0:g}{heeded}'

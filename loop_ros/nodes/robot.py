@@ -12,8 +12,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from rclpy.client import Client
-from rclpy.task import Future
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float64MultiArray
 from std_srvs.srv import Trigger
@@ -21,6 +19,7 @@ from std_srvs.srv import Trigger
 from loop_ros.nodes import conversions, qos, views
 from loop_ros.nodes.managed import ManagedNode
 from loop_ros.nodes.parameters import declare
+from loop_ros.nodes.reset_service import ResetService
 from loop_ros.nodes.robot_inputs import ForeignTopic
 from loop_ros.nodes.robot_messages import interface, interfaces, template
 from loop_ros.robot import command, description
@@ -72,12 +71,10 @@ class RobotNode(ManagedNode):
         self.message = template(output, self.task.control_period, where)
         if robot.takeover is not None:
             self.human_class = interface(robot.takeover.type, robot.where(robot.takeover.line))
-        self.reset_client: Client | None = None
-        self.calling: Future | None = None
+        self.reset_service: ResetService | None = None
         if robot.episode.start == 'service':
-            self.reset_type = interface(robot.episode.service_type, str(robot.path))
-            self.reset_client = self.create_client(self.reset_type, robot.episode.service)
-            self.opened.callback(self.destroy_client, self.reset_client)
+            self.reset_service = ResetService(self, robot, self._on_reset)
+            self.opened.callback(self.reset_service.close)
         self.states = self.advertise(JointState, 'state', qos.STATE)
         self.transitions = self.advertise(Float64MultiArray, 'transition', qos.TRANSITION)
         self.executed = self.advertise(JointState, 'executed', qos.COMMAND)
@@ -224,23 +221,10 @@ class RobotNode(ManagedNode):
 
     def _prepare(self) -> None:
         """Call the service that an episode begins with."""
-        busy = self.calling is not None and not self.calling.done()
-        if self.session.phase != CALLING or self.reset_client is None or busy:
-            return
-        if not self.reset_client.service_is_ready():
-            self.warn('service', f'{self.robot.episode.service} is not there: waiting for it')
-            return
-        self.calling = self.reset_client.call_async(self.reset_type.Request())
-        self.calling.add_done_callback(self._on_called)
+        if self.session.phase == CALLING and self.reset_service is not None:
+            self.reset_service.call()
 
-    def _on_called(self, future: Future) -> None:
-        answer = future.result()
-        success = bool(getattr(answer, 'success', True))
-        if not success:
-            said = getattr(answer, 'message', '')
-            self.get_logger().error(
-                f'{self.robot.episode.service} failed ({said}): ~/start_episode once it is mended'
-            )
+    def _on_reset(self, success: bool) -> None:
         self.session.called(success, self.time())
 
     def _send_again(self) -> None:
@@ -271,8 +255,10 @@ class RobotNode(ManagedNode):
         if not missing or self.time() < START_GRACE * self.speed:
             return
         silent = [topic.problem() for topic in self.foreign]
-        found = [*filter(None, silent), *self.session.assembler.problems(self.time())]
-        self.warn('inputs', 'no observation:\n  ' + '\n  '.join(found or [missing]))
+        inputs, others = silent[: len(self.inputs)], list(filter(None, silent[len(self.inputs) :]))
+        found = [*filter(None, inputs), *self.session.assembler.problems(self.time())]
+        beside = ['and, which is no reason for it:', *others] if others else []
+        self.warn('inputs', 'no observation:\n  ' + '\n  '.join([*(found or [missing]), *beside]))
 
     def _diagnose(self) -> None:
         now, session = self.time(), self.session

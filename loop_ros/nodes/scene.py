@@ -46,7 +46,7 @@ class Scene:
         labels = task.observation_labels
         self._pose = [labels.index(n) for n in POSE] if set(POSE) <= set(labels) else []
         # Whether there is a plane.
-        self._flat = task.drawing.follows_robot or bool(self._pose) or task.path is not None
+        self._flat = bool(self._pose) or task.draws_plane
 
     def advertise(self, prefix: str) -> None:
         """Make the publishers, until the node is cleaned up."""

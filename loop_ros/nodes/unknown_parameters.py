@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,11 @@ def unknown(node: Node, names: Iterable[str]) -> list[str]:
     ]
 
 
-def given_in_vain(node: Node, params_file: str) -> list[str]:
-    """What to say of parameters that were given at the start and are not heeded."""
+def given_in_vain(node: Node, params_file: str, nodes: Container[str] = ()) -> list[str]:
+    """What to say of parameters that were given at the start and are not heeded.
+
+    `nodes` are the full names of all in this process: a section for another one is not in vain.
+    """
     # rclpy has no public name for what the command line and its files gave.
     given: dict[str, Any] = node._parameter_overrides
     found = unknown(
@@ -42,7 +45,7 @@ def given_in_vain(node: Node, params_file: str) -> list[str]:
         close = difflib.get_close_matches(name, [node.get_name()], cutoff=0.75)
         parameters = content.get('ros__parameters') if isinstance(content, dict) else None
         heeded = name == node.get_name() and set(_names(parameters or {})) & set(given)
-        if close and parameters and not heeded:
+        if close and parameters and not heeded and str(section) not in nodes:
             found.append(
                 f"the section '{section}' of {params_file} is not for "
                 f"{node.get_fully_qualified_name()}; did you mean '/**/{node.get_name()}'?"

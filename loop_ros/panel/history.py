@@ -54,6 +54,7 @@ class Snapshot:
     driven: Array  # [n, 3], x, y (m), yaw (rad)
     observation: Array | None  # [O], the newest
     outlook: OutlookView | None  # None where there is no fresh one
+    picture: bytes | None  # the simulator's own, a JPEG file
     planner: Status
     learner: Status | None
 
@@ -70,6 +71,7 @@ class History:
         self._driven: deque[tuple[float, Array]] = deque(maxlen=DRIVEN)
         self._observation: Array | None = None
         self._outlook: tuple[float, OutlookView] | None = None
+        self._picture: bytes | None = None
         self._planner = Status()
         self._learner: Status | None = None
 
@@ -96,6 +98,11 @@ class History:
             self._observation = observation
             if pose is not None:
                 self._driven.append((now, pose))
+
+    def add_picture(self, jpeg: bytes) -> None:
+        """What the simulator shows."""
+        with self._lock:
+            self._picture = jpeg
 
     def set_supervisor(self, level: int, reason: str, latched: bool) -> None:
         """The supervisor's word."""
@@ -132,6 +139,7 @@ class History:
                 driven=np.array(driven).reshape(-1, 3),
                 observation=self._observation,
                 outlook=self._outlook[1] if fresh and self._outlook is not None else None,
+                picture=self._picture,
                 planner=self._planner,
                 learner=self._learner,
             )

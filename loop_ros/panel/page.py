@@ -14,7 +14,7 @@ from loop_ros.control.supervisor import NAMES
 from loop_ros.panel import curves
 from loop_ros.panel.controls import Answer, Controls
 from loop_ros.panel.history import History, Snapshot
-from loop_ros.panel.picture import top_view
+from loop_ros.panel.picture import photograph, top_view
 from loop_ros.panel.threshold import ThresholdCard
 from loop_ros.sim.task import Task
 
@@ -108,8 +108,10 @@ class Page:
 
     def _draw(self) -> None:
         seen = self._history.snapshot()
-        if self._task.path is not None or self._task.drawing.follows_robot:
+        if self._task.draws_plane:
             self._view.content = top_view(seen, self._task.drawing, self._threshold.preview)
+        elif seen.picture is not None:
+            self._view.content = photograph(seen.picture)
         level = 'absent' if seen.silent else NAMES[seen.level]
         self._level.text = level
         self._level.classes(replace=f'level {"level-absent" if seen.silent else _level(seen)}')

@@ -1,9 +1,13 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The top view as SVG: where the robot has been, its plan, what else was compared."""
+"""The top view as SVG: where the robot has been, its plan, what else was compared.
+
+Where a task has no plane, the simulator's own picture.
+"""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from html import escape
 
@@ -42,6 +46,12 @@ def top_view(seen: Snapshot, drawing: Drawing, preview: float | None) -> str:
         '</g></svg>',
     ]
     return ''.join(parts)
+
+
+def photograph(jpeg: bytes) -> str:
+    """A JPEG file as an image of the page."""
+    data = base64.b64encode(jpeg).decode()
+    return f'<img class="top-view" alt="The simulation" src="data:image/jpeg;base64,{data}">'
 
 
 def _frame(seen: Snapshot, drawing: Drawing) -> tuple[float, float, float]:

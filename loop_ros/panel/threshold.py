@@ -58,7 +58,7 @@ class ThresholdCard:
             self._table.rows = []
             return
         if not outlook.heeded:
-            self._effective.text += '; the algorithm does not heed d0'
+            self._effective.text += '; the algorithm ignores d0'
         self._table.rows = [
             {'d0': f'{d0:g}', 'safe': f'{safe:.0%}', 'return': f'{value:.3g}',
              'worst cost': f'{cost:.2g}', 'keeps d0': 'yes' if cost <= d0 else 'no'}

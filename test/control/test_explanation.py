@@ -59,6 +59,6 @@ def test_the_constraint_that_binds_is_named() -> None:
 
 
 def test_without_a_comparison_it_says_so() -> None:
-    assert said(iterations=0).endswith('nothing was compared (algorithm safe_arc)')
+    assert said(iterations=0).endswith('compared: random, for there are no weights so far')
     held = Command(HOLD, np.zeros(2), 'no plan yet, and there is no other', None)
     assert explain(held, SETTINGS, CAR).endswith('there is no plan behind it')

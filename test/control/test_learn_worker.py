@@ -153,7 +153,8 @@ def test_a_learner_far_behind_keeps_what_it_has_no_time_to_learn_from(tmp_path: 
     import tiny
 
     from loop_ros.agent import Agent
-    from loop_ros.control.learn_worker import SKIPPED_BACKLOG, LearnWorker
+    from loop_ros.control.intake import SKIPPED_BACKLOG
+    from loop_ros.control.learn_worker import LearnWorker
 
     settings = tiny.settings(learning__buffer_size=5000)
     updated = threading.Event()
@@ -168,7 +169,7 @@ def test_a_learner_far_behind_keeps_what_it_has_no_time_to_learn_from(tmp_path: 
         worker.put(make_transition(0, step))
     worker.start(lambda: Told(CAR, settings))
     assert updated.wait(20)
-    assert worker.skipped == 300
+    assert worker.intake.sources[''].skipped == 300
     assert worker.stop(60.0)
     saved = Agent.load(tmp_path / 'c', CAR)
     assert saved.num_steps == len(saved.learner.buffer) == SKIPPED_BACKLOG + 300

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from loop_ros import checkpoint
 from loop_ros.agent import Agent
-from loop_ros.algorithms.off_policy import TrainingState, make_optimizer, minimize
+from loop_ros.algorithms.adam import Adam
+from loop_ros.algorithms.off_policy import TrainingState
 from loop_ros.algorithms.sac import SAC
 from loop_ros.cuda_graph import Graphed
 from loop_ros.learning.ensemble_trainer import EnsembleTrainer
@@ -164,20 +165,20 @@ def test_the_actors_turn_comes_so_often(
 
 
 def test_optimisers_resume_or_refuse() -> None:
-    def make() -> tuple[torch.nn.Parameter, torch.optim.Optimizer, TrainingState]:
+    def make() -> tuple[torch.nn.Parameter, Adam, TrainingState]:
         p = torch.nn.Parameter(torch.ones(3))
-        optimizer = make_optimizer([p], 1e-2)
+        optimizer = Adam([p], 1e-2)
         return p, optimizer, TrainingState({'o': optimizer})
 
     (p, one, state), (q, two, resumed) = make(), make()
-    minimize(one, (2 * p).sum())
+    one.minimize((2 * p).sum())
     with torch.no_grad():
         q.copy_(p)
     resumed.restore({name: value.clone() for name, value in state.tensors().items()})
     for parameter, optimizer in ((p, one), (q, two)):
-        minimize(optimizer, (parameter * torch.tensor([1.0, -2.0, 0.0])).sum())
+        optimizer.minimize((parameter * torch.tensor([1.0, -2.0, 0.0])).sum())
     assert torch.equal(p, q)
-    resumed.restore({})  # what torch.optim keeps before the first step
+    resumed.restore({})  # the state before the first step
     assert all(not bool(value.any()) for value in resumed.tensors().values())
     with pytest.raises(ValueError, match=r'0\.exp_avg is \(4,\), expected \(3,\)'):
         resumed.restore(state.tensors() | {'o.0.exp_avg': torch.zeros(4)})
@@ -188,7 +189,7 @@ def test_optimisers_resume_or_refuse() -> None:
 @pytest.mark.parametrize('learn', [True, False])
 def test_a_step_moves_what_its_optimiser_holds_and_nothing_else(learn: bool) -> None:
     p, q = torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(2))
-    minimize(make_optimizer([p], 0.1, weight_decay=0.01 if learn else 0.0), (p * q).sum())
+    Adam([p], 0.1, weight_decay=0.01 if learn else 0.0).minimize((p * q).sum())
     # Adam's first step is the learning rate; the decay takes 0.1 * 0.01 of the parameter.
     torch.testing.assert_close(p.detach(), torch.full((2,), 0.899 if learn else 0.9))
     assert torch.equal(q, torch.ones(2)) and q.grad is None

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from faults import CAR, Stack, as_stored, assert_within, stored, write_profile
-from stack import Process, node_command, until
+from stack import Process, elsewhere, node_command, until
 
 from loop_ros.bags.reader import BagReader
 from loop_ros.types import Transition
@@ -24,8 +24,6 @@ from loop_ros.types import Transition
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 OUTAGE = 10.0  # s
 ROBOT, COMPUTER = f'robot{os.getpid()}', f'computer{os.getpid()}'  # network namespaces
-# No shared memory, which needs no network, and neighbours on the network are looked for.
-BY_NETWORK = {'FASTDDS_BUILTIN_TRANSPORTS': 'UDPv4', 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}
 
 
 def system(*words: str) -> None:
@@ -138,11 +136,7 @@ def test_a_partition(ros_domain: int, network: None, tmp_path: Path) -> None:
     nodes: dict[str, Process] = {}
     try:
         for name, (place, command) in commands.items():
-            nodes[name] = Process(
-                ['ip', 'netns', 'exec', place, *command],
-                tmp_path / f'{name}.log',
-                env=os.environ | BY_NETWORK,
-            )
+            nodes[name] = elsewhere(place, command, tmp_path / f'{name}.log')
         nodes['bridge'].wait_for('episode=1 ', 90)
         ip(f'-n {ROBOT} link set cable down')
         nodes['bridge'].wait_for('no command on /command for 0.5 s: safe command')

@@ -18,7 +18,8 @@ from rcl_interfaces.srv import SetParameters
 from rosgraph_msgs.msg import Clock
 from stack import Process, until
 
-from loop_ros.control.learn_worker import LARGEST_BACKLOG, LearnWorker
+from loop_ros.control.intake import LARGEST_BACKLOG
+from loop_ros.control.learn_worker import LearnWorker
 from loop_ros.control.supervisor import PLAN, STOP
 from loop_ros.nodes import conversions, qos
 
@@ -136,4 +137,4 @@ def test_a_backlog_has_an_end() -> None:
     (transition,) = flood.flooded(1)
     assert all(worker.put(transition) for _ in range(LARGEST_BACKLOG))
     assert not worker.put(transition)
-    assert worker.backlog == LARGEST_BACKLOG
+    assert worker.intake.backlog == LARGEST_BACKLOG

@@ -60,7 +60,7 @@ def test_lockstep_equals_headless(ros_domain: int, tmp_path: Path) -> None:
         ears.close()
         for process in processes:
             process.kill()
-    assert 'algorithm arc does not heed d0' in processes[0].output
+    assert 'algorithm arc ignores d0' in processes[0].output
     assert "other than the checkpoint's settings" not in processes[0].output
     task = registry.task('drift_car')
     run = [conversions.transition_from_msg(message, task) for message in heard[:STEPS]]

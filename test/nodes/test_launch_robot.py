@@ -67,7 +67,7 @@ def test_a_robot_learns_as_it_drives(rover: Rover, tmp_path: Path) -> None:
         stamps = {conversions.time_from_msg(message.header.stamp) for message in rover.states}
         assert stamps & {conversions.time_from_msg(m.header.stamp) for m in answers}
         assert np.std([t.action for t in rover.transitions], axis=0).min() > 0.01
-        rover.assert_true(least=0.3, lag=0.8)
+        rover.assert_whole()  # of their times test_robot.py has more, where fewer processes run
         assert process.interrupt(10.0) == 0
     finally:
         process.kill()

@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +30,9 @@ from loop_ros.types import Transition
 
 pytestmark = pytest.mark.slow
 CAR = registry.task('drift_car')
+TORCHRUN = (
+    *('-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2', '--max-restarts=1'),
+)
 PROFILE = """
 ensemble: {num_layers: 1, width: 16, train_every: 50, max_epochs: 2}
 sac: {width: 16, batch_size: 16}
@@ -74,13 +80,14 @@ def learner(ros_domain: int, tmp_path: Path) -> Iterator[tuple]:
     (tmp_path / 'small.yaml').write_text(PROFILE)
     started: list[Process] = []
 
-    def start(**parameters: object) -> Process:
+    def start(launcher: tuple[str, ...] = (), **parameters: object) -> Process:
         command = node_command(
             'learner',
             profile=tmp_path / 'small.yaml',
             checkpoint_dir=tmp_path / 'kept',
             **{'checkpoint': 'none', **parameters},
         )
+        command[1:1] = launcher
         started.append(Process(command, tmp_path / f'log{len(started)}'))
         return started[-1]
 
@@ -88,6 +95,9 @@ def learner(ros_domain: int, tmp_path: Path) -> Iterator[tuple]:
     yield start, source, tmp_path / 'kept'
     source.close()
     for process in started:
+        process.popen.terminate()  # a launcher's children are in groups of their own
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.popen.wait(20.0)
         process.kill()
 
 
@@ -122,6 +132,37 @@ def test_learns_publishes_counts_and_saves_on_interrupt(learner: tuple) -> None:
     process.wait_for('gap before episode 0 step 70: 10 transitions missing so far')
     assert process.interrupt() == 0
     assert steps_in(kept) == 120
+
+
+def process_of_rank(launcher: int, rank: int) -> int:
+    """The child of a launcher that has a rank."""
+    children = Path(f'/proc/{launcher}/task/{launcher}/children').read_text().split()
+    (found,) = (
+        int(child)
+        for child in children
+        if f'RANK={rank}' in Path(f'/proc/{child}/environ').read_text().split('\0')
+    )
+    return found
+
+
+@pytest.mark.timeout(240)
+def test_of_two_processes_one_is_killed(learner: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their launcher says whom it lost, and starts both again from the last save."""
+    monkeypatch.setenv('OMP_NUM_THREADS', '1')
+    start, source, kept = learner
+    process = start(TORCHRUN, save_period=0.2)
+    run = experience(160)
+    source.send(run[:100])
+    source.learned(100)
+    until(lambda: (kept / 'agent.json').is_file() and steps_in(kept) == 100, 20, 'a save of all')
+    os.kill(process_of_rank(process.popen.pid, 1), signal.SIGKILL)
+    process.wait_for(f'resumed from {kept}, 100 steps', 90.0)
+    assert 'exitcode: -9' in process.output
+    source.send(run[100:])
+    source.learned(60)
+    process.popen.send_signal(signal.SIGINT)
+    process.popen.wait(40.0)
+    assert steps_in(kept) == 160
 
 
 def test_resumes_after_sigkill(learner: tuple) -> None:

@@ -108,7 +108,7 @@ def test_candidates_that_are_not_there_are_deleted() -> None:
     assert all(m.action == Marker.DELETE for m in gone)
 
 
-def test_where_d0_is_not_heeded_all_candidates_are_shown_alike() -> None:
+def test_where_d0_is_ignored_all_candidates_are_shown_alike() -> None:
     seen = view([0.0, 9.0], [1.0, 2.0], heeded=0.0)
     found = by_name(markers.candidates(WHERE, seen, CAR, 1.0))
     assert len(found['candidates'].points) == 8

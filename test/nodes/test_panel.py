@@ -47,6 +47,28 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Browser, P
 
 
 @needs_chromium
+def test_a_task_without_a_plane_shows_its_simulator(ros_domain: int, tmp_path: Path) -> None:
+    """The cheetah's picture, as the bridge sends it while an untrained planner drives."""
+    pytest.importorskip('mujoco')
+    with contextlib.ExitStack() as ends:
+        command = node_command('bridge', task='HalfCheetah', images=True, step_mode='realtime')
+        bridge = Process(command, tmp_path / 'bridge')
+        ends.callback(bridge.kill)
+        bridge.wait_for('HalfCheetah: ')
+        if 'no pictures' in bridge.output:
+            pytest.skip(bridge.output)
+        planner = node_command('planner', task='HalfCheetah', step_mode='realtime')
+        ends.callback(Process(planner, tmp_path / 'planner').kill)
+        panel, address = start_panel(tmp_path / 'panel', task='HalfCheetah')
+        ends.callback(panel.kill)
+        browser = Browser(tmp_path / 'profile')
+        ends.callback(browser.close)
+        browser.open(address)
+        shown = "document.querySelector('[data-testid=view] img')?.naturalWidth > 100"
+        until(lambda: browser.evaluate(shown), 40, 'the picture')
+
+
+@needs_chromium
 def test_it_shows_plan_figures_and_curves(stack: tuple[Browser, Path]) -> None:
     browser, _ = stack
     browser.wait('metrics', 'm/s')

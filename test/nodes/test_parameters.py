@@ -236,7 +236,7 @@ def test_whoever_sets_d0_hears_that_nothing_heeds_it(
     PlannerParameters(node, PlannerSettings(), changes.append)
     node.set_parameters([Parameter('d0', value=1.0)])
     assert changes[-1].d0 == 1.0
-    text = 'algorithm arc does not heed d0: safe_arc and safe_cem do'
+    text = 'algorithm arc ignores d0: safe_arc and safe_cem keep it'
     assert text in capfd.readouterr().err
     node.set_parameters([Parameter('algorithm', value='safe_arc')])
     node.set_parameters([Parameter('d0', value=2.0)])

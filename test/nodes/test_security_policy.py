@@ -16,12 +16,14 @@ from typing import Any
 import pytest
 import yaml
 from ears import Ears
+from rover import robot_file
 from source_tree import TREE
 from stack import Process, node_command, until
 
 pytestmark = pytest.mark.slow
 POLICY = TREE / 'config/security/loop_ros.policy.xml'
 NODES = ('planner', 'learner', 'bridge', 'panel')
+OWN = {'/odom', '/goal_pose', '/scan', '/joy', '/cmd_vel'}  # of the robot file
 KINDS = {'topic': ('publish', 'subscribe'), 'service': ('reply', 'request')}
 NEEDS_OTHER_PACKAGES = {
     topic
@@ -63,7 +65,10 @@ def done(ears: Ears, namespace: str, node: str) -> Names:
 
 @pytest.fixture(scope='module')
 def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ears, list[str]]]:
-    """A robot with odometry and, where MuJoCo is installed, one with a state; clock remapped."""
+    """A robot with odometry and, where MuJoCo is installed, one with a state; one that is real.
+
+    With remapped clocks.
+    """
     tasks = {'/car': 'drift_car'}
     if importlib.util.find_spec('mujoco'):
         tasks['/pole'] = 'InvertedPendulum'
@@ -73,28 +78,33 @@ def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ears, lis
             rules = ('-r', f'__ns:={namespace}', '-r', '/clock:=clock')
             more: dict[str, object] = {'checkpoint': 'none', 'use_sim_time': True}
             if node in ('bridge', 'panel'):
-                more = {'port': 0} if node == 'panel' else {}
+                more = {'port': 0} if node == 'panel' else {'images': True}
             command = node_command(node, *rules, task=task, **more)
             processes.append(Process(command, folder / f'{task}_{node}'))
+    rules = ('-r', '__ns:=/rover', '-r', '/clock:=clock')
+    robot = node_command('robot', *rules, robot=robot_file(folder), use_sim_time=True)
+    path = os.pathsep.join([str(TREE / 'test/support'), os.environ.get('PYTHONPATH', '')])
+    processes.append(Process(robot, folder / 'robot', env={**os.environ, 'PYTHONPATH': path}))
     ears = Ears('policy_ears')
-    yield ears, list(tasks)
+    yield ears, [*tasks, '/rover']
     ears.close()
     for process in processes:
         process.kill()
 
 
-@pytest.mark.parametrize('node', NODES)
+@pytest.mark.parametrize('node', [*NODES, 'robot'])
 def test_the_policy_is_what_the_nodes_do(stacks: tuple[Ears, list[str]], node: str) -> None:
     ears, namespaces = stacks
     wanted = allowed(node)
-    missing = NEEDS_OTHER_PACKAGES | (set() if '/pole' in namespaces else {'state'})
+    of_mujoco = set() if '/pole' in namespaces or node == 'robot' else {'state'}
+    missing = NEEDS_OTHER_PACKAGES | of_mujoco
 
     def together() -> Names:
         found: Names = {what: set() for what in wanted}
-        for namespace in namespaces if node != 'learner' else namespaces[:1]:
+        for namespace in namespaces:
             try:
                 for what, names in done(ears, namespace, node).items():
-                    found[what] |= names
+                    found[what] |= names - OWN
             except RuntimeError:  # not there yet
                 continue
         return found
@@ -154,14 +164,15 @@ def layouts() -> set[tuple[str, str]]:
 
 def test_nobody_else_commands_or_teaches() -> None:
     """The three sentences that matter, whatever the lists say."""
-    rights = {node: allowed(node) for node in NODES}
+    rights = {node: allowed(node) for node in (*NODES, 'robot')}
     speakers = {
-        topic: [node for node in NODES if topic in rights[node]['publish']]
+        topic: [node for node in rights if topic in rights[node]['publish']]
         for topic in ('command', 'drive', 'weights', 'odom', 'state', 'transition')
     }
     assert speakers['command'] == speakers['drive'] == ['planner']
     assert speakers['weights'] == ['learner']
-    assert speakers['odom'] == speakers['state'] == speakers['transition'] == ['bridge']
+    assert speakers['odom'] == ['bridge']
+    assert speakers['state'] == speakers['transition'] == ['bridge', 'robot']
 
 
 def test_the_policy_is_one_of_sros2(tmp_path: Path) -> None:
@@ -170,7 +181,7 @@ def test_the_policy_is_one_of_sros2(tmp_path: Path) -> None:
     from sros2.api._artifact_generation import generate_artifacts
 
     generate_artifacts(tmp_path, [], [POLICY])
-    for node in NODES:
+    for node in (*NODES, 'robot'):
         granted = (tmp_path / f'enclaves/loop_ros/{node}/permissions.xml').read_text()
         assert f'rr/{node}/set_parametersReply' in granted
 

@@ -22,6 +22,7 @@ from loop_ros.learning.transitions import as_batch
 from loop_ros.nodes import conversions, qos
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
+from loop_ros.sim.task import Task
 from loop_ros.types import Transition
 
 CAR = registry.task('drift_car')
@@ -36,11 +37,11 @@ learning: {random_steps: 50}
 """
 
 
-def write_profile(folder: Path) -> tuple[Path, Path]:
+def write_profile(folder: Path, task: Task = CAR) -> tuple[Path, Path]:
     """The profile and a checkpoint of an agent of its sizes, untrained, that plans nevertheless."""
     profile = folder / 'small.yaml'
     profile.write_text(PROFILE)
-    agent = Agent(CAR, Settings.load(str(profile)))
+    agent = Agent(task, Settings.load(str(profile)))
     agent.version = 1
     agent.save(folder / 'start')
     return profile, folder / 'start'

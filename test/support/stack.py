@@ -28,6 +28,9 @@ ROS2 = {
     'standalone': [sys.executable, '-m', 'ros2_standalone'],
     'real': [sys.executable, '-c', 'import sys; from ros2cli.cli import main; sys.exit(main())'],
 }
+PATIENCE = 30.0  # s; a wait ends with what it waits for
+# No shared memory, which needs no network, and neighbours on the network are looked for.
+BY_NETWORK = {'FASTDDS_BUILTIN_TRANSPORTS': 'UDPv4', 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}
 both_ros2 = pytest.mark.parametrize(
     'world',
     [
@@ -61,8 +64,8 @@ def make_prefix(folder: Path) -> Path:
     for name in ('launch', 'config'):
         for file in (TREE / name).iterdir():
             (share / 'loop_ros' / name / file.name).symlink_to(file)
-    for name in ('planner_node', 'learner_node', 'bridge_node', 'robot_node', 'panel_node'):
-        _script(lib / name, f'loop_ros.nodes.{name}')
+    for name in ('planner', 'fleet_planner', 'learner', 'bridge', 'robot', 'panel'):
+        _script(lib / f'{name}_node', f'loop_ros.nodes.{name}_node')
     if shutil.which('ros2') is None:
         (folder / 'bin').mkdir()
         _script(folder / 'bin/ros2', 'ros2_standalone.__main__')
@@ -87,7 +90,8 @@ def make_checkpoint(folder: Path, seed: int = 0, **planner: Any) -> Path:
 
 
 def until(condition: Callable[[], Any], timeout: float, what: str) -> Any:
-    """The first truthy value of the condition."""
+    """The first truthy value of the condition, which a busy machine gets half a minute for."""
+    timeout = max(timeout, PATIENCE)
     end = time.monotonic() + timeout
     while time.monotonic() < end:
         if value := condition():
@@ -147,6 +151,12 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.popen.pid, signal.SIGKILL)
         self.popen.wait()
+
+
+def elsewhere(namespace: str, command: Sequence[str], log: Path) -> Process:
+    """A process in a network namespace, which hears others by their network alone."""
+    command = ['ip', 'netns', 'exec', namespace, *command]
+    return Process(command, log, env=os.environ | BY_NETWORK)
 
 
 def node_command(name: str, *arguments: str, **parameters: Any) -> list[str]:
