@@ -96,7 +96,8 @@ build_messages() {
 install_packages() {
   local files=(-r requirements/base.txt -r requirements/sim.txt -r requirements/panel.txt)
   [ -n "$ros" ] || files+=(-r requirements/ros.txt)
-  [ "$level" = run ] || files+=(-r requirements/dev.txt -r requirements/examples.txt)
+  [ "$level" = run ] || files+=(-r requirements/dev.txt -r requirements/examples.txt -r requirements/ray.txt \
+    -r requirements/docs.txt)
   install_torch_at_hand
   pip_install --no-warn-conflicts "${files[@]}" # safety-gymnasium would be one
   pip_install --quiet --no-deps -r requirements/no_deps.txt
@@ -116,7 +117,7 @@ link_share() {
   ln -sf "$tree"/config/*.yaml "$share/config/"
   ln -sf "$tree"/config/view/* "$share/config/view/"
   ln -sf "$tree/resource/loop_ros" "$index/"
-  for node in planner_node learner_node bridge_node robot_node panel_node loop-ros; do
+  for node in planner_node fleet_planner_node learner_node bridge_node robot_node panel_node loop-ros; do
     ln -sf "../../bin/$node" .venv/lib/loop_ros/
   done
 }

@@ -9,7 +9,10 @@ import os
 import sys
 from typing import Any
 
-TASK_HELP = 'name, as in `loop-ros tasks`, or package.module:TASK'
+TASK_HELP = (
+    'name, as in `loop-ros tasks`, or package.module:TASK; behind either @4 for four robots that '
+    'its models tell apart'
+)
 
 
 def positive(text: str) -> int:
@@ -43,6 +46,20 @@ def add_common(parser: argparse.ArgumentParser, profile: str) -> None:
     )
 
 
+def seed_list(text: str) -> list[int]:
+    """Seeds as '0..4' or '0,2,5'."""
+    try:
+        first, dots, last = text.partition('..')
+        seeds = (
+            list(range(int(first), int(last) + 1)) if dots else [int(s) for s in text.split(',')]
+        )
+    except ValueError:
+        seeds = []
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise argparse.ArgumentTypeError(f"'{text}': write 0..4 or 0,2,5")
+    return seeds
+
+
 def import_from_current_folder(task: str | None) -> None:
     """Let a task that is named as MODULE:OBJECT be one of the folder where the command starts."""
     if task and ':' in task and os.getcwd() not in sys.path:
@@ -63,3 +80,10 @@ def overrides(options: argparse.Namespace) -> dict[str, Any]:
         except yaml.YAMLError:
             raise ValueError(f'--set {pair}: the value is not YAML') from None
     return found
+
+
+def set_threads(options: argparse.Namespace) -> None:
+    """Let torch use as many threads as asked for."""
+    import torch
+
+    torch.set_num_threads(options.num_threads)

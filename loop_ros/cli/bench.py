@@ -35,7 +35,12 @@ def add(commands: Any) -> None:
 def _add_planning(benches: Any) -> None:
     planner = _add(benches, 'planner', 'plans against a plain reference and the matmul rate')
     scaling = _add(benches, 'scaling', 'plan time against N, K, P, H and width')
-    for parser, plans in ((planner, 100), (scaling, 20)):
+    fleet = _add(benches, 'fleet', 'plans of B robots in one pass against B planners in turn')
+    fleet.add_argument('--robots', type=positive, nargs='+', default=[1, 2, 4, 8, 16], metavar='B')
+    fleet.add_argument(
+        '--profile', choices=('real time', 'paper'), default='real time', help='of the drift car'
+    )
+    for parser, plans in ((planner, 100), (scaling, 20), (fleet, 50)):
         _add_device(parser)
         parser.add_argument(
             '--dtype',

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from loop_ros.progress import track
 from loop_ros.runner import Episode, run_episode
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
+from loop_ros.sim.task import Task
 
 
 def load_agent(
@@ -39,11 +41,14 @@ def load_agent(
     return agent
 
 
-def drive(agent: Agent, episodes: int, seed: int, label: str) -> list[Episode]:
-    """Episodes of the agent's task; episode i starts from seed + i."""
-    env = agent.task.make()
+def drive(
+    agent: Agent, episodes: int, seed: int, label: str, robots: Sequence[Task] = ()
+) -> list[Episode]:
+    """Episodes of the agent's task, of each of `robots` in turn; episode i starts from seed + i."""
+    envs = [robot.make() for robot in robots or [agent.task]]
     return [
-        run_episode(env, agent, index, seed=seed + index) for index in track(range(episodes), label)
+        run_episode(envs[index % len(envs)], agent, index, seed=seed + index)
+        for index in track(range(episodes), label)
     ]
 
 

@@ -4,31 +4,33 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import torch
 from rich.console import Console
 
+from loop_ros import checkpoint
 from loop_ros.agent import Agent, saved_settings
 from loop_ros.cli import evaluate, plots, run_log
 from loop_ros.cli.algorithms import ALGORITHMS
 from loop_ros.progress import bars
-from loop_ros.runner import run_episode
+from loop_ros.runner import Episode, run_episode
 from loop_ros.settings import Settings
-from loop_ros.sim import registry
+from loop_ros.sim import registry, told_apart
 from loop_ros.sim.task import Task
 from loop_ros.types import Transition
+from loop_ros.vector_runner import VectorRunner
 
 EVALUATION_SEED = 1_000_000  # far from the training episodes' seeds
 EVALUATION_STEPS = 4000  # of the last evaluation, in episodes of the task
 SAVE_EVERY = 2000  # steps
-Environment = gymnasium.Env[Any, Any]
 PARTS = 'planning', 'updates', 'model'  # the ensemble's training; what time is spent on
 LEARNED = ('model_error', 'model_epochs', 'critic_loss', 'entropy', 'entropy_coef')
 
@@ -45,6 +47,8 @@ class Experiment:
     profile: str | None  # None: the task's own
     overrides: dict[str, Any]
     device: str = 'cpu'
+    envs: int = 1  # copies of the environment, stepped together
+    disturb: tuple[str, ...] = ('none',)  # how each copy's robot differs; again from the first
     resume: bool = False
     evaluate_every: int = 0  # steps; 0: at the end only
     final_episodes: int | None = None  # of the last evaluation; None: as the task's length says
@@ -56,7 +60,8 @@ class Experiment:
         task = registry.task(self.task_name)
         overrides = {**ALGORITHMS[self.algorithm], **self.overrides}
         settings = Settings.for_task(task, self.profile).replace(overrides)
-        env = task.make()
+        differences = itertools.islice(itertools.cycle(self.disturb), self.envs)
+        self._robots = [told_apart.robot(task, i, each) for i, each in enumerate(differences, 1)]
         agent = self._agent(task, settings)
         self.out.mkdir(parents=True, exist_ok=True)
         self._episodes, self._evaluations = (
@@ -66,14 +71,14 @@ class Experiment:
         self._board = run_log.tensorboard(self.out / 'tensorboard')
         start, begun = time.monotonic(), agent.num_steps
         try:
-            self._train(agent, env)
+            self._train(agent)
         except KeyboardInterrupt:
             Console(stderr=True).print('interrupted: evaluating what was learned so far')
         wall_s = time.monotonic() - start
         agent.save(self.out / 'checkpoint', buffer=True)
         Console().print(self._speed(agent.num_steps - begun, wall_s))
         episodes = self.final_episodes or evaluation_episodes(task)
-        driven = evaluate.drive(agent, episodes, EVALUATION_SEED, 'last evaluation')
+        driven = evaluate.drive(agent, episodes, EVALUATION_SEED, 'last evaluation', self._robots)
         result = evaluate.summarize(agent, driven)
         evaluate.show([result])
         self._write_result(agent, result, wall_s)
@@ -84,7 +89,7 @@ class Experiment:
     def _agent(self, task: Task, settings: Settings) -> Agent:
         """A new agent, or the one to resume."""
         path = self.out / 'checkpoint'
-        if self.resume and path.exists():
+        if self.resume and (path / checkpoint.METADATA_FILE).exists():  # else no save was ended
             if others := settings.trained_otherwise(saved_settings(path)):
                 raise ValueError(
                     f'{path}: trained with {others}; give the same --profile, --algorithm and '
@@ -96,9 +101,7 @@ class Experiment:
     def _earlier(self, name: str, agent: Agent) -> list[run_log.Row]:
         return run_log.rows_until(self.out / name, agent.num_steps) if self.resume else []
 
-    def _train(self, agent: Agent, env: Environment) -> None:
-        env.reset(seed=self.seed + agent.num_steps)
-
+    def _train(self, agent: Agent) -> None:
         def on_transition(transition: Transition) -> None:
             agent.observe(transition)
             begin = time.perf_counter()
@@ -110,10 +113,8 @@ class Experiment:
         saved = evaluated = agent.num_steps
         with bars() as progress:
             bar = progress.add_task(self.algorithm, total=self.steps, metrics='')
-            while agent.num_steps < self.steps:
-                index = len(self._episodes.rows)
-                episode = run_episode(env, agent, index, explore=True, on_transition=on_transition)
-                self.spent['planning'] += sum(plan.plan_s for plan in episode.plans)
+            for episode in self._driven(agent, on_transition):
+                self.spent['planning'] += sum(plan.plan_s for plan in episode.plans) / self.envs
                 row = self._row(agent, episode.row(agent.task))
                 shown = f'return {row["return"]:.1f} cost {row["cost"]:.0f}'
                 progress.update(bar, completed=agent.num_steps, metrics=shown)
@@ -123,6 +124,22 @@ class Experiment:
                 if self.evaluate_every and agent.num_steps - evaluated >= self.evaluate_every:
                     self._evaluate(agent)
                     evaluated = agent.num_steps
+
+    def _driven(
+        self, agent: Agent, on_transition: Callable[[Transition], None]
+    ) -> Iterator[Episode]:
+        """Episodes that are learned from, as they end, until there were so many steps."""
+        index, seed = len(self._episodes.rows), self.seed + agent.num_steps
+        if self.envs > 1:
+            runner = VectorRunner(agent, self._robots, seed, index)
+            while agent.num_steps < self.steps:
+                yield from runner.step(explore=True, on_transition=on_transition)
+            return
+        env = self._robots[0].make()
+        env.reset(seed=seed)
+        while agent.num_steps < self.steps:
+            yield run_episode(env, agent, index, explore=True, on_transition=on_transition)
+            index += 1
 
     def _speed(self, steps: int, wall_s: float) -> str:
         """Environment steps a second, and what they were spent on."""
@@ -141,7 +158,8 @@ class Experiment:
     def _evaluate(self, agent: Agent) -> None:
         """One thousand steps, in whole episodes, that nothing is learned from."""
         episodes = max(1, 1000 // agent.task.max_episode_steps)
-        driven = evaluate.drive(agent, episodes, EVALUATION_SEED + agent.num_steps, 'evaluate')
+        seed = EVALUATION_SEED + agent.num_steps
+        driven = evaluate.drive(agent, episodes, seed, 'evaluate', self._robots)
         result = evaluate.summarize(agent, driven)
         names = ('mean_return', 'std_return', 'mean_cost', 'episodes')
         row = {'step': agent.num_steps, **{name: result[name] for name in names}}
@@ -173,6 +191,10 @@ class Experiment:
             arguments += ['--evaluate-every', str(self.evaluate_every)]
         if self.final_episodes:
             arguments += ['--final-episodes', str(self.final_episodes)]
+        if self.envs > 1:
+            arguments += ['--envs', str(self.envs)]
+        if self.disturb != ('none',):
+            arguments += ['--disturb', ','.join(self.disturb)]
         if self.device != 'cpu':
             arguments += ['--device', self.device]
         if self.resume:

@@ -5,13 +5,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from loop_ros.cli import bench, offline_commands, repair, report, robot_commands, seeds
+from loop_ros.cli import (
+    agent_commands,
+    bench,
+    offline_commands,
+    repair,
+    report,
+    robot_commands,
+    study,
+)
 from loop_ros.cli.algorithms import ALGORITHMS, GAPS, OMNISAFE, listing
 from loop_ros.cli.arguments import (
     TASK_HELP,
@@ -19,13 +26,15 @@ from loop_ros.cli.arguments import (
     import_from_current_folder,
     overrides,
     positive,
+    seed_list,
+    set_threads,
 )
 from loop_ros.missing import sentence
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; 0 on success, 2 where the user must change something."""
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     import_from_current_folder(getattr(options, 'task', None))
     try:
         return int(options.run(options))
@@ -37,14 +46,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """All commands with their arguments."""
     parser = argparse.ArgumentParser(prog='loop-ros', description=__doc__)
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
     _add_experiment(commands)
-    _add_evaluate(commands)
-    _add_sweep(commands)
-    _add_calibrate(commands)
-    _add_horizon(commands)
+    study.add(commands)
+    agent_commands.add(commands)
     _add_compare(commands)
     _add_theory(commands)
     offline_commands.add(commands)
@@ -76,69 +84,30 @@ def _add_experiment(commands: Any) -> None:
         metavar='N',
         help='of the evaluation at the end; default: as many as have 4,000 steps, 1 to 20',
     )
+    parser.add_argument(
+        '--envs',
+        type=positive,
+        default=1,
+        metavar='N',
+        help='copies of the environment, stepped and planned for together; default %(default)s',
+    )
+    parser.add_argument(
+        '--disturb',
+        type=lambda text: tuple(text.split(',')),
+        default=('none',),
+        metavar='KIND=SIZE,...',
+        help='how the robot of each copy differs from the one of the task, as in '
+        'none,friction=0.9,mass=1.1+delay=1; again from the first where there are more copies',
+    )
     parser.add_argument('--resume', action='store_true', help='resume what --out holds')
     parser.add_argument(
         '--seeds',
-        type=seeds.seed_list,
+        type=seed_list,
         help='0..4 or 0,2,5: each in a process and folder of its own',
     )
     parser.add_argument('--jobs', type=positive, help='processes at a time; default: all cores')
     add_common(parser, profile="the task's own")
     parser.set_defaults(run=_experiment)
-
-
-def _add_evaluate(commands: Any) -> None:
-    parser = commands.add_parser('evaluate', help='drive episodes with a trained agent')
-    _add_checkpoint(parser)
-    parser.add_argument(
-        '--algorithm', choices=sorted(ALGORITHMS), help='plan with this one instead'
-    )
-    parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
-    parser.add_argument('--out', type=Path, metavar='FILE', help='the same object, as result.json')
-    add_common(parser, profile="the checkpoint's")
-    parser.set_defaults(run=_evaluate)
-
-
-def _add_sweep(commands: Any) -> None:
-    parser = commands.add_parser('sweep', help='the same agent under several safety thresholds')
-    _add_checkpoint(parser)
-    parser.add_argument('--d0', type=float, nargs='+', default=[0.0, 1.0, 2.0, 4.0, 8.0])
-    parser.add_argument('--out', type=Path, required=True, help='folder for table and picture')
-    add_common(parser, profile="the checkpoint's")
-    parser.set_defaults(run=_sweep)
-
-
-def _add_calibrate(commands: Any) -> None:
-    parser = commands.add_parser(
-        'calibrate',
-        help='predicted worst cost against what then happened, under disturbances',
-        description='How often was the threshold broken when the plan said that it would hold?',
-    )
-    _add_checkpoint(parser)
-    parser.add_argument('--d0', type=float, nargs='+', default=[0.0, 1.0, 2.0, 4.0, 8.0])
-    parser.add_argument(
-        '--disturb',
-        nargs='+',
-        metavar='KIND=SIZE',
-        help='none, friction=0.7, mass=1.2, delay=2 (steps), noise=1 ...; default: eleven of them',
-    )
-    parser.add_argument('--out', type=Path, required=True, help='folder for table and picture')
-    parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
-    add_common(parser, profile="the checkpoint's")
-    parser.set_defaults(run=_calibrate)
-
-
-def _add_horizon(commands: Any) -> None:
-    parser = commands.add_parser(
-        'horizon',
-        help='how far to plan: errors of predicted returns (Theorem 1), and returns, over H',
-    )
-    _add_checkpoint(parser)
-    parser.add_argument('--horizons', type=positive, nargs='+', default=[1, 2, 4, 8, 12, 16])
-    parser.add_argument('--out', type=Path, required=True, help='folder for table and picture')
-    parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
-    add_common(parser, profile="the checkpoint's")
-    parser.set_defaults(run=_horizon)
 
 
 def _add_compare(commands: Any) -> None:
@@ -156,22 +125,27 @@ def _add_theory(commands: Any) -> None:
     parser.set_defaults(run=_theory)
 
 
-def _add_checkpoint(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('task', help=TASK_HELP)
-    parser.add_argument('--checkpoint', default='shipped', help='shipped, or a folder')
-    parser.add_argument('--episodes', type=positive, default=20)
-
-
 def _experiment(options: argparse.Namespace) -> int:
     if options.algorithm in GAPS:
         raise ValueError(f'{options.algorithm}: {GAPS[options.algorithm]}')
-    _set_threads(options)
+    set_threads(options)
     experiment = _baseline(options) if options.algorithm in OMNISAFE else _own(options)
     if options.seeds:
-        jobs = options.jobs or len(os.sched_getaffinity(0))
-        return seeds.run(experiment.arguments, options.seeds, options.steps, options.out, jobs)
+        return _seeds(experiment, options)
     experiment.run()
     return 0
+
+
+def _seeds(experiment: Any, options: argparse.Namespace) -> int:
+    from loop_ros.cli import processes, scheduler
+
+    folders = {seed: options.out / f'seed_{seed}' for seed in options.seeds}
+    jobs = [
+        processes.Job(f'seed {seed}', folder, experiment.arguments(seed, folder), options.steps)
+        for seed, folder in folders.items()
+    ]
+    at_a_time = options.jobs or len(os.sched_getaffinity(0))
+    return scheduler.run(jobs, processes.start, at_a_time)
 
 
 def _own(options: argparse.Namespace) -> Any:
@@ -186,6 +160,8 @@ def _own(options: argparse.Namespace) -> Any:
         profile=options.profile,
         overrides=overrides(options),
         device=options.device,
+        envs=options.envs,
+        disturb=options.disturb,
         resume=options.resume,
         evaluate_every=options.evaluate_every,
         final_episodes=options.final_episodes,
@@ -195,9 +171,15 @@ def _own(options: argparse.Namespace) -> Any:
 def _baseline(options: argparse.Namespace) -> Any:
     from loop_ros.cli.omnisafe import Training
 
-    for name in ('profile', 'resume', 'evaluate_every'):
-        if getattr(options, name):
-            option = name.replace('_', '-')
+    given = {
+        'profile': options.profile,
+        'resume': options.resume,
+        'evaluate-every': options.evaluate_every,
+        'envs': options.envs > 1,
+        'disturb': options.disturb != ('none',),
+    }
+    for option, is_given in given.items():
+        if is_given:
             raise ValueError(f'--{option} is not for {options.algorithm}, which OmniSafe runs')
     return Training(
         task_name=options.task,
@@ -212,58 +194,6 @@ def _baseline(options: argparse.Namespace) -> Any:
     )
 
 
-def _evaluate(options: argparse.Namespace) -> int:
-    from loop_ros.cli import evaluate, run_log
-
-    if options.out is not None and options.out.is_dir():
-        raise ValueError(f'--out {options.out}: is a folder; name a file in it')
-    _set_threads(options)
-    agent = _load(options, ALGORITHMS[options.algorithm] if options.algorithm else {})
-    result = evaluate.evaluate(agent, options.episodes, options.seed)
-    evaluate.show([result])
-    if options.out is not None:
-        run_log.write_json(options.out, result)
-    if options.json:
-        print(json.dumps(run_log.to_json(result)))
-    return 0
-
-
-def _sweep(options: argparse.Namespace) -> int:
-    from loop_ros.cli import evaluate
-
-    _set_threads(options)
-    evaluate.sweep(_load(options, {}), options.d0, options.episodes, options.seed, options.out)
-    return 0
-
-
-def _calibrate(options: argparse.Namespace) -> int:
-    from loop_ros.cli import calibrate
-    from loop_ros.sim import disturbed
-
-    _set_threads(options)
-    disturbances = [disturbed.Disturbance.parse(d) for d in options.disturb or disturbed.DEFAULT]
-    calibration = calibrate.Calibration(
-        _load(options, {}), disturbances, options.d0, options.episodes, options.seed, options.out
-    )
-    result = calibration.run()
-    calibrate.show(result)
-    if options.json:
-        print(json.dumps(result))
-    return 0
-
-
-def _horizon(options: argparse.Namespace) -> int:
-    from loop_ros.cli import horizon, run_log
-
-    _set_threads(options)
-    agent = _load(options, {})
-    result = horizon.run(agent, options.horizons, options.episodes, options.seed, options.out)
-    horizon.show(result)
-    if options.json:
-        print(json.dumps(run_log.to_json(result)))
-    return 0
-
-
 def _compare(options: argparse.Namespace) -> int:
     from loop_ros.cli.compare import compare
 
@@ -275,25 +205,6 @@ def _theory(options: argparse.Namespace) -> int:
     from loop_ros.cli import theory
 
     return theory.run(options)
-
-
-def _load(options: argparse.Namespace, algorithm: dict[str, Any]) -> Any:
-    from loop_ros.cli.evaluate import load_agent
-
-    return load_agent(
-        options.task,
-        options.checkpoint,
-        options.profile,
-        {**algorithm, **overrides(options)},
-        options.device,
-        options.seed,
-    )
-
-
-def _set_threads(options: argparse.Namespace) -> None:
-    import torch
-
-    torch.set_num_threads(options.num_threads)
 
 
 if __name__ == '__main__':

@@ -24,6 +24,7 @@ ROBOTS: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
         {
             'title': 'A car',
             'near': 0.4,
+            'touching': 0.25,
             'interfaces': ('velocity', 'position'),
             'scan_from': -2.0,
             'scan_to': 2.0,
@@ -34,7 +35,8 @@ ROBOTS: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
         ('geometry_msgs', 'nav_msgs', 'sensor_msgs'),
         {
             'title': 'A differential drive',
-            'near': 0.3,
+            'near': 0.35,
+            'touching': 0.22,
             'interfaces': ('velocity', 'velocity'),
             'scan_from': -3.1416,
             'scan_to': 3.1416,
@@ -102,7 +104,7 @@ def _files(name: str, robot: str) -> dict[str, str]:
         keep_trailing_newline=True,
         trim_blocks=True,
     )
-    given = {'name': name, 'robot': robot, 'messages': messages, **values}
+    given = {'name': name, 'robot': robot, 'kind': kind, 'messages': messages, **values}
     found = {
         path: environment.get_template(f'{template}.j2').render(given)
         for path, template in templates.items()

@@ -51,11 +51,18 @@ def has_lines(task: Task) -> bool:
     return {'x', 'y'} <= set(task.observation_labels)
 
 
+def draw_circles(axes: Axes, task: Task, **track: Any) -> None:
+    """The task's circles: limits dashed red, others in the style of `track`."""
+    for circle in task.drawing.circles:
+        style = (
+            {'color': 'tab:red', 'linestyle': '--'} if circle.limit else {'color': '0.6'} | track
+        )
+        axes.add_patch(Circle((circle.x, circle.y), circle.radius, fill=False, **style))
+
+
 def draw_lines(axes: Axes, episodes: list[Episode], task: Task) -> LineCollection:
     """Driven lines among the task's circles, coloured as its drawing says, else by the step."""
-    for circle in task.drawing.circles:
-        style = {'color': 'tab:red', 'linestyle': '--'} if circle.limit else {'color': '0.6'}
-        axes.add_patch(Circle((circle.x, circle.y), circle.radius, fill=False, **style))
+    draw_circles(axes, task)
     curve = _colouring(task)
     place = [task.observation_labels.index(label) for label in ('x', 'y')]
     segments: list[Array] = []

@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     columns['d0'] = [f'{d0:g}' for d0 in thresholds]
     tables.show(f'{len(seen):,} plans under d0 = {planner.d0:g}, judged under others', columns)
     if not planner.constrained:
-        print(f'the algorithm {planner.algorithm} does not heed d0: another one changes nothing')
+        print(f'the algorithm {planner.algorithm} ignores d0: another one changes nothing')
     if options.json:
         print(json.dumps({'plans': len(seen), 'd0': planner.d0, 'thresholds': rows}))
     return 0

@@ -61,6 +61,18 @@ def test_experiment_writes_its_results(trained: Path) -> None:
 
 
 @pytest.mark.slow
+def test_several_copies_of_the_environment_fill_one_experiment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experiment_module, 'EVALUATION_STEPS', 100)
+    assert experiment(tmp_path, '--envs', '2', *TINY) == 0
+    with (tmp_path / 'progress.csv').open() as file:
+        rows = [(row['step'], row['episode'], row['steps']) for row in csv.DictReader(file)]
+    assert rows == [('200', '0', '100'), ('200', '1', '100')]
+    assert '--envs 2' in figures(tmp_path)['command']
+
+
+@pytest.mark.slow
 def test_the_experiments_checkpoint_can_go_on_learning(trained: Path) -> None:
     agent = Agent.load(trained / 'checkpoint', tiny.TASK)
     assert agent.ready

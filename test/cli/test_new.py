@@ -105,27 +105,32 @@ def run(*command: object, cwd: Path, **environment: str) -> subprocess.Completed
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('robot', ROBOTS)
-def test_installed_it_passes_its_own_tests_and_is_found(robot: str, tmp_path: Path) -> None:
-    folder = write(tmp_path, robot, f'my_{robot}')
+def test_installed_they_pass_their_own_tests_and_are_found(tmp_path: Path) -> None:
+    folders = {f'my_{robot}': write(tmp_path, robot, f'my_{robot}') for robot in ROBOTS}
     prefix = tmp_path / 'prefix'
-    pip = ['-m', 'pip', 'install', '--no-build-isolation', '--no-deps', '--prefix', prefix, '.']
-    built = run(sys.executable, *pip, cwd=folder)
+    pip = ['-m', 'pip', 'install', '--no-build-isolation', '--no-deps', '--prefix', prefix]
+    built = run(sys.executable, *pip, *folders.values(), cwd=tmp_path)
     assert built.returncode == 0, built.stdout + built.stderr
     (site,) = prefix.glob('lib/python*/site-packages')
     path = os.pathsep.join((str(site), os.environ['PYTHONPATH']))
     tests = tmp_path / 'elsewhere'  # what is installed is tested, not what lies here
-    shutil.copytree(folder / 'test', tests / 'test')
-    shutil.copytree(folder / 'config', tests / 'config')
-    tested = run(sys.executable, '-P', '-m', 'pytest', '-q', cwd=tests, PYTHONPATH=path)
+    for name, folder in folders.items():
+        for part in ('test', 'config'):
+            shutil.copytree(folder / part, tests / f'of_{name}' / part)
+    pytest_once = ['-P', '-m', 'pytest', '-q', '--import-mode=importlib']
+    tested = run(sys.executable, *pytest_once, cwd=tests, PYTHONPATH=path)
     assert tested.returncode == 0, tested.stdout + tested.stderr
+    assert f'{5 * len(folders)} passed' in tested.stdout
     listing = ['-P', '-m', 'loop_ros.cli.main', 'tasks', '--json']
-    listed = run(sys.executable, *listing, cwd=tests, PYTHONPATH=path)
-    (row,) = [each for each in yaml.safe_load(listed.stdout) if each['name'] == f'my_{robot}']
-    assert Path(row['profile']).is_relative_to(site)
-    share = prefix / 'share' / f'my_{robot}'
-    for name in ('config/robot.yaml', 'config/profile.yaml', f'launch/my_{robot}.launch.py'):
-        assert (share / name).is_file()
+    listed = {
+        each['name']: each
+        for each in yaml.safe_load(run(sys.executable, *listing, cwd=tests, PYTHONPATH=path).stdout)
+    }
+    for name in folders:
+        assert Path(listed[name]['profile']).is_relative_to(site)
+        share = prefix / 'share' / name
+        for file in ('config/robot.yaml', 'config/profile.yaml', f'launch/{name}.launch.py'):
+            assert (share / file).is_file()
 
 
 @pytest.mark.slow

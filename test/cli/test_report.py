@@ -158,7 +158,7 @@ def test_the_same_folders_make_the_same_page(experiments: Path, tmp_path: Path) 
 
 
 def test_plotly_is_loaded_by_the_report_alone() -> None:
-    code = 'import sys, loop_ros.cli.main as m; m._parser(); print("plotly" in sys.modules)'
+    code = 'import sys, loop_ros.cli.main as m; m.make_parser(); print("plotly" in sys.modules)'
     command = [sys.executable, '-c', code]
     result = subprocess.run(command, cwd=TREE, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == 'False'

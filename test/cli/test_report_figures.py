@@ -85,7 +85,44 @@ def test_variants_by_length_and_by_more_settings_than_a_label_holds(tmp_path: Pa
     labels = [g.label for g in group(found)[0]['HalfCheetah']]
     assert labels[:2] == ['loop_sac (steps=2000)', 'loop_sac (steps=40000)']
     assert len(set(labels)) == 5
-    assert 'more' in labels[-1]
+    assert any('more' in label for label in labels)
+
+
+def test_runs_with_other_numbers_of_environments_are_apart(tmp_path: Path) -> None:
+    command = 'loop-ros experiment HalfCheetah --steps 2000'
+    found = [
+        write_run(tmp_path / f'{envs}_{seed}', seed=seed, command=f'{command} {envs}')
+        for envs in ('', '--envs 1', '--envs 4')
+        for seed in ((1,) if envs == '--envs 1' else (0, 2))
+    ]
+    tasks, messages = group(found)
+    assert {g.label: len(g.runs) for g in tasks['HalfCheetah']} == {
+        'loop_sac (envs=1)': 3,
+        'loop_sac (envs=4)': 2,
+    }
+    assert messages == []
+
+
+def test_runs_of_robots_that_differ_are_apart(tmp_path: Path) -> None:
+    command = 'loop-ros experiment HalfCheetah --steps 2000'
+    found = [
+        write_run(tmp_path / name, command=command + more)
+        for name, more in (('plain', ''), ('other', ' --disturb none,friction=0.6'))
+    ]
+    tasks, messages = group(found)
+    labels = [g.label for g in tasks['HalfCheetah']]
+    assert labels == ['loop_sac (disturb=none)', 'loop_sac (disturb=none,friction=0.6)']
+    assert messages == []
+
+
+def test_a_label_of_much_that_differs_names_what_most_runs_do_not_have(tmp_path: Path) -> None:
+    names = ('horizon', 'num_samples', 'num_particles', 'num_iterations', 'min_safe')
+    many = {f'planner.{name}': 7 for name in names}
+    found = [write_run(tmp_path / f'{seed}', seed=seed, settings=many) for seed in range(3)]
+    found.append(write_run(tmp_path / 'other', settings={**many, 'planner.d0': 1}))
+    found.append(write_run(tmp_path / 'default'))
+    labels = [g.label for g in group(found)[0]['HalfCheetah']]
+    assert {'loop_sac', 'loop_sac (planner.d0=1.0)'} < {*labels}
 
 
 def test_a_run_without_a_new_setting_is_one_with_its_default(tmp_path: Path) -> None:
@@ -212,6 +249,17 @@ def test_curves_are_files_for_a_paper_too(tmp_path: Path) -> None:
     assert svg.count('<!-- loop_sac -->') == 1
     assert [name in svg for name in ('REDQ (', 'DroQ (', 'MR.Q (')] == [True, True, False]
     assert paths[1].read_bytes().startswith(b'\x89PNG')
+
+
+def test_a_long_name_fits_into_the_legend(tmp_path: Path) -> None:
+    long = {'planner.horizon': 3, 'planner.num_samples': 9, 'planner.num_iterations': 4}
+    runs = [write_run(tmp_path / 'a'), write_run(tmp_path / 'b', settings=long)]
+    groups, _ = group(runs)
+    labels = [each.label for each in groups['HalfCheetah']]
+    drawn = figures.draw(groups['HalfCheetah'], [], figures.styles(labels))
+    names = [figures.plain(trace.name) for trace in drawn[0].drawn.data]
+    assert [name.replace('\n', ' ') for name in names] == labels
+    assert max(len(line) for name in names for line in name.splitlines()) <= 50 < len(labels[0])
 
 
 def test_a_metric_has_the_unit_that_its_task_gives_it(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_an_algorithm_that_does_not_heed_d0_is_called_so(
 ) -> None:
     code, found, out = asked(recorded, capsys, '--set', 'planner.algorithm=arc', '--steps', '5')
     assert code == 0
-    assert 'arc does not heed d0' in out
+    assert 'arc ignores d0' in out
     assert {row['action differs by'] for row in found['thresholds']} == {0.0}
 
 

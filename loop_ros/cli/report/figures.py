@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import html
+import textwrap
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ DASHES = ('solid', 'dash', 'dot', 'dashdot')
 SYMBOLS = ('circle', 'square', 'diamond', 'cross', 'x', 'triangle-up', 'star', 'hexagon')
 GREY = '#888888'
 SHOWN = 3  # published series at once
+_BREAK = '<br>'
+_WIDTH = 50  # letters of a line of the legend: what a phone shows
 
 Style = tuple[str, str]  # colour, dash
 Lines = tuple['Array', 'Array', 'Array']  # mean, least and most over seeds, [num_bins] each
@@ -72,8 +75,8 @@ def draw(groups: list[Group], published: list[Published], style: dict[str, Style
         if not kind.logarithmic:
             drawn = [lines for _, lines in curves]
             figure.update_yaxes(range=_settled_range(kind, grid, drawn, beside))
-        named = sum(trace.showlegend is not False for trace in figure.data)
-        figure.update_layout(height=300 + 12 * named)
+        named = [trace.name for trace in figure.data if trace.showlegend is not False]
+        figure.update_layout(height=300 + 12 * sum(name.count(_BREAK) + 1 for name in named))
         found.append(Figure(kind.title, _caption(kind, beside), figure))
     return found
 
@@ -185,7 +188,7 @@ def _add_line(
         x=grid.steps[known].tolist(),
         y=short(values[known]),
         mode='lines' if known.sum() > 1 else 'markers',
-        name=html.escape(label),
+        name=_in_legend(label),
         legendgroup=label,
         line={'color': colour, 'dash': dash, 'width': 2},
         marker={'color': colour},
@@ -208,7 +211,7 @@ def _add_published(figure: go.Figure, published: list[Published], grid: Grid) ->
             y=y,
             visible=True if index < SHOWN else 'legendonly',
             mode='lines' if single else 'lines+markers',
-            name=html.escape(f'{algorithm} ({name}{when})'),
+            name=_in_legend(f'{algorithm} ({name}{when})'),
             line={'color': GREY, 'width': 1.5, 'dash': DASHES[1 + index % 3]},
             marker={'color': GREY, 'symbol': SYMBOLS[index % len(SYMBOLS)], 'size': 8},
         )
@@ -245,6 +248,17 @@ def _settled_range(
         low = min(low, 0.0)
     margin = 0.06 * (high - low) or 1.0
     return [low - margin, high + margin]
+
+
+def _in_legend(label: str) -> str:
+    """Escaped, in lines; plotly cuts what is too long."""
+    lines = textwrap.wrap(label, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    return _BREAK.join(map(html.escape, lines))
+
+
+def plain(name: str) -> str:
+    """A name of a legend as text."""
+    return html.unescape(name.replace(_BREAK, '\n'))
 
 
 def short(values: Array) -> list[float]:

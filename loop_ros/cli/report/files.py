@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ matplotlib.use('Agg')
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from loop_ros.cli.report.figures import Figure
+from loop_ros.cli.report.figures import Figure, plain
 
 SIZE = (5.0, 3.4)  # inches: a column of a paper is 3.5, a page 7
 LINES = {'solid': '-', 'dash': '--', 'dot': ':', 'dashdot': '-.'}
@@ -69,5 +68,5 @@ def _draw_trace(axes: Axes, trace: Any) -> None:
         marker=MARKERS[trace.marker.symbol or 'circle'] if 'markers' in trace.mode else '',
         linewidth=1.5,
         markersize=4,
-        label='_' if trace.showlegend is False else html.unescape(trace.name),
+        label='_' if trace.showlegend is False else plain(trace.name),
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -93,10 +94,15 @@ def _option(run: Run, name: str) -> str | None:
     return words[words.index(name) + 1] if name in words[:-1] else None
 
 
+def _number(run: Run, name: str) -> int | None:
+    """The same as a whole number; None where it is none."""
+    value = _option(run, name)
+    return int(value) if value is not None and value.isdecimal() else None
+
+
 def steps_asked(run: Run) -> int | None:
     """How long the training was to be; None where the command does not say."""
-    steps = _option(run, '--steps')
-    return int(steps) if steps is not None and steps.isdecimal() else None
+    return _number(run, '--steps')
 
 
 def settings_of(run: Run) -> dict[str, Any]:
@@ -109,10 +115,12 @@ def settings_of(run: Run) -> dict[str, Any]:
 
 
 def _variants(algorithm: str, runs: list[Run]) -> list[Group]:
-    """Runs of one algorithm, apart where a setting or the number of steps asked for differs."""
+    """Runs of one algorithm, apart by settings, steps asked for, `--envs` and `--disturb`."""
     descriptions = [settings_of(run) for run in runs]
     for description, run in zip(descriptions, runs, strict=True):
         description['steps'] = steps_asked(run) or run.result.get('steps')
+        description['envs'] = _number(run, '--envs') or 1
+        description['disturb'] = _option(run, '--disturb') or 'none'
     names = {name for description in descriptions for name in description} - _WITHOUT_EFFECT
     differing = [
         name
@@ -126,17 +134,29 @@ def _variants(algorithm: str, runs: list[Run]) -> list[Group]:
         variants.setdefault(key, []).append(run)
         values[key] = [description.get(name) for name in differing]
     keys = sorted(variants, key=lambda key: [_order(value) for value in values[key]])
-    labels = _distinct([_label(algorithm, differing, values[key]) for key in keys])
+    rows = [values[key] for key in keys for _ in variants[key]]
+    usual = [_commonest(column) for column in zip(*rows, strict=True)]
+    labels = _distinct([_label(algorithm, differing, values[key], usual) for key in keys])
     return [Group(label, variants[key]) for label, key in zip(labels, keys, strict=True)]
 
 
-def _label(algorithm: str, names: list[str], values: list[Any]) -> str:
-    if not names:
-        return algorithm
+def _commonest(values: Iterable[Any]) -> Any:
+    """What most runs have; of several such values the first."""
+    counts = Counter(map(json.dumps, values))
+    return json.loads(max(counts, key=lambda value: counts[value]))
+
+
+def _label(algorithm: str, names: list[str], values: list[Any], usual: list[Any]) -> str:
+    """What differs between variants; of much that differs only what most runs do not have."""
+    told = list(zip(names, values, usual, strict=True))
+    if len(told) > _MOST_IN_A_LABEL:
+        told = [each for each in told if each[1] != each[2]]
     words = [
         f'{name}={json.dumps(value) if not isinstance(value, str) else value}'
-        for name, value in zip(names, values, strict=True)
+        for name, value, _ in told
     ]
+    if not words:
+        return algorithm
     if len(words) > _MOST_IN_A_LABEL:
         words = [*words[:_MOST_IN_A_LABEL], f'{len(words) - _MOST_IN_A_LABEL} more']
     return f'{algorithm} ({", ".join(words)})'

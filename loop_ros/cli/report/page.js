@@ -5,6 +5,15 @@
   const dark = window.matchMedia('(prefers-color-scheme: dark)');
   const drawn = new Set();
 
+  // The plotting library, which is packed into the page.
+  async function unpack(id) {
+    const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), function (c) { return c.charCodeAt(0); });
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
+    const script = document.createElement('script');
+    script.textContent = await new Response(stream).text();
+    document.head.append(script);
+  }
+
   function colours(place) {
     const style = getComputedStyle(document.documentElement);
     const text = style.getPropertyValue('--text').trim();
@@ -31,6 +40,12 @@
     const figure = JSON.parse(document.getElementById(place.dataset.figure).textContent);
     // A finger scrolls the page; a mouse zooms, and a double click zooms out.
     figure.layout.dragmode = window.matchMedia('(pointer: coarse)').matches ? false : 'zoom';
+    if (figure.layout.legend && place.clientWidth < 480) { // the legend below has one name a line
+      const named = figure.data.filter(function (trace) { return trace.name && trace.showlegend !== false; });
+      const lines = named.reduce(function (sum, trace) { return sum + trace.name.split('<br>').length; }, 0);
+      figure.layout.legend.maxheight = 0.9;
+      figure.layout.height = Math.max(figure.layout.height || 0, 300 + 20 * lines);
+    }
     const config = {responsive: true, displayModeBar: false};
     Plotly.newPlot(place, figure.data, figure.layout, config).then(function () {
       drawn.add(place);
@@ -46,7 +61,14 @@
       }
     }
   }, {rootMargin: '400px'});
-  document.querySelectorAll('.plot').forEach(function (place) { watcher.observe(place); });
+  unpack('plotlyjs').then(function () {
+    document.querySelectorAll('.plot').forEach(function (place) { watcher.observe(place); });
+  }).catch(function (error) {
+    const problem = document.createElement('p');
+    problem.className = 'problems';
+    problem.textContent = 'The figures need a browser of 2023 or newer (' + error.message + ').';
+    document.querySelector('main').prepend(problem);
+  });
   dark.addEventListener('change', function () {
     drawn.forEach(function (place) { Plotly.relayout(place, colours(place)); });
   });

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +28,13 @@ def render(template: str, **content: Any) -> str:
     )
     return environment.get_template(template).render(
         version=loop_ros.__version__,
-        plotlyjs=get_plotlyjs(),
+        plotlyjs=_packed(get_plotlyjs()),
         script=(_HERE / 'page.js').read_text(encoding='utf-8'),
         style=(_HERE / 'page.css').read_text(encoding='utf-8'),
         **content,
     )
+
+
+def _packed(script: str) -> str:
+    """A script at two fifths of its size; page.js unpacks it."""
+    return base64.b64encode(gzip.compress(script.encode(), mtime=0)).decode()

@@ -93,7 +93,7 @@ def _distance(episode: Replayed) -> Panel:
 
 def _predicted_return(episode: Replayed) -> Panel:
     return Panel(
-        'predicted return of the plan, with what comes after its horizon',
+        'predicted return of the plan, with the value of its end',
         lambda figure, row: line(
             figure, row, episode.time, episode.predicted_return, 'predicted return', PLANNED
         ),
@@ -133,7 +133,7 @@ def _model(episode: Replayed) -> Panel:
         line(figure, row, episode.time, episode.model_spread, 'models apart', PLANNED, 'dot')
         figure.update_yaxes(rangemode='tozero', row=row)
 
-    return Panel('model error after a step, in standard deviations of the training data', into)
+    return Panel('model error after a step, in standard deviations', into)
 
 
 def _dots(figure: go.Figure, row: int, episode: Replayed) -> None:

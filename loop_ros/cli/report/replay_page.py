@@ -18,7 +18,7 @@ _INTENT = (
 )
 _ACTOR = 'The agent acts without planning: it predicts nothing.'
 _MOST_LABELS = 6  # actions that a row has room for
-_NO_LIMIT = 'The planner {} does not heed d0.'
+_NO_LIMIT = 'The planner {} ignores d0.'
 
 
 def write(done: Replay, out: Path) -> None:
