@@ -22,7 +22,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from loop_ros.sim.pictures import Display, Film, Window
+from loop_ros.sim.pictures import Broadcast, Display, Film, Window
 from loop_ros.sim.task import Task
 
 BACKENDS = ('egl', 'osmesa', 'glfw')  # the last one draws in a hidden window
@@ -45,12 +45,13 @@ Warn = Callable[[str], None]
 
 @dataclass(frozen=True)
 class View:
-    """What is wanted of a camera: a window, a folder of films, or both."""
+    """What is wanted of a camera: a window, a folder of films, pictures for those who listen."""
 
     window: bool
     folder: Path | None
     rate: float  # pictures a second of simulated time
     share: float = 1.0  # of the time on the wall that they may take
+    broadcast: Broadcast | None = None
 
 
 class Camera:
@@ -66,7 +67,10 @@ class Camera:
     def look(self, episode: int, step: int) -> None:
         """Show the environment as it is, if the step is one to be shown."""
         start = time.monotonic()
-        if not self._displays or step % self._interval or start < self._next:
+        if step % self._interval or start < self._next:
+            return
+        wanted = [display for display in self._displays if display.is_wanted()]
+        if not wanted:
             return
         try:
             picture = np.asarray(self._env.render(), dtype=np.uint8)
@@ -74,7 +78,7 @@ class Camera:
             self._warn(f'no more pictures: {type(error).__name__}: {error}')
             self.close()
             return
-        for display in tuple(self._displays):
+        for display in wanted:
             try:
                 display.show(picture, episode, step)
             except (OSError, StopIteration, RuntimeError) as error:
@@ -117,6 +121,8 @@ def _displays(name: str, view: View, period: float, interval: int, warn: Warn) -
             displays.append(Film(view.folder, 1.0 / (interval * period), interval))
     except OSError as error:
         warn(f'no frames: {error}')
+    if view.broadcast is not None:
+        displays.append(view.broadcast)
     return displays
 
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections import deque
 from dataclasses import dataclass
 from typing import Any, Self
@@ -12,7 +14,7 @@ import gymnasium
 import numpy as np
 
 from loop_ros.sim import drift_car, safety_gym_tasks
-from loop_ros.sim.task import Task
+from loop_ros.sim.task import MARK, Task
 from loop_ros.types import Array
 
 KINDS = {
@@ -103,16 +105,30 @@ class Disturbed(gymnasium.Wrapper[Array, Array, Array, Array]):
         return observation + self._noise * self._rng.standard_normal(observation.shape)
 
 
-def make(task: Task, disturbance: Disturbance) -> Disturbed:
-    """A fresh environment with the disturbance; ValueError where the task has no such thing."""
+def make(task: Task, disturbance: Disturbance, **options: Any) -> Disturbed:
+    """A fresh environment with the disturbance; ValueError where the task has no such thing.
+
+    `options` go to the environment's constructor.
+    """
     kind, size = disturbance.kind, disturbance.size
-    if kind not in ('none', 'delay') and task.name not in SENSOR_NOISE:
+    name = task.name.partition(MARK)[0]
+    if kind not in ('none', 'delay') and name not in SENSOR_NOISE:
         known = ', '.join(SENSOR_NOISE)
-        raise ValueError(f'{task.name} has no {kind} to change; {known} have')
+        raise ValueError(f'{name} has no {kind} to change; {known} have')
     factors = {kind: size} if kind in ('friction', 'mass') else {}
     noise: Array | float = 0.0
     if kind == 'noise':
-        sensors = SENSOR_NOISE[task.name]
-        noise = size * np.array([sensors[label] for label in task.observation_labels])
+        sensors = SENSOR_NOISE[name]
+        noise = size * np.array([sensors.get(label, 0.0) for label in task.observation_labels])
     delay = int(size) if kind == 'delay' else 0
-    return Disturbed(task.make(**factors), task, delay, noise)
+    return Disturbed(task.make(**factors, **options), task, delay, noise)
+
+
+def changed(task: Task, disturbances: str) -> Task:
+    """The task on a robot with disturbances, as in friction=0.9+delay=1; ValueError as `make`."""
+    for text in disturbances.split('+'):
+        disturbance = Disturbance.parse(text)
+        if disturbance.kind != 'none':
+            environment = functools.partial(make, task, disturbance)
+            task = dataclasses.replace(task, environment=environment)
+    return task

@@ -1,13 +1,15 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where pictures of a simulation go: a window on the screen, a film of each episode."""
+"""Where pictures of a simulation go: a window, a film of each episode, whoever listens."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
 import importlib.util
+import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +23,9 @@ UNSEEN = ('offscreen', 'dummy')  # what SDL falls back on
 
 class Display(Protocol):
     """Takes pictures, in the order in which they were made."""
+
+    def is_wanted(self) -> bool:
+        """Whether somebody would see the next picture."""
 
     def show(self, picture: Picture, episode: int, step: int) -> None:
         """Take the picture of a step."""
@@ -48,6 +53,10 @@ class Window:
         driver = self._pygame.display.get_driver()
         if driver in UNSEEN and os.environ.get('SDL_VIDEODRIVER') != driver:
             raise OSError('the screen that DISPLAY or WAYLAND_DISPLAY names does not answer')
+
+    def is_wanted(self) -> bool:
+        """Always."""
+        return True
 
     def show(self, picture: Picture, episode: int, step: int) -> None:
         """Draw it, and look whether somebody closed the window."""
@@ -81,6 +90,10 @@ class Film:
         self._episode = self._step = -1
         self._writer: Any = None
 
+    def is_wanted(self) -> bool:
+        """Always."""
+        return True
+
     def show(self, picture: Picture, episode: int, step: int) -> None:
         """Append it to its episode's film; OSError where it cannot be written."""
         if episode != self._episode:
@@ -112,6 +125,22 @@ class Film:
         for old in path.glob('*.png'):
             with contextlib.suppress(FileNotFoundError):
                 old.unlink()
+
+
+class Broadcast:
+    """Pictures as JPEG files for those who listen; nothing is drawn while nobody does."""
+
+    def __init__(self, send: Callable[[bytes], None], has_listeners: Callable[[], bool]) -> None:
+        self._send, self.is_wanted = send, has_listeners
+
+    def show(self, picture: Picture, episode: int, step: int) -> None:
+        """Send it."""
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, 'JPEG', quality=80)
+        self._send(file.getvalue())
+
+    def close(self) -> None:
+        """There is nothing to end."""
 
 
 def has_screen() -> bool:

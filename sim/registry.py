@@ -1,6 +1,9 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Every task by its name: those shipped, those of installed packages, and MODULE:OBJECT."""
+"""Every task by its name: those shipped, those of installed packages, and MODULE:OBJECT.
+
+Behind any of them @N may stand, for N robots that its models tell apart.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,14 @@ from typing import Any
 
 import gymnasium
 
-from loop_ros.sim import drift_car, manipulation_tasks, mujoco_tasks, safety_gym_tasks
-from loop_ros.sim.task import Task
+from loop_ros.sim import (
+    drift_car,
+    manipulation_tasks,
+    mujoco_tasks,
+    safety_gym_tasks,
+    told_apart,
+)
+from loop_ros.sim.task import MARK, Task
 from loop_ros.sim.task_functions import check_functions
 
 GROUP = 'loop_ros.tasks'  # of entry points: name = module:TASK
@@ -50,11 +59,14 @@ def names() -> list[str]:
 
 
 def task(name: str) -> Task:
-    """The task of a name or of MODULE:OBJECT.
+    """The task of a name or of MODULE:OBJECT, either with @N behind it (`told_apart`).
 
     ValueError where there is none, where its module fails or the task is not sound, and where more
     than one package offers the name.
     """
+    if MARK in name:
+        base, _, robots = name.rpartition(MARK)
+        return told_apart.tell_apart(task(base), robots)
     if ':' in name:
         return _imported(name, name)
     found = [source for source in sources() if source.name == name]

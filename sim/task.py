@@ -20,6 +20,7 @@ from loop_ros import planar
 from loop_ros.sim.drawing import Drawing
 from loop_ros.types import Array
 
+MARK = '@'  # between a name and how many robots it tells apart (`told_apart`)
 INTERFACES = ('position', 'velocity', 'effort')
 LABELLED = {'observation_labels': 'observation', 'action_labels': 'action'}
 TEXTS = (*LABELLED, 'action_interfaces')
@@ -76,6 +77,7 @@ class Task:
     profile: str = 'paper'  # settings: name of a shipped profile, or path of a YAML file
     environment: Callable[..., gymnasium.Env[Any, Any]] | None = None
     drawing: Drawing = Drawing()
+    robots: int = 0  # that its states tell apart (`told_apart`); 0: they are all one
 
     def __post_init__(self) -> None:
         """Make tuples of lists, so that tasks can be compared; then check everything."""
@@ -87,6 +89,11 @@ class Task:
         wrong = [*_wrong_types(self)] or [*_wrong_labels(self), *_wrong_values(self)]
         if wrong:
             raise ValueError(f"task '{self.name}': {'; '.join(wrong)}")
+
+    @property
+    def draws_plane(self) -> bool:
+        """Whether there is a view from above."""
+        return self.path is not None or self.drawing.follows_robot
 
     def make(self, **kwargs: Any) -> gymnasium.Env[Any, Any]:
         """A new environment; keyword arguments go to its constructor.
@@ -145,7 +152,7 @@ def _wrong_types(task: Task) -> Iterator[str]:
             yield f'{name} is {value!r}, not a tuple'
         elif not all(isinstance(item, str if name in TEXTS else Real) for item in value):
             yield f'{name} are not all {"texts" if name in TEXTS else "numbers"}'
-    for name in ('control_period', 'default_d0', 'max_episode_steps', 'state_dim'):
+    for name in ('control_period', 'default_d0', 'max_episode_steps', 'state_dim', 'robots'):
         kind = Real if name in ('control_period', 'default_d0') else Integral
         if not isinstance(getattr(task, name), kind):
             yield f'{name} is {getattr(task, name)!r}, not a {"whole " * (kind is Integral)}number'

@@ -33,7 +33,7 @@ class OfflineTraining:
         self.held_out = data.held_out(agent.settings.ensemble.holdout_fraction, seed)
         self._batch = data.batch.to(agent.device)
         self._table = self._experience()
-        _check_divisible(agent.settings)
+        distributed.check_divisible(agent.settings)
         distributed.check_same(data.digest(), 'data')
         self._broadcast()
 
@@ -136,18 +136,6 @@ class OfflineTraining:
                 )
         table = torch.cat((batch.table(), target.unsqueeze(1)), dim=1)
         return table[(~self.held_out) & target.isfinite()].to(self.agent.device)
-
-
-def _check_divisible(settings: Settings) -> None:
-    for section, size in (
-        ('off_policy', settings.off_policy.batch_size),
-        ('ensemble', settings.ensemble.batch_size),
-    ):
-        if size % distributed.size():
-            raise ValueError(
-                f'{section}.batch_size is {size}: {distributed.size()} processes need a multiple '
-                'of their number'
-            )
 
 
 def summary(data: OfflineData) -> dict[str, Any]:

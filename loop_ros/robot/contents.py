@@ -26,11 +26,11 @@ class Input:
 
 @dataclass(frozen=True)
 class Quantity:
-    """Components of the observation that come from one field, or from one scan."""
+    """Components of the observation that come from one field or one scan, or stay as they are."""
 
     labels: tuple[str, ...]
-    input: str
-    source: Field | Sectors
+    input: str  # none of a value
+    source: Field | Sectors | float
     relative_to: str  # an input whose pose is the frame; empty: none
     scale: float
     offset: float

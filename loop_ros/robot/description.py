@@ -130,6 +130,8 @@ def _quantities(section: Section, task: Task, inputs: dict[str, Input]) -> tuple
 
 
 def _quantity(labels: tuple[str, ...], entry: Section, inputs: dict[str, Input]) -> Quantity | None:
+    if 'value' in entry:
+        return _constant(labels, entry)
     scan = 'sectors' in entry
     keys = ('sectors', 'reduce', 'from', 'to', 'farthest') if scan else ('field', 'relative_to')
     entry.only('input', *keys, 'scale', 'offset', 'unit', 'min', 'max')
@@ -156,6 +158,12 @@ def _quantity(labels: tuple[str, ...], entry: Section, inputs: dict[str, Input])
         high=entry.number('max', math.inf),
         line=entry.line,
     )
+
+
+def _constant(labels: tuple[str, ...], entry: Section) -> Quantity:
+    entry.only('value')
+    value = entry.number('value')
+    return Quantity(labels, '', value, '', 1.0, 0.0, -math.inf, math.inf, entry.line)
 
 
 def _sectors(entry: Section, labels: tuple[str, ...]) -> Sectors | None:

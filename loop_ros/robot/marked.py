@@ -79,6 +79,23 @@ class Section:
             return []
         return [Section(each, f'{self.name}.{key}', self.mistakes) for each in node.value]
 
+    def names(self, key: str) -> Iterator[tuple[str, Section]]:
+        """The entries of a list of names, or of a mapping whose values may be left out."""
+        node = self._items[key][0]
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        if isinstance(node, yaml.SequenceNode):
+            pairs = [(each, None) for each in node.value]
+        place = f'{self.name}.{key}' if self.name else key
+        if not pairs or not all(isinstance(name, yaml.ScalarNode) for name, _ in pairs):
+            self.wrong(f'{place} is neither a list of names nor a mapping by names', key)
+            return
+        filled = [
+            (name, yaml.MappingNode('', [], name.start_mark) if _is_null(value) else value)
+            for name, value in pairs
+        ]
+        mapping = yaml.MappingNode('', filled, node.start_mark)
+        yield from Section(mapping, place, self.mistakes).sections()
+
     def text(self, key: str, default: str = _MISSING, choices: tuple[str, ...] = ()) -> str:
         """A text; empty, with a mistake, where it is missing or none of the choices."""
         value = self._value(key, default)
@@ -114,6 +131,16 @@ class Section:
             return (0.0,) * count
         return tuple(map(float, value))
 
+    def values(self) -> Iterator[tuple[str, Any]]:
+        """Every entry as YAML has it."""
+        for key, (node, _) in self._items.items():
+            yield key, _plain(node)
+
+    def value(self, key: str) -> Any:
+        """An entry as YAML has it; None, with a mistake, where it is missing."""
+        found = self._value(key, _MISSING)
+        return None if found is _MISSING else found
+
     def only(self, *known: str) -> None:
         """Everything else in it is a mistake."""
         for key in self._items:
@@ -143,5 +170,9 @@ def read(path: Path) -> tuple[Section, Mistakes]:
     return Section(node, '', mistakes), mistakes
 
 
+def _is_null(node: yaml.Node | None) -> bool:
+    return node is None or node.tag == 'tag:yaml.org,2002:null'
+
+
 def _plain(node: yaml.Node) -> Any:
-    return yaml.load(yaml.serialize(node), yaml.SafeLoader)  # a few characters
+    return yaml.SafeLoader('').construct_document(node)

@@ -124,7 +124,10 @@ class Assembler:
 
     def _value(self, quantity: Quantity) -> float | Array:
         """The components of one quantity."""
-        message, source = self._newest[quantity.input].message, quantity.source
+        source = quantity.source
+        if isinstance(source, float):
+            return source
+        message = self._newest[quantity.input].message
         try:
             if isinstance(source, Sectors):
                 value: float | Array = source.read(message)

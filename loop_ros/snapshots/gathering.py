@@ -63,7 +63,9 @@ def columns_of(
         'plans.weights': weight,
         'plans.device': device,
     }
-    lengths = {**sizes, 'M': len(METRICS), 'H': 0, 'J': 0, 'R': 0}
+    # The search of a first plan has nothing to begin with, its sequence has all H steps.
+    horizon = max((len(p.plan.sequence) for p in plans), default=0)
+    lengths = {**sizes, 'M': len(METRICS), 'H': horizon, 'J': 0, 'R': 0}
     tensors = {}
     for group, (_, fields) in SPEC.items():
         items: list[Any] = getattr(recording, group)

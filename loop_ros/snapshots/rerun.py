@@ -83,6 +83,7 @@ class Replanner:
             iterations = int(plans.metric('iterations')[row])
             predict_next = bool(np.isfinite(plans.next_state[row]).any())
             explore = bool(self.snapshot.metadata['explore'])
+            agent.actor_drives = not iterations  # else a part of the episodes is drawn
             plan = agent.act(plans.observation[row], explore, predict_next, iterations or None)
         except (ValueError, RuntimeError) as error:
             return Tick(row, None, str(error), {})

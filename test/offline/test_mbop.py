@@ -70,7 +70,8 @@ def proposals(noise: float, last: float, **changes: Any) -> list[float]:
     rollout = make_rollout(LinearEnsemble([1.0], plain_reward), LinearActor(0.1))
     settings = PlannerSettings(horizon=2, rollout_dtype='float32', **changes)
     drawn = torch.full((1, 2, 2, 1), noise)
-    found = rollout.actor_sequences(torch.tensor([1.0]), drawn, settings, torch.full((2, 1), last))
+    before = torch.full((1, 2, 1), last)
+    found = rollout.actor_sequences(torch.tensor([1.0]), drawn, settings, before)
     return found[0, 1, :, 0].tolist()
 
 

@@ -13,6 +13,7 @@ from rover import LABELS, TASK, goal, odometry, robot_file, scan
 
 from loop_ros.robot.description import load
 from loop_ros.robot.observation import Assembler, NotReady
+from loop_ros.sim.told_apart import tell_apart
 
 
 def test_a_robot_file(tmp_path: Path) -> None:
@@ -28,7 +29,7 @@ def test_all_mistakes_are_listed_with_their_lines(tmp_path: Path) -> None:
     path.write_text(
         'task: rover:TASK\n'
         'inputs:\n'
-        '  odom: {topic: /odom, type: Odometry, age: 3}\n'
+        '  odom: {topic: /odom, type: Odometry, age: 3, max_age: }\n'
         'observation:\n'
         '  x: {input: odometry, field: pose..x}\n'
         '  z: {input: odom, field: z}\n'
@@ -47,6 +48,7 @@ def test_all_mistakes_are_listed_with_their_lines(tmp_path: Path) -> None:
     found = str(caught.value)
     for expected in (
         ":3: inputs.odom.type is 'Odometry', not a type as package/msg/Name",
+        ':3: inputs.odom.max_age is None, not a number',
         ':3: inputs.odom.age is unknown; use topic, type, max_age, frame, child_frame',
         ":5: observation.x.input is 'odometry'; inputs are odom",
         ":5: observation.x.field: 'pose..x' is no path of fields",
@@ -63,7 +65,7 @@ def test_all_mistakes_are_listed_with_their_lines(tmp_path: Path) -> None:
         ':15: wheels is unknown',
     ):
         assert f'{path}{expected}' in found, found
-    assert len(found.splitlines()) == 15, found
+    assert len(found.splitlines()) == 16, found
 
 
 @pytest.mark.parametrize('text', ['', '[1, 2]', 'a: [', '- x', 'task: 3'])
@@ -114,3 +116,24 @@ class TestAssembler:
         assert len(assembler.problems(11.0)) == 2  # the goal holds
         assembler.clear()
         assert len(assembler.problems(11.0)) == 3
+
+
+def test_a_value_is_observed_as_it_is(tmp_path: Path) -> None:
+    """As the number of a robot among others that the models tell apart."""
+    path = robot_file(tmp_path)
+    text = path.read_text()
+    path.write_text(text.replace('observation:\n', 'observation:\n  robot: {value: 2}\n'))
+    robot = load(path, tell_apart(TASK, '3'))
+    assembler = Assembler(robot)
+    with pytest.raises(NotReady, match='no message'):
+        assembler.observation(0.0)
+    for name, message in (('odom', odometry()), ('scan', scan([4.0, 3.0, 2.0])), ('goal', goal())):
+        assembler.put(name, message, 0.0)
+    assert assembler.observation(0.0)[-1] == 2.0
+    path.write_text(
+        text.replace('observation:\n', 'observation:\n  robot: {value: two, field: x}\n')
+    )
+    with pytest.raises(
+        ValueError, match="robot.field is unknown; use value\n.*'two', not a number"
+    ):
+        load(path, tell_apart(TASK, '3'))

@@ -55,6 +55,14 @@ def test_only_what_a_task_has_can_be_changed() -> None:
             make(text, 'InvertedPendulum')
 
 
+def test_a_robot_may_differ_in_several_ways() -> None:
+    task = disturbed.changed(TASK, 'friction=0.8+mass=1.2+delay=2+none')
+    actions = random_actions(30)
+    expected = disturbed.Disturbed(TASK.make(friction=0.8, mass=1.2), TASK, 2, 0.0)
+    np.testing.assert_array_equal(drive(task.make(), actions), drive(expected, actions))
+    assert disturbed.changed(TASK, 'none') == TASK
+
+
 def test_without_a_disturbance_it_is_the_same_robot() -> None:
     actions = random_actions(50)
     expected = drive(registry.make('drift_car'), actions)

@@ -34,12 +34,12 @@ def plain(joint: str) -> str:
 
 
 def drive(name: str, steps: int, seed: int) -> list[tuple[np.ndarray, float, bool, bool]]:
-    env, rng = registry.make(name), np.random.default_rng(seed)
+    task, rng, found = registry.task(name), np.random.default_rng(seed), []
+    env = task.make()
     env.reset(seed=seed)
-    found = []
     for _ in range(steps):
-        low, high = registry.task(name).action_low, registry.task(name).action_high
-        observation, reward, terminated, truncated, info = env.step(rng.uniform(low, high))
+        action = rng.uniform(task.action_low, task.action_high)
+        observation, reward, terminated, truncated, info = env.step(action)
         assert info['cost'] == 0.0
         found.append((observation, reward, terminated, truncated))
         if terminated or truncated:

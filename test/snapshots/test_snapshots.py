@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
-from flight import Flight, rewritten, versions, write_stopped
+from flight import PERIOD, Flight, rewritten, versions, write_stopped
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tiny import configured
 
 from loop_ros.agent import Agent
 from loop_ros.bags.reader import BagReader
@@ -55,6 +56,12 @@ def test_every_plan_is_made_again_bit_for_bit(
     assert found['trigger'] == 'stop: operator stop' and found['first'] is None
 
 
+def test_a_first_plan_is_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its search began with nothing, so there is no other length in the recording."""
+    found = result(write_stopped(tmp_path / 'first', steps=1, after=0), capsys, 0)
+    assert found['plans'] == found['same'] == 1
+
+
 @pytest.mark.parametrize('explore', [False, True])
 def test_so_it_is_under_several_weights_and_settings(tmp_path: Path, explore: bool) -> None:
     """From nothing learned on; thresholds and algorithms change, and weights come in between."""
@@ -77,6 +84,18 @@ def test_so_it_is_under_several_weights_and_settings(tmp_path: Path, explore: bo
     d0 = [*[0.2] * 4, *[0.0] * 4, *[1.0] * 4, *[2.0] * 6]
     assert found.columns.plans.metric('d0').tolist() == d0
     assert [tick.describe() for tick in rerun(folder)] == ['the same'] * 18
+
+
+def test_so_are_episodes_that_the_actor_drives(tmp_path: Path) -> None:
+    """Drawn by lot: the recording says whose each was."""
+    flight = Flight(configured(tiny.trained(), actor_episodes=0.5), explore=True)
+    for _ in range(8):
+        flight.drive(2)
+        flight.stamp += 100 * PERIOD  # the next episode
+    folder = flight.write(tmp_path / 'snapshot')
+    planned = files.read(folder).columns.plans.metric('iterations') > 0
+    assert 0 < planned.sum() < 16 and (planned[::2] == planned[1::2]).all()
+    assert [tick.describe() for tick in rerun(folder)] == ['the same'] * 16
 
 
 def test_weights_that_are_put_back_are_those_that_planned(tmp_path: Path) -> None:

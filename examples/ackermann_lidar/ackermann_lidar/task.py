@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -12,44 +11,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from loop_ros.sim.drawing import Circle, Drawing
+from loop_ros.sim.lidar import Lidar
 from loop_ros.sim.task import Task
 
 PERIOD = 0.1  # s
 STEPS = 200  # of an episode
-SECTORS = 32  # of the lidar, from behind over the right, to behind
-FARTHEST = 3.0  # m that a sector can say
-NEAREST = 0.05
+LIDAR = Lidar(sectors=32, farthest=3.0)  # from behind over the right, to behind
 GOAL_RADIUS = 0.3  # m; within it the goal is reached
 CLEARANCE = 0.4  # m from the lidar in the car's middle; nearer costs 1 a step
 TOUCHING = 0.24  # m from the lidar: the car's corners are at 0.233
 TIME_PRICE = 0.03  # m of progress that a step takes away
 COLLISION_PRICE = 1.0  # m, once
 
-LABELS = ('speed', 'steering', 'goal_x', 'goal_y', *(f'beam_{i}' for i in range(SECTORS)))
-STATE_DIM = 2 + 2 + 3 + 5 + 2 + 1
-GOAL, CLOSEST = slice(2, 4), -1  # places in the state
-REACH = 0.7  # m; what is so far away counts 1/e of what touches
+LABELS = ('speed', 'steering', 'goal_x', 'goal_y', *LIDAR.labels)
+STATE_DIM = 2 + 2 + 3 + LIDAR.NUM_FEATURES
+GOAL, SEEN = slice(2, 4), slice(7, None)  # places in the state
 
 
 def encode(observation: Tensor) -> Tensor:
-    """Motion, goal (also distance, cos and sin of its bearing), lidar; [..., 36] -> [..., 15].
-
-    Of the lidar: how near all is, by its first harmonics over the angle, which turn evenly as the
-    robot turns (a single sector jumps where an obstacle enters it, which no model can learn); the
-    direction of what is nearest; and the logarithm of the least distance, for near an obstacle a
-    model has to see more exactly than far away.
-    """
-    motion, goal, beams = observation.split((2, 2, SECTORS), dim=-1)
+    """Motion, goal, its distance and direction, lidar; [..., 36] -> [..., 15]."""
+    motion, goal, beams = observation.split((2, 2, LIDAR.sectors), dim=-1)
     distance = goal.norm(dim=-1, keepdim=True)
     bearing = goal / distance.clamp(min=1e-6)
-    beams = beams.clamp(NEAREST, FARTHEST)
-    angles = (torch.arange(SECTORS).to(beams) + 0.5) * (2 * math.pi / SECTORS) - math.pi
-    nearness = torch.exp(-beams / REACH)
-    waves = torch.stack([f(k * angles) for k in (1, 2) for f in (torch.cos, torch.sin)], dim=-1)
-    harmonics = (nearness.mean(dim=-1, keepdim=True), nearness @ waves / SECTORS)
-    direction = torch.softmax(-beams / 0.1, dim=-1) @ waves[:, :2]
-    closest = beams.amin(dim=-1, keepdim=True).log()
-    return torch.cat((motion, goal, distance, bearing, *harmonics, direction, closest), dim=-1)
+    return torch.cat((motion, goal, distance, bearing, LIDAR.features(beams)), dim=-1)
 
 
 def reward(observation: Tensor, action: Tensor, next_observation: Tensor) -> Tensor:
@@ -61,7 +46,7 @@ def reward(observation: Tensor, action: Tensor, next_observation: Tensor) -> Ten
 
 def cost(state: Tensor) -> Tensor:
     """1 where something is too close, else 0; [..., 15] -> [...]."""
-    return (state[..., CLOSEST] < math.log(CLEARANCE)).to(state.dtype)
+    return LIDAR.is_within(state[..., SEEN], CLEARANCE).to(state.dtype)
 
 
 def termination(state: Tensor) -> Tensor:
@@ -70,7 +55,7 @@ def termination(state: Tensor) -> Tensor:
     Arrival by the way to the goal: a model that predicts its length rounds off the tip of the cone.
     """
     arrived = state[..., GOAL].norm(dim=-1) < GOAL_RADIUS
-    return arrived | (state[..., CLOSEST] < math.log(TOUCHING))
+    return arrived | LIDAR.is_within(state[..., SEEN], TOUCHING)
 
 
 def metrics(observation: np.ndarray) -> dict[str, float]:
@@ -81,6 +66,13 @@ def metrics(observation: np.ndarray) -> dict[str, float]:
         'speed': float(observation[0]),
         'reached': float(np.hypot(*observation[2:4]) < GOAL_RADIUS),
     }
+
+
+def around(observation: np.ndarray) -> tuple[Circle, ...]:
+    """The goal, and what the lidar sees."""
+    goal_x, goal_y = observation[2:4].tolist()
+    goal = Circle(GOAL_RADIUS, goal_x, goal_y, goal=True)
+    return (goal, *LIDAR.circles(observation[4:], CLEARANCE))
 
 
 def make_environment(**kwargs: Any) -> Any:
@@ -110,4 +102,5 @@ TASK = Task(
     reward=reward,
     profile=str(Path(__file__).parent / 'config' / 'profile.yaml'),
     environment=make_environment,
+    drawing=Drawing(around=around, follows_robot=True, robot=(0.4, 0.24)),
 )

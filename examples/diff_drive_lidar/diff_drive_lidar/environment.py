@@ -59,6 +59,6 @@ class Environment(gymnasium.Env):
         """What the robot file makes of the messages."""
         x, y, yaw = self.world.pose
         away = complex(*(self.world.goal - (x, y))) * complex(math.cos(yaw), -math.sin(yaw))
-        ranges = np.minimum(self.world.scan()['ranges'], task.FARTHEST)
-        sectors = ranges.reshape(task.SECTORS, -1).min(axis=1)
+        ranges = np.minimum(self.world.scan()['ranges'], task.LIDAR.farthest)
+        sectors = ranges.reshape(task.LIDAR.sectors, -1).min(axis=1)
         return np.array([*self.world.velocity, away.real, away.imag, *sectors])
