@@ -14,16 +14,27 @@ CHECKPOINTS = [f'checkpoints/**/*.{kind}' for kind in ('safetensors', 'json', 'c
 
 setup(
     name=NAME,
-    version='0.1.0',
+    version='0.2.0',
     description='Safe model-based reinforcement learning (LOOP, safeLOOP) for ROS 2 robots',
     author='The loop_ros authors',
     maintainer='The loop_ros authors',
     maintainer_email='maintainers@loop-ros.invalid',
     license='Apache-2.0',
     python_requires='>=3.11',
-    # loop_ros/sim, bench and config are links to the folders of that name: they install with it.
+    # loop_ros/sim, bench, config and studies are links to the folders of these names: they install
+    # with it.
     packages=find_packages(include=[NAME, f'{NAME}.*']),
-    package_data={NAME: ['py.typed', 'config/*.yaml', *CHECKPOINTS, *REPORT, *TEMPLATES, *PANEL]},
+    package_data={
+        NAME: [
+            'py.typed',
+            'config/*.yaml',
+            'studies/*.yaml',
+            *CHECKPOINTS,
+            *REPORT,
+            *TEMPLATES,
+            *PANEL,
+        ]
+    },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
         ('bin', ['resource/loop-ros']),
@@ -62,6 +73,10 @@ setup(
         ],
         # The panel in the browser (panel:=true).
         'panel': ['fastapi', 'nicegui>=3.0', 'uvicorn'],
+        # A study on many machines (loop-ros study --ray).
+        'ray': ['ray>=2.49'],
+        # The pages as a site (make docs).
+        'docs': ['furo', 'latex2mathml', 'myst-parser', 'sphinx>=8'],
         # What the packages in examples/ drive that no task here does.
         'examples': ['ir-sim>=2.12'],
         # `colcon test` runs pytest where it finds it here.
@@ -72,6 +87,7 @@ setup(
         'console_scripts': [
             'loop-ros = loop_ros.cli.main:main',
             'planner_node = loop_ros.nodes.planner_node:main',
+            'fleet_planner_node = loop_ros.nodes.fleet_planner_node:main',
             'learner_node = loop_ros.nodes.learner_node:main',
             'bridge_node = loop_ros.nodes.bridge_node:main',
             'robot_node = loop_ros.nodes.robot_node:main',

@@ -2,4 +2,4 @@
 # SPDX-License-Identifier: Apache-2.0
 """Safe model-based reinforcement learning (LOOP, safeLOOP) for ROS 2 robots."""
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'

@@ -35,6 +35,7 @@ NEEDS = {
     'bench/test_soak.py': ('rclpy',),
     'standalone/test_bag.py': ('rclpy',),
     'standalone/test_graph_commands.py': ('rclpy',),
+    'cli/test_commands_of_pages.py': ('h5py', 'irsim', 'mujoco', 'plotly', 'safety_gymnasium'),
     'cli/test_explain.py': ('plotly',),
     'cli/test_replay.py': ('plotly',),
     'cli/test_report*': ('plotly',),

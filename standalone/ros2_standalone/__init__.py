@@ -2,4 +2,4 @@
 # SPDX-License-Identifier: Apache-2.0
 """A subset of the ros2 command for machines without a ROS 2 installation."""
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'

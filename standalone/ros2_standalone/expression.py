@@ -45,7 +45,7 @@ _NAMES: dict[str, Any] = {
     **{f.__name__: f for f in (abs, bool, float, int, len, max, min, round, str)},
 }
 _STRING_METHODS = frozenset(
-    {'endswith', 'lower', 'lstrip', 'replace', 'rstrip', 'startswith', 'strip', 'upper'}
+    {'endswith', 'lower', 'lstrip', 'replace', 'rstrip', 'split', 'startswith', 'strip', 'upper'}
 )
 
 
@@ -82,6 +82,8 @@ def _value(node: ast.expr) -> Any:
             return _compare(node)
         case ast.Call(keywords=[]):
             return _function(node.func)(*[_value(argument) for argument in node.args])
+        case ast.Subscript(value=items, slice=index):
+            return _value(items)[_value(index)]
         case ast.Name() | ast.Attribute():
             return _name(node)
     raise _beyond(node)

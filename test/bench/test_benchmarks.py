@@ -16,7 +16,7 @@ import pytest
 import torch
 from source_tree import TREE
 
-from loop_ros.bench import planner, report, scaling
+from loop_ros.bench import fleet, planner, report, scaling
 from loop_ros.bench.reference import Reference
 from loop_ros.bench.workload import Workload, hazard_cost, plan_flop, workloads
 from loop_ros.cli.main import main
@@ -25,6 +25,7 @@ from loop_ros.settings import Settings
 CPU = torch.device('cpu')
 BENCHES = (
     'planner',
+    'fleet',
     'learner',
     'bridge',
     'latency',
@@ -176,6 +177,15 @@ def test_a_planner_row(monkeypatch: pytest.MonkeyPatch) -> None:
     assert workload.settings.planner.time_budget == 0.0, 'every plan runs all its iterations'
     other = planner.configured(workload, 'bfloat16').settings.planner
     assert other.rollout_dtype == 'bfloat16'
+
+
+def test_a_fleet_row() -> None:
+    """Robots in one pass and in turn: both were timed, and the ratio is theirs."""
+    row = fleet.measure(small(), 3, CPU, plans=2)
+    assert row['robots'] == 3
+    assert row['plans_per_s'] == pytest.approx(3e3 / row['p50_ms'])
+    ratio = row['plans_per_s'] / row['separate_plans_per_s']
+    assert row['ratio_to_separate'] == pytest.approx(ratio)
 
 
 def test_search_finds_the_largest_that_holds() -> None:

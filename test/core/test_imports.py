@@ -15,10 +15,11 @@ from source_tree import TREE, imports, sources
 # Each package, and each module beside them, imports those before it alone. `loop-ros bench` is part
 # of the command line.
 ORDER = (
-    'types', 'devices', 'cuda_graph', 'distributed', 'missing', 'plain_yaml', 'process_end',
-    'profiles', 'progress', 'settings', 'planar', 'sim', 'layout', 'robot', 'theory',
-    'checkpoint', 'models', 'planning', 'algorithms', 'learning', 'agent',
-    'runner', 'outlook', 'control', 'panel', 'bags', 'snapshots', 'offline', 'nodes', 'cli',
+    'types', 'devices', 'cuda_graph', 'missing', 'plain_yaml', 'process_end',
+    'profiles', 'progress', 'settings', 'distributed', 'planar', 'sim', 'layout', 'robot', 'theory',
+    'checkpoint', 'models', 'planning', 'algorithms', 'learning', 'acting',
+    'together', 'agent', 'runner', 'vector_runner', 'outlook', 'control', 'panel', 'bags',
+    'snapshots', 'offline', 'nodes', 'cli',
 )  # fmt: skip
 # Beside loop_ros.nodes, the benchmarks that measure running nodes.
 ROS_MODULES = tuple(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from setuptools import Distribution
@@ -31,6 +32,7 @@ PYTHON_DEPENDENCIES = {
     'nicegui': (None, 'nicegui'),
     'numpy': ('python3-numpy', 'numpy'),
     'plotly': (None, 'plotly'),  # no rosdep key
+    'ray': (None, 'ray'),
     'rich': ('python3-rich', 'rich'),
     'rosbags': ('python3-rosbags-pip', 'rosbags'),
     'safetensors': (None, 'safetensors'),  # no rosdep key
@@ -84,6 +86,8 @@ def test_package_xml_is_valid(package) -> None:
 
 
 def test_version_and_name_agree(package, distribution) -> None:
+    citation = yaml.safe_load((TREE / 'CITATION.cff').read_text(encoding='utf-8'))
+    assert citation['version'] == package.version
     import loop_ros
 
     assert package.name == distribution.get_name() == 'loop_ros'
@@ -96,13 +100,14 @@ def test_changelog_reads_as_ros_wants_it(package) -> None:
     from catkin_pkg.changelog import get_changelog_from_path
 
     changelog = get_changelog_from_path(str(TREE), package.name)
-    assert {version for version, _, _ in changelog.foreach_version()} <= {'Forthcoming', '0.1.0'}
+    versions = {version for version, _, _ in changelog.foreach_version()} - {'Forthcoming'}
+    assert max(versions, key=lambda v: tuple(map(int, v.split('.')))) == package.version
 
 
 def test_every_import_is_declared(package, distribution) -> None:
     declared = {dependency.name for dependency in package.build_depends + package.exec_depends}
     extras = distribution.extras_require
-    lines = distribution.install_requires + extras['sim'] + extras['panel']
+    lines = distribution.install_requires + extras['sim'] + extras['panel'] + extras['ray']
     required = {Requirement(line).name for line in lines}
     for path in sources('loop_ros/*.py', 'sim/*.py', 'bench/*.py', 'launch/*.py'):
         for module in distributions(path) - OPTIONAL:
@@ -127,27 +132,32 @@ def test_what_tests_need_is_declared(package: Any, distribution: Distribution) -
 
 def test_requirements_are_pinned_and_meet_setup_py(distribution) -> None:
     base, sim, dev = pins('base.txt'), pins('sim.txt'), pins('dev.txt')
-    examples, panel = pins('examples.txt'), pins('panel.txt')
+    examples, panel, ray = pins('examples.txt'), pins('panel.txt'), pins('ray.txt')
+    docs = pins('docs.txt')
     for pinned, lines in (
         (base, distribution.install_requires),
         (sim, distribution.extras_require['sim']),
         (dev, distribution.extras_require['test']),
         (examples, distribution.extras_require['examples']),
         (panel, distribution.extras_require['panel']),
+        (ray, distribution.extras_require['ray']),
+        (docs, distribution.extras_require['docs']),
     ):
         for line in lines:
             requirement = Requirement(line)
             assert pinned[requirement.name.lower()] in requirement.specifier, line
     assert int(base['setuptools'].split('.')[0]) < 80  # colcon build --symlink-install
-    files = [base, sim, dev, examples, panel, pins('no_deps.txt'), pins('ros.txt')]
+    files = [base, sim, dev, examples, panel, ray, docs, pins('no_deps.txt'), pins('ros.txt')]
     assert all(files)
     assert len(set().union(*files)) == sum(len(file) for file in files), 'pinned twice'
 
 
-@pytest.mark.parametrize('name', ['base.txt', 'sim.txt', 'panel.txt'])
+IN_TURN = ('base.txt', 'sim.txt', 'panel.txt', 'ray.txt', 'docs.txt')
+
+
+@pytest.mark.parametrize('name', IN_TURN)
 def test_what_requirements_need_in_turn_is_pinned_too(name: str) -> None:
-    files = pins('base.txt') | pins('sim.txt') | pins('panel.txt')
-    pinned = {canonicalize_name(key) for key in files}
+    pinned = {canonicalize_name(key) for file in IN_TURN for key in pins(file)}
     for key in pins(name).keys() - {'torch'}:  # its CUDA packages come with its wheel
         for line in requires(key) or ():
             requirement = Requirement(line)
@@ -157,8 +167,8 @@ def test_what_requirements_need_in_turn_is_pinned_too(name: str) -> None:
 
 def test_entry_points_exist(distribution) -> None:
     scripts = dict(line.split(' = ') for line in distribution.entry_points['console_scripts'])
-    nodes = {f'{name}_node' for name in ('planner', 'learner', 'bridge', 'robot', 'panel')}
-    assert set(scripts) == {'loop-ros', *nodes}
+    nodes = ('planner', 'fleet_planner', 'learner', 'bridge', 'robot', 'panel')
+    assert set(scripts) == {'loop-ros', *(f'{name}_node' for name in nodes)}
     for script, target in scripts.items():
         module, function = target.split(':')
         path = TREE / (module.replace('.', '/') + '.py')
@@ -189,7 +199,7 @@ def test_every_folder_of_code_is_a_package(distribution) -> None:
 
 
 def test_links_are_relative() -> None:
-    for name in ('sim', 'bench', 'config'):
+    for name in ('sim', 'bench', 'config', 'studies'):
         link = TREE / 'loop_ros' / name
         assert link.is_symlink()
         assert str(link.readlink()) == f'../{name}'

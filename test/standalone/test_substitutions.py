@@ -141,6 +141,7 @@ def test_a_condition_is_nothing_else(value: str) -> None:
         ("float('0.5') * 2", '1.0'),
         ('(1, 2)', '(1, 2)'),
         ('max(1, min(3, 2))', '2'),
+        ("('a,b'.split(',') * 2)[3 - 1]", 'a'),
     ],
 )
 def test_eval(expression: str, expected: str) -> None:
@@ -161,6 +162,7 @@ def test_eval(expression: str, expected: str) -> None:
         "f'{1}'",
         'unknown == 1',
         'math.__loader__',
+        "'a'.split.__self__[0]",
     ],
 )
 def test_eval_runs_no_code(expression: str) -> None:
