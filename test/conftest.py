@@ -72,8 +72,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark with `ros` what needs ROS 2 as a whole file, and skip single tests with that mark.
 
     Where two processes share the tests, those with ROS 2 come first and all in one: they run
-    against the clock, and their nodes hear each other.
+    against the clock, and their nodes hear each other. A busy machine can stall any of these, so
+    each has a second attempt; the summary names those that needed it (`RERUN`).
     """
+    has_reruns = bool(items) and items[0].config.pluginmanager.hasplugin('rerunfailures')
     for item in items:
         if 'rclpy' in _needs(item.path):
             item.add_marker('ros')
@@ -81,6 +83,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip('needs rclpy'))
         if item.get_closest_marker('ros'):
             item.add_marker(pytest.mark.xdist_group('ros'))
+            if has_reruns:
+                item.add_marker(pytest.mark.flaky(reruns=1))
     items.sort(key=lambda item: item.get_closest_marker('ros') is None)
 
 

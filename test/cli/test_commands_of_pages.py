@@ -280,7 +280,7 @@ def test_commands_beside_a_stack_run(
         assert states.wait(40.0) == 0
         for name in ('planner', 'learner', 'bridge'):
             assert f'/{name}: active' in states.output
-        assert stack.interrupt(15.0) == 0
+        assert stack.interrupt() == 0
         assert '[ERROR]' not in stack.output
     finally:
         for process in started:

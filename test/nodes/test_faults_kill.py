@@ -29,7 +29,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             yield stack
             stack.assert_safe()
             for name in NODES:
-                assert stack.processes[name].interrupt(10.0) == 0
+                assert stack.processes[name].interrupt() == 0
         finally:
             stack.close()
 

@@ -127,7 +127,7 @@ def test_a_flood_on_every_topic(ros_domain: int, tmp_path: Path) -> None:
         found = [row for row in stored(stack.kept) if row.startswith(state)]
         assert 0 < len(found) == len(set(found))
         for name in NODES:
-            assert stack.processes[name].interrupt(10.0) == 0
+            assert stack.processes[name].interrupt() == 0
     finally:
         stack.close()
 

@@ -155,7 +155,7 @@ def test_two_robots_by_the_launch_file(watcher: Watcher, tmp_path: Path) -> None
         until(lambda: watcher.count('robot_1', 'restarts') == 1, 60, 'robot_1 again')
         assert len(watcher.transitions['robot_2']) > others + 10  # which drove on
         assert watcher.count('robot_1', 'missing') == 0
-        fleet.interrupt(20.0)
+        fleet.interrupt()
         assert f'saved in {tmp_path / "kept"}' in fleet.output
     finally:
         fleet.kill()

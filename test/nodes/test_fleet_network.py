@@ -81,8 +81,8 @@ def test_a_robot_on_another_host_is_cut_off(ros_domain: int, cable: Cable, tmp_p
         assert len(stored(kept)) > learned  # of the near one
         time.sleep(3.0)
         for robot in places:
-            assert nodes[f'{robot} bridge'].interrupt(10.0) == 0
-            assert nodes[f'{robot} bag'].interrupt(10.0) == 0
+            assert nodes[f'{robot} bridge'].interrupt() == 0
+            assert nodes[f'{robot} bag'].interrupt() == 0
         driven = [as_stored(list(BagReader([tmp_path / robot], CAR))) for robot in places]
         until(
             lambda: sorted(stored(kept)) == sorted(sum(driven, [])), 120, 'each step once in a save'
@@ -91,7 +91,7 @@ def test_a_robot_on_another_host_is_cut_off(ros_domain: int, cable: Cable, tmp_p
             known = set(rows)
             assert [row for row in stored(kept) if row in known] == rows
         assert cable.lost > 0
-        assert nodes['learner'].interrupt(10.0) == 0
+        assert nodes['learner'].interrupt() == 0
         assert 'missing' not in nodes['learner'].output
     finally:
         for process in nodes.values():

@@ -100,7 +100,7 @@ def test_each_robot_has_what_a_robot_alone_has(watcher: Watcher, tmp_path: Path)
         assert {each['level'] for each in watcher.next('robot_1')} == {STOP}
         assert {each['level'] for each in watcher.next('robot_2')} == {PLAN}
 
-        assert planners.interrupt(10.0) == 0
+        assert planners.interrupt() == 0
         for robot in ROBOTS:
             last = conversions.command_from_msg(watcher.commands[robot][-1], CAR)
             np.testing.assert_array_equal(last, CAR.safe_command)

@@ -174,7 +174,7 @@ def test_escalation(folder: Path) -> None:
     start = time.monotonic()
     output = interrupt(process)
     assert process.returncode == 0
-    assert 0.7 <= time.monotonic() - start < 5.0
+    assert 0.7 <= time.monotonic() - start < 10.0, 'the default is five seconds and five more'
     wanted = ['[child-1] SIGINT', "signal 'SIGTERM'", '[child-1] SIGTERM', "signal 'SIGKILL'"]
     places = [output.index(text) for text in wanted]
     assert places == sorted(places)

@@ -128,12 +128,12 @@ class Process:
         except AssertionError as error:
             raise AssertionError(f'{error}\n{self.output}') from None
 
-    def interrupt(self, within: float = 5.0) -> int:
-        """SIGINT; the exit code. A traceback or a late exit fails the test."""
+    def interrupt(self) -> int:
+        """SIGINT; the exit code. A traceback or no exit fails the test."""
         self.popen.send_signal(signal.SIGINT)
-        return self.wait(within)
+        return self.wait()
 
-    def wait(self, within: float) -> int:
+    def wait(self, within: float = PATIENCE) -> int:
         try:
             code = self.popen.wait(within)
         except subprocess.TimeoutExpired:

@@ -93,7 +93,7 @@ def interrupt(process: subprocess.Popen[str]) -> str:
     return process.communicate(timeout=20)[0]
 
 
-def wait_until(condition: Callable[[], bool], timeout: float = 10.0) -> None:
+def wait_until(condition: Callable[[], bool], timeout: float = 30.0) -> None:
     """Wait for a condition, or fail."""
     deadline = time.monotonic() + timeout
     while not condition():
