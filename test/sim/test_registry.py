@@ -44,10 +44,11 @@ def test_a_broken_package_is_named_and_breaks_no_other(site: Path) -> None:
         ('', "has no attribute 'TASK'"),
         ('raise RuntimeError("no licence")', 'RuntimeError: no licence'),
         (task_source('ship'), "name 'ship': give both the same name"),
+        (task_source('boat@2'), "its name is 'boat@2'.*choose a name without it"),
         (task_source('boat', state_dim='3'), 'encode of'),
         (task_source('boat', control_period='-1'), 'control_period is -1'),
     ],
-    ids=['no task', 'no object', 'fails', 'other name', 'functions', 'values'],
+    ids=['no task', 'no object', 'fails', 'other name', 'name with a mark', 'functions', 'values'],
 )
 def test_what_an_entry_point_offers_is_checked(source: str, message: str, site: Path) -> None:
     package = f'of_{site.name}'  # modules stay imported
