@@ -85,13 +85,14 @@ def watcher(ros_domain: int) -> Iterator[Watcher]:
 
 
 def node_of(robot: str, name: str, prefix: Path) -> int:
-    """The process of a robot's node that was started from this prefix."""
+    """The process of a robot's node that was started from this prefix, with its own keys."""
     for path in Path('/proc').glob('[0-9]*/cmdline'):
         try:
             words = path.read_bytes().decode().split('\0')
         except OSError:  # it has ended
             continue
         if f'{prefix}/lib/loop_ros/{name}_node' in words and f'__ns:=/{robot}' in words:
+            assert words[words.index('--enclave') + 1] == f'/loop_ros/{robot}/{name}'
             return int(path.parent.name)
     raise AssertionError(f'no {name} of {robot} runs')
 
