@@ -119,8 +119,8 @@ def _imported(path: str, said: str) -> Task:
         raise ValueError(f'task {said}: is of the type {kind}, not a loop_ros.sim.task.Task')
     if MARK in found.name:
         raise ValueError(
-            f"task {said}: its name is '{found.name}', but {MARK} stands between a task and a number "
-            'of robots: choose a name without it'
+            f"task {said}: its name is '{found.name}', but {MARK} stands between a task and a "
+            'number of robots: choose a name without it'
         )
     try:
         check_functions(found)
