@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from rich.progress import Progress
 
@@ -22,20 +24,37 @@ def run(jobs: list[Job], start: Start, at_a_time: int) -> int:
     One that fails does not stop the others. Ctrl-C starts no more and is passed to those that run,
     which evaluate what they have learned so far; the second one ends all.
     """
-    with bars() as progress:
+    with bars() as progress, _first_interrupt() as interrupt:
         schedule = _Schedule(jobs, progress)
         while schedule.waiting or schedule.running:
-            try:
-                while schedule.waiting and len(schedule.running) < at_a_time:
-                    schedule.start(start)
-                schedule.update()
-                time.sleep(0.5 if schedule.running else 0.0)
-            except KeyboardInterrupt:
-                if schedule.interrupted:
-                    raise
+            if interrupt and not schedule.interrupted:
                 schedule.interrupt()
+            while schedule.waiting and not interrupt and len(schedule.running) < at_a_time:
+                schedule.start(start)
+            schedule.update()
+            time.sleep(0.5 if schedule.running else 0.0)
         schedule.show()
     return schedule.code
+
+
+@contextlib.contextmanager
+def _first_interrupt() -> Iterator[list[int]]:
+    """The first Ctrl-C fills a list instead of being raised.
+
+    Raised while a run is being started, it would leave that run behind, unknown to anybody.
+    """
+    signals: list[int] = []
+
+    def keep(number: int, _: Any) -> None:
+        if signals:
+            raise KeyboardInterrupt
+        signals.append(number)
+
+    before = signal.signal(signal.SIGINT, keep)
+    try:
+        yield signals
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _Schedule:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,12 +57,15 @@ def test_ctrl_c_is_passed_on_and_starts_no_more(tmp_path: Path) -> None:
     jobs = [job(tmp_path, name) for name in 'ab']
     script = 'trap "touch saved; exit 0" INT; touch begun; while :; do sleep 0.1; done'
 
-    def interrupt() -> None:
-        while not (tmp_path / 'a' / 'begun').exists():
-            pass
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    start = shell(script)
 
-    threading.Thread(target=interrupt).start()
-    assert scheduler.run(jobs, shell(script), 1) == 0
+    def interrupted(job: Job) -> subprocess.Popen[bytes]:
+        process = start(job)
+        while not (job.folder / 'begun').exists():
+            time.sleep(0.01)
+        signal.raise_signal(signal.SIGINT)  # before anybody knows of the process
+        return process
+
+    assert scheduler.run(jobs, interrupted, 1) == 0
     assert (tmp_path / 'a' / 'saved').exists()
     assert not (tmp_path / 'b' / 'begun').exists()

@@ -204,13 +204,15 @@ def test_shares_a_trained_model_at_once_and_refuses_a_broken_folder(
     assert 'cannot configure' in process.output and 'agent.json' in process.output
 
 
-def test_intake_never_waits_for_learning(learner: tuple) -> None:
+def test_intake_never_waits_for_learning(learner: tuple, tmp_path: Path) -> None:
     start, source, _ = learner
+    slow = PROFILE.replace('batch_size: 16', 'batch_size: 256, updates_per_step: 200')
+    (tmp_path / 'small.yaml').write_text(slow)
     process = start()
     process.wait_for('weights version 0')
     run = experience(400)
     numbered = [dataclasses.replace(t, stamp=t.stamp + 1.0) for t in run]
     source.send(numbered)
-    status = source.status()
-    assert int(status['received']) == 400
+    until(lambda: int(source.status()['received']) == 400, 30, 'all of them')
+    assert int(source.status()['learned']) < 400
     assert process.interrupt() == 0
