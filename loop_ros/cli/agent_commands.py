@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +32,15 @@ def _add_evaluate(commands: Any) -> None:
     )
     parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
     parser.add_argument('--out', type=Path, metavar='FILE', help='the same object, as result.json')
-    add_common(parser, profile="the checkpoint's")
-    parser.set_defaults(run=_evaluate)
+    _add_last(parser, _evaluate)
 
 
 def _add_sweep(commands: Any) -> None:
     parser = commands.add_parser('sweep', help='the same agent under several safety thresholds')
     _add_checkpoint(parser)
     parser.add_argument('--d0', type=float, nargs='+', default=[0.0, 1.0, 2.0, 4.0, 8.0])
-    parser.add_argument('--out', type=Path, required=True, help='folder for table and picture')
-    add_common(parser, profile="the checkpoint's")
-    parser.set_defaults(run=_sweep)
+    _add_folder(parser)
+    _add_last(parser, _sweep)
 
 
 def _add_calibrate(commands: Any) -> None:
@@ -58,10 +57,9 @@ def _add_calibrate(commands: Any) -> None:
         metavar='KIND=SIZE',
         help='none, friction=0.7, mass=1.2, delay=2 (steps), noise=1 ...; default: eleven of them',
     )
-    parser.add_argument('--out', type=Path, required=True, help='folder for table and picture')
+    _add_folder(parser)
     parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
-    add_common(parser, profile="the checkpoint's")
-    parser.set_defaults(run=_calibrate)
+    _add_last(parser, _calibrate)
 
 
 def _add_horizon(commands: Any) -> None:
@@ -71,10 +69,9 @@ def _add_horizon(commands: Any) -> None:
     )
     _add_checkpoint(parser)
     parser.add_argument('--horizons', type=positive, nargs='+', default=[1, 2, 4, 8, 12, 16])
-    parser.add_argument('--out', type=Path, required=True, help='folder for table and picture')
+    _add_folder(parser)
     parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
-    add_common(parser, profile="the checkpoint's")
-    parser.set_defaults(run=_horizon)
+    _add_last(parser, _horizon)
 
 
 def _add_film(commands: Any) -> None:
@@ -94,8 +91,7 @@ def _add_film(commands: Any) -> None:
     )
     parser.add_argument('--every', type=positive, default=2, metavar='STEPS', help='between frames')
     parser.add_argument('--out', type=Path, required=True, help='the film, .gif or .webp')
-    add_common(parser, profile="the checkpoint's")
-    parser.set_defaults(run=_film)
+    _add_last(parser, _film)
 
 
 def _add_anatomy(commands: Any) -> None:
@@ -108,14 +104,22 @@ def _add_anatomy(commands: Any) -> None:
     )
     _add_checkpoint(parser)
     parser.add_argument('--out', type=Path, required=True, help='the picture, as plan.png')
-    add_common(parser, profile="the checkpoint's")
-    parser.set_defaults(run=_anatomy)
+    _add_last(parser, _anatomy)
 
 
 def _add_checkpoint(parser: argparse.ArgumentParser, episodes: int = 20) -> None:
     parser.add_argument('task', help=TASK_HELP)
     parser.add_argument('--checkpoint', default='shipped', help='shipped, or a folder')
     parser.add_argument('--episodes', type=positive, default=episodes)
+
+
+def _add_folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--out', type=Path, required=True, help='folder for table and picture')
+
+
+def _add_last(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int]) -> None:
+    add_common(parser, profile="the checkpoint's")
+    parser.set_defaults(run=run)
 
 
 def _evaluate(options: argparse.Namespace) -> int:
