@@ -14,10 +14,12 @@ from torch import Tensor
 from loop_ros.settings import PlannerSettings
 from loop_ros.types import Scores
 
+SMALLEST_LEAD = 1e-6  # of return: all sequences are worth the same
+
 
 def arc(scores: Scores, settings: PlannerSettings) -> Tensor:
     """exp(R / eta), normalised (Eq. 8; Alg. 3, line 27)."""
-    return torch.softmax(scores.returns / settings.temperature, dim=-1)
+    return _boltzmann(scores.returns, settings)
 
 
 def safe_arc(scores: Scores, settings: PlannerSettings) -> Tensor:
@@ -27,10 +29,20 @@ def safe_arc(scores: Scores, settings: PlannerSettings) -> Tensor:
     rather than for the impossible.
     """
     safe = scores.costs <= settings.d0
-    rewarding = torch.where(safe, scores.returns, -torch.inf) / settings.temperature
-    cautious = -scores.costs / settings.temperature
+    rewarding = torch.where(safe, scores.returns, -torch.inf)
     enough = safe.sum(dim=-1, keepdim=True) >= settings.min_safe
-    return torch.softmax(torch.where(enough, rewarding, cautious), dim=-1)
+    return _boltzmann(torch.where(enough, rewarding, -scores.costs), settings)
+
+
+def _boltzmann(merit: Tensor, settings: PlannerSettings) -> Tensor:
+    """exp(merit / eta), normalised; a merit of -inf weighs nothing."""
+    eta: Tensor | float = settings.temperature
+    if settings.temperature_unit == 'lead':
+        finite = torch.where(merit.isfinite(), merit, torch.nan)
+        median = finite.nanmedian(dim=-1, keepdim=True).values
+        lead = merit.amax(dim=-1, keepdim=True) - median
+        eta = eta * lead.clamp(min=SMALLEST_LEAD)
+    return torch.softmax(merit / eta, dim=-1)
 
 
 def cem(scores: Scores, settings: PlannerSettings) -> Tensor:

@@ -48,7 +48,14 @@ class PlannerSettings(Validated):
         live=True,
     )
     temperature: float = setting(
-        1.0, 'eta of the weights exp(R/eta), in units of return', 1e-6, 1e6, live=True
+        1.0, 'eta of the weights exp(R/eta), in its unit', 1e-6, 1e6, live=True
+    )
+    temperature_unit: str = setting(
+        'return',
+        'what eta is measured in: return (paper); lead, what the best sequence is ahead of the '
+        'median one by, so that one number fits rewards of any scale',
+        choices=('return', 'lead'),
+        live=True,
     )
     actor_fraction: float = setting(
         0.05, 'beta: share of the sequences that the actor proposes', 0, 1, live=True

@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loop_ros.planning import weighting
 from loop_ros.settings import PlannerSettings
@@ -33,6 +36,44 @@ def test_weights_survive_returns_of_any_size() -> None:
     for shift in (-1e6, 1e6):
         weights = weighting.arc(scores([shift, shift + 1.0]), PlannerSettings(temperature=1.0))
         assert weights.tolist() == pytest.approx([1 / (1 + math.e), math.e / (1 + math.e)])
+
+
+def of_lead(temperature: float, **changes: Any) -> PlannerSettings:
+    return PlannerSettings(temperature=temperature, temperature_unit='lead', **changes)
+
+
+def test_temperature_in_units_of_the_lead_by_hand() -> None:
+    """The best is 2 ahead of the median, so that half of it is an eta of 1."""
+    weights = weighting.arc(scores([0.0, 1.0, 3.0]), of_lead(0.5))
+    expected = np.exp([0.0, 1.0, 3.0]) / np.exp([0.0, 1.0, 3.0]).sum()
+    assert weights.tolist() == pytest.approx(expected.tolist(), rel=1e-5)
+
+
+@given(
+    st.lists(st.integers(-100, 100), min_size=2, max_size=20),
+    st.sampled_from([1e-3, 0.1, 10.0, 1e4]),
+    st.integers(-100, 100),
+)
+def test_in_units_of_the_lead_the_scale_of_rewards_does_not_matter(
+    returns: list[int], scale: float, shift: int
+) -> None:
+    plain = weighting.arc(scores([float(r) for r in returns]), of_lead(0.2))
+    other = weighting.arc(scores([scale * (r + shift) for r in returns]), of_lead(0.2))
+    assert other.tolist() == pytest.approx(plain.tolist(), abs=1e-3)
+
+
+def test_a_sequence_that_falls_leaves_the_lead_as_it_is() -> None:
+    """A standard deviation would let one fall make all others equal."""
+    falls = weighting.arc(scores([-1e6, 1.0, 2.0, 3.0, 4.0]), of_lead(0.2))
+    stays = weighting.arc(scores([0.0, 1.0, 2.0, 3.0, 4.0]), of_lead(0.2))
+    assert falls[1:].tolist() == pytest.approx(stays[1:].tolist(), rel=1e-4)
+
+
+def test_the_lead_is_that_of_the_safe_sequences() -> None:
+    settings = of_lead(0.5, d0=0.5, min_safe=1)
+    weights = weighting.safe_arc(scores([0.0, 1.0, 3.0, 90.0], [0, 0, 0, 1]), settings)
+    expected = np.exp([0.0, 1.0, 3.0]) / np.exp([0.0, 1.0, 3.0]).sum()
+    assert weights.tolist() == pytest.approx([*expected, 0.0], rel=1e-5)
 
 
 def test_arc_pays_no_heed_to_cost() -> None:
@@ -99,20 +140,26 @@ def test_safe_cem_elites(returns: list[float], costs: list[float], expected: lis
     assert weighting.safe_cem(scores(returns, costs), settings).tolist() == expected
 
 
+@pytest.mark.parametrize('unit', ['return', 'lead'])
 @pytest.mark.parametrize('rule', sorted(weighting.RULES))
-def test_weights_are_a_distribution(rule: str) -> None:
+def test_weights_are_a_distribution(rule: str, unit: str) -> None:
     generator = torch.Generator().manual_seed(0)
     returns, costs = torch.randn(50, generator=generator) * 100, torch.rand(50, generator=generator)
     drawn = Scores(returns, costs, returns.isnan())
-    weights = weighting.weigh(drawn, PlannerSettings(algorithm=rule, d0=0.3))
+    weights = weighting.weigh(
+        drawn, PlannerSettings(algorithm=rule, temperature_unit=unit, d0=0.3)
+    )
     assert weights.min() >= 0.0
     assert weights.sum().item() == pytest.approx(1.0, abs=1e-5)
 
 
+@pytest.mark.parametrize('unit', ['return', 'lead'])
 @pytest.mark.parametrize('rule', sorted(weighting.RULES))
-def test_diverged_sequences_weigh_nothing(rule: str) -> None:
+def test_diverged_sequences_weigh_nothing(rule: str, unit: str) -> None:
     """Whether others are safe or not; where all diverged the weights are equal, or CEM's elites."""
-    settings = PlannerSettings(algorithm=rule, d0=0.3, min_safe=1, elite_fraction=0.5)
+    settings = PlannerSettings(
+        algorithm=rule, temperature_unit=unit, d0=0.3, min_safe=1, elite_fraction=0.5
+    )
     for cost in (0.0, 5.0):
         drawn = scores([-torch.inf, 2.0, -torch.inf, -3e9], [torch.inf, cost, torch.inf, cost])
         weights = weighting.weigh(drawn, settings)
