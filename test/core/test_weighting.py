@@ -146,9 +146,7 @@ def test_weights_are_a_distribution(rule: str, unit: str) -> None:
     generator = torch.Generator().manual_seed(0)
     returns, costs = torch.randn(50, generator=generator) * 100, torch.rand(50, generator=generator)
     drawn = Scores(returns, costs, returns.isnan())
-    weights = weighting.weigh(
-        drawn, PlannerSettings(algorithm=rule, temperature_unit=unit, d0=0.3)
-    )
+    weights = weighting.weigh(drawn, PlannerSettings(algorithm=rule, temperature_unit=unit, d0=0.3))
     assert weights.min() >= 0.0
     assert weights.sum().item() == pytest.approx(1.0, abs=1e-5)
 
