@@ -26,7 +26,7 @@ from loop_ros.bench.timing import percentiles, take_turns
 from loop_ros.learning.ensemble_trainer import EnsembleTrainer
 from loop_ros.learning.replay_buffer import ReplayBuffer
 from loop_ros.models.ensemble import Ensemble, soft_clamp
-from loop_ros.models.networks import Actor, TwinCritic
+from loop_ros.models.networks import Actor, Critics
 from loop_ros.models.parts import Parts
 from loop_ros.settings import EnsembleSettings, OffPolicySettings, Settings
 from loop_ros.types import Batch
@@ -113,7 +113,7 @@ def sac_steps(sizes: tuple[int, int], settings: OffPolicySettings, device: torch
     parts = Parts(
         Ensemble(states, actions, whole.ensemble),
         Actor(states, actions, settings.width),
-        TwinCritic(states, actions, settings.width, settings.layer_norm),
+        Critics(states, actions, settings.width, settings.layer_norm),
     )
     for network in parts:
         network.to(device)

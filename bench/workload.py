@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from loop_ros.models.ensemble import Ensemble
-from loop_ros.models.networks import Actor, TwinCritic
+from loop_ros.models.networks import Actor, Critics
 from loop_ros.models.parts import Parts
 from loop_ros.planning.make import make_planner
 from loop_ros.planning.planner import Planner
@@ -57,7 +57,7 @@ class Workload:
             return Parts(
                 Ensemble(self.state_dim, self.action_dim, self.settings.ensemble).to(device),
                 Actor(self.state_dim, self.action_dim, shared.width).to(device),
-                TwinCritic(self.state_dim, self.action_dim, shared.width, shared.layer_norm).to(
+                Critics(self.state_dim, self.action_dim, shared.width, shared.layer_norm).to(
                     device
                 ),
             )

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from loop_ros.algorithms.adam import Adam
-from loop_ros.models.networks import TwinCritic
+from loop_ros.models.networks import Critics
 from loop_ros.types import Batch
 
 
@@ -33,8 +33,8 @@ class OffPolicy(Protocol):
         """What a checkpoint needs beside actor and critics."""
 
 
-def critic_loss(critic: TwinCritic, state: Tensor, action: Tensor, target: Tensor) -> Tensor:
-    """The sum of both critics' mean squared errors [] of states, actions and targets [B]."""
+def critic_loss(critic: Critics, state: Tensor, action: Tensor, target: Tensor) -> Tensor:
+    """The sum of all critics' mean squared errors [] of states, actions and targets [B]."""
     values = critic(state, action)
     return len(values) * functional.mse_loss(values, target.expand_as(values))
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Soft actor-critic with twin critics and a learned temperature (Haarnoja et al. 2018)."""
+"""Soft actor-critic with a learned temperature (Haarnoja et al. 2018), twin critics or more."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from loop_ros.types import Batch
 
 
 class SAC:
-    """Updates an actor and a twin critic in place."""
+    """Updates an actor and its critics in place."""
 
     needs_model, learns_returns, capturable = False, False, True
 
@@ -64,7 +64,9 @@ class SAC:
     def _learn_policy(self, batch: Batch, noise: Tensor) -> dict[str, Tensor]:
         entropy_coef = self.log_entropy_coef.detach().exp()
         action, log_prob = self.actor.sample(batch.state, noise)
-        value = self.critic(batch.state, action).amin(dim=0)
+        values = self.critic(batch.state, action)
+        # The lower of twins, the mean of an ensemble (REDQ).
+        value = values.amin(dim=0) if self.critic.num == 2 else values.mean(dim=0)
         actor = (entropy_coef * log_prob - value).mean()
         entropy = -log_prob.detach().mean()
         temperature = self.log_entropy_coef * (entropy - self.target_entropy)
@@ -79,11 +81,23 @@ class SAC:
         `next_noise` [B, A], standard normal, draws the next actions.
         """
         action, log_prob = self.actor.sample(batch.next_state, next_noise)
-        value = self.critic_target(batch.next_state, action).amin(dim=0)
+        value = self.target_value(batch.next_state, action)
         if self.settings.sac.entropy_in_target:
             value = value - entropy_coef * log_prob
         discount = self.settings.off_policy.discount * (1.0 - batch.terminated)
         return batch.reward + discount * value
+
+    @torch.no_grad()
+    def target_value(self, state: Tensor, action: Tensor) -> Tensor:
+        """What the target critics say of states [B, S] and actions [B, A], [B].
+
+        The lowest of all, or of as many as `sac.target_critics` says, drawn anew (REDQ).
+        """
+        drawn, count = None, self.settings.sac.target_critics
+        if count < self.critic.num:
+            keys = torch.rand(self.critic.num, generator=self.generator, device=state.device)
+            drawn = keys.argsort()[:count]
+        return self.critic_target(state, action, drawn).amin(dim=0)
 
     def training_state(self) -> TrainingState:
         """Optimisers, target critics and temperature."""

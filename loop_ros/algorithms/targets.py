@@ -26,7 +26,7 @@ class Model(Protocol):
 @torch.no_grad()
 def sarsa_target(batch: Batch, next_action: Tensor, sac: SAC) -> Tensor:
     """The target r + gamma Q(s', a') [B]; a' [B, A] was taken next (Eq. 71)."""
-    value = sac.critic_target(batch.next_state, next_action).amin(dim=0)
+    value = sac.target_value(batch.next_state, next_action)
     return batch.reward + sac.settings.off_policy.discount * (1.0 - batch.terminated) * value
 
 
@@ -48,5 +48,5 @@ def expansion_target(batch: Batch, sac: SAC, model: Model, horizon: int) -> Tens
         weight = discount * (1.0 - step.terminated) * weight
         state = step.next_state
     action, log_prob = sac.actor.sample(state, model.action_noise(count))
-    value = sac.critic_target(state, action).amin(dim=0)
+    value = sac.target_value(state, action)
     return total + weight * (value - bonus * log_prob)

@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Several networks as one batched program, and SAC's actor and twin critic built from them."""
+"""Several networks as one batched program, and SAC's actor and critics built from them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+Which = slice | Tensor | None  # some of several networks, or all
 
 
 class BatchedLinear(nn.Module):
@@ -20,11 +22,11 @@ class BatchedLinear(nn.Module):
         self.weight = nn.Parameter(torch.empty(num, inputs, outputs).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(num, 1, outputs).uniform_(-bound, bound))
 
-    def forward(self, x: Tensor, num: int | None = None) -> Tensor:
-        """All layers, or the first `num` of them, each on its own inputs."""
-        if num is None:  # a slice costs its gradient a copy
+    def forward(self, x: Tensor, which: Which = None) -> Tensor:
+        """All layers, or some of them, each on its own inputs."""
+        if which is None:  # a slice costs its gradient a copy
             return torch.baddbmm(self.bias, x, self.weight)
-        return torch.baddbmm(self.bias[:num], x, self.weight[:num])
+        return torch.baddbmm(self.bias[which], x, self.weight[which])
 
 
 class BatchedMLP(nn.Module):
@@ -50,15 +52,15 @@ class BatchedMLP(nn.Module):
             self.register_buffer('ones', torch.ones(sizes[1]), persistent=False)
             self.register_buffer('zeros', torch.zeros(sizes[1]), persistent=False)
 
-    def forward(self, x: Tensor, num: int | None = None) -> Tensor:
-        """Outputs [num, B, .] of inputs [num, B, .]; `num` limits it to the first networks."""
+    def forward(self, x: Tensor, which: Which = None) -> Tensor:
+        """Outputs [num, B, .] of inputs [num, B, .], of all networks or some."""
         *hidden, last = self.layers
         for layer in hidden:
-            x = layer(x, num)
+            x = layer(x, which)
             if self.layer_norm:
                 x = functional.layer_norm(x, x.shape[-1:], self.ones, self.zeros)
             x = self.activation(x)
-        return last(x, num)
+        return last(x, which)
 
 
 class Actor(nn.Module):
@@ -103,23 +105,27 @@ class Actor(nn.Module):
         return _log_density(raw, (raw - mean) * torch.exp(-log_std), log_std)
 
 
-class TwinCritic(nn.Module):
-    """Two Q-functions, evaluated together."""
+class Critics(nn.Module):
+    """`num` Q-functions, evaluated together: SAC's twins, or an ensemble."""
 
-    def __init__(self, state_dim: int, action_dim: int, width: int, layer_norm: bool) -> None:
+    def __init__(
+        self, state_dim: int, action_dim: int, width: int, layer_norm: bool, num: int = 2
+    ) -> None:
         super().__init__()
+        self.num = num
         sizes = [state_dim + action_dim, width, width, 1]
-        self.network = BatchedMLP(2, sizes, layer_norm=layer_norm)
+        self.network = BatchedMLP(num, sizes, layer_norm=layer_norm)
 
-    def forward(self, state: Tensor, action: Tensor) -> Tensor:
-        """Q-values [2, B] of states [B, S] and actions [B, A]."""
+    def forward(self, state: Tensor, action: Tensor, which: Tensor | None = None) -> Tensor:
+        """Q-values [num, B] of states [B, S] and actions [B, A], of all critics or of `which`."""
         x = torch.cat((state, action), dim=-1)
-        return self.network(x.expand(2, *x.shape)).squeeze(-1)
+        num = self.num if which is None else len(which)
+        return self.network(x.expand(num, *x.shape), which).squeeze(-1)
 
     def first(self, state: Tensor, action: Tensor) -> Tensor:
-        """Q-values [B] of the first critic only, at half the work."""
+        """Q-values [B] of the first critic only."""
         x = torch.cat((state, action), dim=-1)
-        return self.network(x.unsqueeze(0), num=1).squeeze(-1)[0]
+        return self.network(x.unsqueeze(0), slice(1)).squeeze(-1)[0]
 
 
 def _log_density(raw: Tensor, noise: Tensor, log_std: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from loop_ros.models.ensemble import Ensemble
-from loop_ros.models.networks import Actor, TwinCritic
+from loop_ros.models.networks import Actor, Critics
 from loop_ros.models.offline_actors import ClonedActors, LatentActor, make_actor
 from loop_ros.settings import Settings
 from loop_ros.sim.task import Task
@@ -21,7 +21,7 @@ class Parts(NamedTuple):
 
     ensemble: Ensemble
     actor: Actor | LatentActor | ClonedActors
-    critic: TwinCritic
+    critic: Critics
 
     @classmethod
     def make(cls, task: Task, settings: Settings) -> Self:
@@ -30,7 +30,7 @@ class Parts(NamedTuple):
         return cls(
             Ensemble(states, actions, settings.ensemble),
             make_actor(states, actions, settings),
-            TwinCritic(states, actions, shared.width, shared.layer_norm),
+            Critics(states, actions, shared.width, shared.layer_norm, shared.num_critics),
         )
 
     @classmethod

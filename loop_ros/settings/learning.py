@@ -53,6 +53,7 @@ class OffPolicySettings(Validated):
 
     width: int = setting(256, 'units of each of the two hidden layers', 1, 10_000)
     layer_norm: bool = setting(False, 'normalise the hidden layers of the critics')
+    num_critics: int = setting(2, 'critics: twins, or an ensemble (10 in REDQ)', 2, 100)
     learning_rate: float = setting(3e-4, 'Adam step size', 0, 1)
     discount: float = setting(0.99, 'gamma', 0, 1)
     tau: float = setting(0.005, 'Polyak rate of the slow copies of networks', 0, 1)
@@ -72,6 +73,13 @@ class SacSettings(Validated):
         'updates of the critics to one of actor and temperature (20 in REDQ and DroQ)',
         1,
         1000,
+    )
+    target_critics: int = setting(
+        2,
+        'critics drawn for each update, of which the lowest is the target (REDQ); all of them '
+        'where there are no more',
+        1,
+        100,
     )
     entropy_in_target: bool = setting(
         True, 'count the entropy bonus in Q (soft value) or not (value of the rewards only)'

@@ -112,7 +112,7 @@ class PlannerSettings(Validated):
     )
     critic: str = setting(
         'q1',
-        'which critic values the end: q1 (released code), min or mean of the twins',
+        'which critic values the end: q1 (released code), min or mean of all',
         choices=('q1', 'min', 'mean'),
     )
     pessimism: float = setting(

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from loop_ros.models.ensemble import Ensemble
 from loop_ros.models.fused_ensemble import FusedEnsemble
-from loop_ros.models.networks import Actor, TwinCritic
+from loop_ros.models.networks import Actor, Critics
 from loop_ros.models.parts import Parts
 from loop_ros.models.planning_ensemble import PlanningEnsemble
 from loop_ros.planning.planner import Planner
@@ -91,7 +91,7 @@ def test_a_plan_over_fused_rollouts_equals_one_over_eager_ones() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         actor = Actor(4, 2, 8).to(DEVICE)
-        critic = TwinCritic(4, 2, 8, layer_norm=False).to(DEVICE)
+        critic = Critics(4, 2, 8, layer_norm=False).to(DEVICE)
     solutions = []
     for copy in (FusedEnsemble, PlanningEnsemble):
         rollout = Rollout(Parts(ensemble, actor, critic), TASK, copy)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from loop_ros.models.ensemble import Ensemble
-from loop_ros.models.networks import Actor, TwinCritic
+from loop_ros.models.networks import Actor, Critics
 from loop_ros.models.parts import Parts
 from loop_ros.models.planning_ensemble import PlanningEnsemble, Trajectory
 from loop_ros.planning import graph
@@ -40,7 +40,7 @@ def make(kind: Any = Planner, device: str = 'cpu') -> Any:
         parts = Parts(
             Ensemble(STATE, ACTION, EnsembleSettings(num_models=2, num_layers=2, width=8)),
             Actor(STATE, ACTION, 8),
-            TwinCritic(STATE, ACTION, 8, layer_norm=True),
+            Critics(STATE, ACTION, 8, layer_norm=True),
         )
     for network in parts:
         network.to(device)

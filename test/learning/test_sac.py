@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import collections
 import copy
 import math
 from typing import Any
@@ -96,6 +97,26 @@ def test_bellman_target_by_hand(entropy_in_target: bool) -> None:
         assert target[i].item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_target_is_the_lowest_of_critics_that_are_drawn() -> None:
+    """Of 5, 3 and 9 two are drawn each time (REDQ): 3 is the lower one twice in three, 5 once."""
+    sac = make(num_critics=3, target_critics=2)
+    constant(sac.critic_target, [[5.0], [3.0], [9.0]])  # type: ignore[list-item]
+    batch = random_batch()
+    drawn = [sac.target_value(batch.state, batch.action) for _ in range(300)]
+    assert all((values == values[0]).all() for values in drawn)
+    counts = collections.Counter(values[0].item() for values in drawn)
+    assert counts.keys() == {3.0, 5.0}
+    assert counts[3.0] == pytest.approx(200, abs=30)
+
+
+def test_all_critics_of_an_ensemble_learn() -> None:
+    sac = make(num_critics=5)
+    before = [p.clone() for p in sac.critic.parameters()]
+    sac.update(random_batch())
+    for old, now in zip(before, sac.critic.parameters(), strict=True):
+        assert len(now) == 5 and (old != now).flatten(1).any(dim=1).all()
+
+
 def test_target_critics_follow_at_the_polyak_rate() -> None:
     sac = make(tau=0.25, learning_rate=1e-2)
     before = [p.clone() for p in sac.critic_target.parameters()]
@@ -136,26 +157,32 @@ def test_the_critic_step_is_the_gradient_of_both_squared_errors() -> None:
         torch.testing.assert_close(step, -1e-3 * theirs.grad[clear].sign(), rtol=1e-2, atol=1e-6)
 
 
-def test_the_actor_climbs_the_lower_critic() -> None:
-    """Q1 rewards a large first action, Q2 (always lower) a small one: Q2 wins."""
-    sac = make(learning_rate=3e-3, initial_entropy_coef=0.0)
+@pytest.mark.parametrize('num', [2, 3])
+def test_the_actor_climbs_the_lower_twin_or_the_mean(num: int) -> None:
+    """Q1 rewards a large first action, Q2 (always lower) a small one: Q2 wins.
+
+    With a third that is as the first, the mean rewards a large one.
+    """
+    sac = make(learning_rate=3e-3, initial_entropy_coef=0.0, num_critics=num)
     with torch.no_grad():
         for p in sac.critic.parameters():
             p.zero_()
         first, second, last = sac.critic.network.layers
         first.weight[:, STATES, 0], first.weight[:, STATES, 1] = 1.0, -1.0
         second.weight[:, 0, 0] = second.weight[:, 1, 1] = 1.0
-        last.weight[0, :2, 0] = torch.tensor([1.0, -1.0])  # relu(a) - relu(-a) = a
-        last.weight[1, :2, 0] = torch.tensor([-1.0, 1.0])
+        last.weight[:, :2, 0] = torch.tensor([1.0, -1.0])  # relu(a) - relu(-a) = a
+        last.weight[1, :2, 0] *= -1.0
         last.bias[1] = -10.0
     sac.critic_optimizer.step = lambda _: None  # type: ignore[method-assign, assignment]
     batch = random_batch()
+    action = batch.action[:, 0]
     values = sac.critic(batch.state, batch.action)
-    torch.testing.assert_close(values, torch.stack((batch.action[:, 0], -batch.action[:, 0] - 10)))
+    torch.testing.assert_close(values, torch.stack((action, -action - 10, action))[:num])
     before = sac.actor.mean(batch.state)[:, 0].mean().item()
     for _ in range(50):
         sac.update(batch)
-    assert sac.actor.mean(batch.state)[:, 0].mean().item() < before - 0.3
+    moved = sac.actor.mean(batch.state)[:, 0].mean().item() - before
+    assert moved > 0.3 if num == 3 else moved < -0.3
 
 
 def test_the_actors_pass_leaves_the_critics_alone() -> None:

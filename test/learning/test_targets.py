@@ -35,6 +35,11 @@ def episode(states: list[float], actions: list[float], terminated: bool) -> Batc
     )
 
 
+def lower(state: Tensor, action: Tensor) -> Tensor:
+    """What target critics say: Q = min(10 s + a, 6 s + a)."""
+    return LinearCritic()(state, action).amin(dim=0)
+
+
 # --- SARSA ---
 
 
@@ -42,7 +47,7 @@ def test_sarsa_target_of_an_episode_of_three_steps() -> None:
     """Q = min(10 s + a, 6 s + a), gamma = 1/2; after the end there is no next action to value."""
     batch = episode([1.0, 2.0, 3.0, 4.0], [0.5, -0.5, 0.25], terminated=True)
     next_action = torch.tensor([[-0.5], [0.25], [99.0]])
-    sac: Any = SimpleNamespace(critic_target=LinearCritic(), settings=sac_settings(discount=0.5))
+    sac: Any = SimpleNamespace(target_value=lower, settings=sac_settings(discount=0.5))
     target = sarsa_target(batch, next_action, sac)
     assert target.tolist() == pytest.approx([1 + (12 - 0.5) / 2, 2 + (18 + 0.25) / 2, 3])
 
@@ -162,7 +167,7 @@ def expanded(batch: Batch, horizon: int, entropy: bool = False, end: Any = None)
     """In the world s' = s + a, r = s + 2 a; gamma = 1/2, alpha = 0.2."""
     sac: Any = SimpleNamespace(
         actor=Still(),
-        critic_target=LinearCritic(),
+        target_value=lower,
         log_entropy_coef=torch.tensor(0.2).log(),
         settings=sac_settings(discount=0.5, entropy_in_target=entropy),
     )

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from loop_ros.algorithms.crr import CRR
-from loop_ros.models.networks import Actor, TwinCritic
+from loop_ros.models.networks import Actor, Critics
 from loop_ros.types import Batch
 
 
@@ -26,7 +26,7 @@ def make(sac: dict[str, Any] | None = None, **changes: Any) -> CRR:
     return CRR(random_parts(settings), settings, torch.Generator().manual_seed(4))
 
 
-def make_linear(critic: TwinCritic, slope: float) -> None:
+def make_linear(critic: Critics, slope: float) -> None:
     """Q1 = slope a_0 and Q2 = Q1 + 7."""
     with torch.no_grad():
         for p in critic.parameters():

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from loop_ros.models.ensemble import Ensemble
-from loop_ros.models.networks import TwinCritic
+from loop_ros.models.networks import Critics
 from loop_ros.models.offline_actors import make_actor
 from loop_ros.models.parts import Parts
 from loop_ros.settings import SacSettings, Settings
@@ -48,5 +48,5 @@ def random_parts(settings: Settings, states: int = STATES, actions: int = ACTION
     """Untrained networks, by torch's own random numbers."""
     shared = settings.off_policy
     actor = make_actor(states, actions, settings)
-    critic = TwinCritic(states, actions, shared.width, shared.layer_norm)
+    critic = Critics(states, actions, shared.width, shared.layer_norm, shared.num_critics)
     return Parts(Ensemble(states, actions, settings.ensemble), actor, critic)
