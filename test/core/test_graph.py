@@ -143,14 +143,24 @@ def test_the_guard_below_sees_what_waits(waits: Any) -> None:
         waits(torch.zeros(3, device='meta'))
 
 
-@pytest.mark.parametrize('algorithm', ['arc', 'safe_arc', 'cem', 'safe_cem'])
+@pytest.mark.parametrize(
+    ('algorithm', 'unit'),
+    [
+        ('arc', 'return'), ('arc', 'lead'), ('safe_arc', 'return'), ('safe_arc', 'lead'),
+        ('cem', 'return'), ('safe_cem', 'return'),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize('terminal_value', ['q', 'v', 'none'])
 def test_a_plan_never_waits_for_the_device(
-    algorithm: str, terminal_value: str, monkeypatch: pytest.MonkeyPatch
+    algorithm: str, unit: str, terminal_value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a device whose numbers nobody can read."""
     settings = dataclasses.replace(
-        SETTINGS, algorithm=algorithm, terminal_value=terminal_value, critic='min'
+        SETTINGS,
+        algorithm=algorithm,
+        temperature_unit=unit,
+        terminal_value=terminal_value,
+        critic='min',
     )
     planner = make(device='meta')
     planner.normal = lambda *shape: torch.randn(shape, device='meta')  # it has no generators
