@@ -48,7 +48,7 @@ class PlannerSettings(Validated):
         live=True,
     )
     temperature: float = setting(
-        1.0, 'eta of the weights exp(R/eta), in its unit', 1e-6, 1e6, live=True
+        1.0, 'eta of the weights exp(R/eta), in units of temperature_unit', 1e-6, 1e6, live=True
     )
     temperature_unit: str = setting(
         'return',
