@@ -113,7 +113,7 @@ def sac_steps(sizes: tuple[int, int], settings: OffPolicySettings, device: torch
     parts = Parts(
         Ensemble(states, actions, whole.ensemble),
         Actor(states, actions, settings.width),
-        Critics(states, actions, settings.width, settings.layer_norm),
+        Critics(states, actions, settings),
     )
     for network in parts:
         network.to(device)

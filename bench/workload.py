@@ -57,9 +57,7 @@ class Workload:
             return Parts(
                 Ensemble(self.state_dim, self.action_dim, self.settings.ensemble).to(device),
                 Actor(self.state_dim, self.action_dim, shared.width).to(device),
-                Critics(self.state_dim, self.action_dim, shared.width, shared.layer_norm).to(
-                    device
-                ),
+                Critics(self.state_dim, self.action_dim, shared).to(device),
             )
 
     def planner(self, networks: Parts, device: torch.device, seed: int = 0) -> Planner:

@@ -91,7 +91,7 @@ class SAC:
     def target_value(self, state: Tensor, action: Tensor) -> Tensor:
         """What the target critics say of states [B, S] and actions [B, A], [B].
 
-        The lowest of all, or of as many as `sac.target_critics` says, drawn anew (REDQ).
+        The lowest of all, or of as many as `sac.target_critics` says, drawn at each call (REDQ).
         """
         drawn, count = None, self.settings.sac.target_critics
         if count < self.critic.num:

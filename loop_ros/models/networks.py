@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from loop_ros.settings import OffPolicySettings
+
 Which = slice | Tensor | None  # some of several networks, or all
 
 
@@ -106,15 +108,13 @@ class Actor(nn.Module):
 
 
 class Critics(nn.Module):
-    """`num` Q-functions, evaluated together: SAC's twins, or an ensemble."""
+    """Several Q-functions, evaluated together: SAC's twins, or an ensemble."""
 
-    def __init__(
-        self, state_dim: int, action_dim: int, width: int, layer_norm: bool, num: int = 2
-    ) -> None:
+    def __init__(self, state_dim: int, action_dim: int, settings: OffPolicySettings) -> None:
         super().__init__()
-        self.num = num
-        sizes = [state_dim + action_dim, width, width, 1]
-        self.network = BatchedMLP(num, sizes, layer_norm=layer_norm)
+        self.num = settings.num_critics
+        sizes = [state_dim + action_dim, settings.width, settings.width, 1]
+        self.network = BatchedMLP(self.num, sizes, layer_norm=settings.layer_norm)
 
     def forward(self, state: Tensor, action: Tensor, which: Tensor | None = None) -> Tensor:
         """Q-values [num, B] of states [B, S] and actions [B, A], of all critics or of `which`."""

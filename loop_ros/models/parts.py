@@ -26,11 +26,11 @@ class Parts(NamedTuple):
     @classmethod
     def make(cls, task: Task, settings: Settings) -> Self:
         """New networks, by torch's own random numbers."""
-        states, actions, shared = task.state_dim, len(task.action_labels), settings.off_policy
+        states, actions = task.state_dim, len(task.action_labels)
         return cls(
             Ensemble(states, actions, settings.ensemble),
             make_actor(states, actions, settings),
-            Critics(states, actions, shared.width, shared.layer_norm, shared.num_critics),
+            Critics(states, actions, settings.off_policy),
         )
 
     @classmethod

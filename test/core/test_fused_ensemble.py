@@ -20,7 +20,7 @@ from loop_ros.models.parts import Parts
 from loop_ros.models.planning_ensemble import PlanningEnsemble
 from loop_ros.planning.planner import Planner
 from loop_ros.planning.rollout import Rollout
-from loop_ros.settings import EnsembleSettings, PlannerSettings
+from loop_ros.settings import EnsembleSettings, OffPolicySettings, PlannerSettings
 from loop_ros.sim.drift_car import TASK
 
 DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
@@ -91,7 +91,7 @@ def test_a_plan_over_fused_rollouts_equals_one_over_eager_ones() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         actor = Actor(4, 2, 8).to(DEVICE)
-        critic = Critics(4, 2, 8, layer_norm=False).to(DEVICE)
+        critic = Critics(4, 2, OffPolicySettings(width=8)).to(DEVICE)
     solutions = []
     for copy in (FusedEnsemble, PlanningEnsemble):
         rollout = Rollout(Parts(ensemble, actor, critic), TASK, copy)

@@ -22,7 +22,7 @@ from loop_ros.planning.graph import BACKENDS, EAGER, GraphedPlanner, LiveSetting
 from loop_ros.planning.planner import Planner
 from loop_ros.planning.rollout import Rollout
 from loop_ros.planning.search import Solution
-from loop_ros.settings import EnsembleSettings, PlannerSettings
+from loop_ros.settings import EnsembleSettings, OffPolicySettings, PlannerSettings
 from loop_ros.sim.drift_car import TASK
 
 CPU = torch.device('cpu')
@@ -40,7 +40,7 @@ def make(kind: Any = Planner, device: str = 'cpu') -> Any:
         parts = Parts(
             Ensemble(STATE, ACTION, EnsembleSettings(num_models=2, num_layers=2, width=8)),
             Actor(STATE, ACTION, 8),
-            Critics(STATE, ACTION, 8, layer_norm=True),
+            Critics(STATE, ACTION, OffPolicySettings(width=8, layer_norm=True)),
         )
     for network in parts:
         network.to(device)

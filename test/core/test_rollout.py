@@ -26,7 +26,7 @@ from loop_ros.models.ensemble import Ensemble
 from loop_ros.models.networks import Actor, Critics
 from loop_ros.models.parts import Parts
 from loop_ros.planning.rollout import Evaluation, Rollout
-from loop_ros.settings import EnsembleSettings, PlannerSettings
+from loop_ros.settings import EnsembleSettings, OffPolicySettings, PlannerSettings
 from loop_ros.sim.drift_car import TASK
 
 
@@ -216,7 +216,7 @@ def test_batched_scores_equal_plain_loops(terminal_value: str, pessimism: float)
 def networks() -> Rollout:
     torch.manual_seed(0)
     ensemble = Ensemble(3, 2, EnsembleSettings(num_models=3, num_layers=2, width=16))
-    parts = Parts(ensemble, Actor(3, 2, 16), Critics(3, 2, 16, layer_norm=False))
+    parts = Parts(ensemble, Actor(3, 2, 16), Critics(3, 2, OffPolicySettings(width=16)))
     return Rollout(parts, dataclasses.replace(TASK, cost=lambda s: s[..., 0].abs()))
 
 
@@ -332,7 +332,7 @@ def test_evaluated_states_are_the_mean_of_models_and_particles() -> None:
 
 def test_critic_first_is_the_first_of_both() -> None:
     torch.manual_seed(0)
-    critic = Critics(3, 2, 16, layer_norm=True)
+    critic = Critics(3, 2, OffPolicySettings(width=16, layer_norm=True))
     state, action = torch.randn(9, 3), torch.randn(9, 2)
     both = critic(state, action)
     torch.testing.assert_close(critic.first(state, action), both[0])

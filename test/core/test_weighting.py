@@ -23,6 +23,11 @@ def scores(returns: list[float], costs: list[float] | None = None) -> Scores:
     return Scores(found, torch.tensor(costs or [0.0] * len(returns)), found.isneginf())
 
 
+def softmax(exponents: list[float]) -> list[float]:
+    weights = np.exp(exponents)
+    return list(weights / weights.sum())
+
+
 def test_arc_weights_by_hand() -> None:
     one = weighting.arc(scores([1.0, 2.0, 3.0]), PlannerSettings(temperature=1.0))
     assert one.tolist() == pytest.approx([0.0900306, 0.2447285, 0.6652410], rel=1e-5)
@@ -45,8 +50,7 @@ def of_lead(temperature: float, **changes: Any) -> PlannerSettings:
 def test_temperature_in_units_of_the_lead_by_hand() -> None:
     """The best is 2 ahead of the median, so that half of it is an eta of 1."""
     weights = weighting.arc(scores([0.0, 1.0, 3.0]), of_lead(0.5))
-    expected = np.exp([0.0, 1.0, 3.0]) / np.exp([0.0, 1.0, 3.0]).sum()
-    assert weights.tolist() == pytest.approx(expected.tolist(), rel=1e-5)
+    assert weights.tolist() == pytest.approx(softmax([0.0, 1.0, 3.0]), rel=1e-5)
 
 
 @given(
@@ -72,8 +76,7 @@ def test_a_sequence_that_falls_leaves_the_lead_as_it_is() -> None:
 def test_the_lead_is_that_of_the_safe_sequences() -> None:
     settings = of_lead(0.5, d0=0.5, min_safe=1)
     weights = weighting.safe_arc(scores([0.0, 1.0, 3.0, 90.0], [0, 0, 0, 1]), settings)
-    expected = np.exp([0.0, 1.0, 3.0]) / np.exp([0.0, 1.0, 3.0]).sum()
-    assert weights.tolist() == pytest.approx([*expected, 0.0], rel=1e-5)
+    assert weights.tolist() == pytest.approx([*softmax([0.0, 1.0, 3.0]), 0.0], rel=1e-5)
 
 
 def test_arc_pays_no_heed_to_cost() -> None:
@@ -84,7 +87,7 @@ def test_arc_pays_no_heed_to_cost() -> None:
 # Returns 0, ln 2, 5 with costs 0, 0.5, 1: under d0 = 0.5 the first two are safe.
 RETURNS, COSTS = [0.0, math.log(2.0), 5.0], [0.0, 0.5, 1.0]
 BY_RETURN = [1 / 3, 2 / 3, 0.0]
-BY_COST = (np.exp([0.0, -0.5, -1.0]) / np.exp([0.0, -0.5, -1.0]).sum()).tolist()
+BY_COST = softmax([0.0, -0.5, -1.0])
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from loop_ros.cli.algorithms import ALGORITHMS
 from loop_ros.models.networks import Critics
 from loop_ros.planning import weighting
 from loop_ros.planning.planner import Planner
-from loop_ros.settings import PlannerSettings
+from loop_ros.settings import OffPolicySettings, PlannerSettings
 from loop_ros.sim import registry
 from loop_ros.types import Batch, Scores
 
@@ -148,7 +148,7 @@ BATCH = Batch(
 def test_the_critics_learn_the_plans_returns_and_no_action() -> None:
     """Whatever the stored actions and rewards were."""
     torch.manual_seed(0)
-    critic = Critics(1, 1, 16, False)
+    critic = Critics(1, 1, OffPolicySettings(width=16))
     own = planner()
     taught = polo(critic, own, initial_std=0.0)
     own.rollout.parts = own.rollout.parts._replace(critic=LinearCritic())  # ends plans, unlearned
@@ -163,7 +163,7 @@ def test_the_critics_learn_the_plans_returns_and_no_action() -> None:
 def test_the_value_feeds_on_itself() -> None:
     """Standing still at s = 0.5 for 0.5 a step is worth 0.5 / (1 - 1/2) = 1, from any horizon."""
     torch.manual_seed(0)
-    critic = Critics(1, 1, 16, False)
+    critic = Critics(1, 1, OffPolicySettings(width=16))
     rollout = make_rollout(LinearEnsemble([1.0], plain_reward), critic=critic)
     own = Planner(rollout, torch.Generator().manual_seed(0))
     taught = polo(critic, own, initial_std=0.0, num_iterations=1)

@@ -46,7 +46,6 @@ def sac_settings(algorithm: str = 'sac', **changes: Any) -> Settings:
 
 def random_parts(settings: Settings, states: int = STATES, actions: int = ACTIONS) -> Parts:
     """Untrained networks, by torch's own random numbers."""
-    shared = settings.off_policy
     actor = make_actor(states, actions, settings)
-    critic = Critics(states, actions, shared.width, shared.layer_norm, shared.num_critics)
+    critic = Critics(states, actions, settings.off_policy)
     return Parts(Ensemble(states, actions, settings.ensemble), actor, critic)
