@@ -23,6 +23,8 @@ _NO_VALUE = {
     'planner.actor_fraction': 0.0,
     'off_policy.updates_per_step': 0,
 }
+# What a profile may have the critics learn from a model, left out.
+_NO_BRANCHES = {'model_rollouts.fraction': 0.0}
 # Branches of one step from states of the buffer, and 20 updates a step (MBPO; Table 8).
 _BRANCHES = {
     'model_rollouts.fraction': 0.95,
@@ -40,7 +42,7 @@ TABLE = {
     'sac': Algorithm(
         'SAC only, without a model',
         '6.1',
-        {'planner.algorithm': 'actor', 'ensemble.train_every': 0},
+        {'planner.algorithm': 'actor', 'ensemble.train_every': 0, **_NO_BRANCHES},
     ),
     'sac_evalloop': Algorithm(
         'SAC explores, ARC is evaluated',
@@ -55,12 +57,13 @@ TABLE = {
             'planner.algorithm': 'arc',
             'planner.terminal_value': 'q',  # of the planned action: v would ask the actor
             'sac.bootstrap': 'buffer',
+            **_NO_BRANCHES,
         },
     ),
     'sac_ve': Algorithm(
         'SAC only, with model value expansion in its target (MBVE)',
         '6.1',
-        {'planner.algorithm': 'actor', 'model_rollouts.expansion_horizon': 3},
+        {'planner.algorithm': 'actor', 'model_rollouts.expansion_horizon': 3, **_NO_BRANCHES},
     ),
     'pets': Algorithm(
         "PETS-restricted: CEM over LOOP's horizon, no value", '6.1', {**_CEM, **_NO_VALUE}
@@ -78,6 +81,7 @@ TABLE = {
         'D.2',
         {
             **_CEM,
+            **_NO_BRANCHES,
             'planner.terminal_value': 'state',
             'planner.critic': 'mean',
             'learning.algorithm': 'polo',
@@ -105,6 +109,7 @@ TABLE = {
             'planner.algorithm': 'arc',
             'learning.algorithm': 'crr',
             'off_policy.updates_per_step': 20,
+            **_NO_BRANCHES,
         },
     ),
 }

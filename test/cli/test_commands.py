@@ -17,6 +17,7 @@ from loop_ros.agent import Agent
 from loop_ros.cli import experiment as experiment_module
 from loop_ros.cli.algorithms import ALGORITHMS
 from loop_ros.cli.main import main
+from loop_ros.settings import Settings
 
 PNG = b'\x89PNG\r\n\x1a\n'
 TINY = [f'--set={name}={value}' for name, value in tiny.OVERRIDES.items()]
@@ -156,14 +157,17 @@ def test_sweep_and_compare_write_table_and_picture(
     assert (out / 'comparison.png').read_bytes().startswith(PNG)
 
 
+@pytest.mark.parametrize('profile', ['drift_car', 'mujoco', 'paper', 'safety_gym'])
 @pytest.mark.parametrize('algorithm', sorted(ALGORITHMS))
-def test_every_algorithm_is_made_of_valid_settings(algorithm: str) -> None:
-    settings = tiny.settings().replace(ALGORITHMS[algorithm])
+def test_every_algorithm_is_made_of_valid_settings(algorithm: str, profile: str) -> None:
+    settings = Settings.load(profile).replace(ALGORITHMS[algorithm])
     safe = settings.planner.algorithm.startswith('safe_')
     assert safe is algorithm.startswith('safe')
     if 'pets' in algorithm:
         assert settings.planner.terminal_value == 'none'
         assert settings.planner.actor_fraction == settings.off_policy.updates_per_step == 0
+    if algorithm in ('sac', 'sac_ve', 'loop_sarsa', 'loop_crr', 'polo'):
+        assert settings.model_rollouts.fraction == 0  # the baseline, whatever the profile has
 
 
 @pytest.mark.parametrize(
