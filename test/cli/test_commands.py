@@ -17,6 +17,7 @@ from loop_ros.agent import Agent
 from loop_ros.cli import experiment as experiment_module
 from loop_ros.cli.algorithms import ALGORITHMS
 from loop_ros.cli.main import main
+from loop_ros.profiles import profile_names
 from loop_ros.settings import Settings
 
 PNG = b'\x89PNG\r\n\x1a\n'
@@ -157,7 +158,7 @@ def test_sweep_and_compare_write_table_and_picture(
     assert (out / 'comparison.png').read_bytes().startswith(PNG)
 
 
-@pytest.mark.parametrize('profile', ['drift_car', 'mujoco', 'paper', 'safety_gym'])
+@pytest.mark.parametrize('profile', profile_names())
 @pytest.mark.parametrize('algorithm', sorted(ALGORITHMS))
 def test_every_algorithm_is_made_of_valid_settings(algorithm: str, profile: str) -> None:
     settings = Settings.load(profile).replace(ALGORITHMS[algorithm])
