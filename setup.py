@@ -41,6 +41,7 @@ setup(
         (f'share/{NAME}', ['package.xml']),
         (f'share/{NAME}/launch', sorted(glob('launch/*.launch.*'))),
         (f'share/{NAME}/config', sorted(glob('config/*.yaml'))),
+        (f'share/{NAME}/config/network', sorted(glob('config/network/*.xml'))),
         (f'share/{NAME}/config/security', sorted(glob('config/security/*.xml'))),
         (f'share/{NAME}/config/view', sorted(glob('config/view/*'))),
     ],

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from cable import Cable
 from faults import CAR, as_stored, stored, write_profile
+from source_tree import TREE
 from stack import Process, elsewhere, node_command, until
 
 from loop_ros.bags.reader import BagReader
@@ -34,8 +35,13 @@ def cable() -> Iterator[Cable]:
     cable.__exit__()
 
 
-def test_a_robot_on_another_host_is_cut_off(ros_domain: int, cable: Cable, tmp_path: Path) -> None:
+def test_a_robot_on_another_host_is_cut_off(
+    ros_domain: int, cable: Cable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It drives on, the other one and the learner too; later all that it did is there, and once."""
+    monkeypatch.setenv(
+        'FASTRTPS_DEFAULT_PROFILES_FILE', str(TREE / 'config/network/fastdds_long_cuts.xml')
+    )
     profile, start = write_profile(tmp_path)
     kept = tmp_path / 'kept'
     agent = {'profile': profile, 'checkpoint': start}
