@@ -87,9 +87,16 @@ def shard(batch: Tensor, dim: int = 0) -> Tensor:
 
 def normal(shape: Sequence[int], generator: torch.Generator, dim: int = 0) -> Tensor:
     """Standard normal noise for this process's part, drawn for the whole batch along `dim`."""
-    whole = list(shape)
-    whole[dim] *= size()
+    whole = _whole(shape, dim)
     return shard(torch.randn(whole, generator=generator, device=generator.device), dim)
+
+
+def bernoulli(
+    chance: float, shape: Sequence[int], generator: torch.Generator, dim: int = 0
+) -> Tensor:
+    """Ones with this chance, else zeros, for this process's part, drawn as `normal` does."""
+    drawn = torch.empty(_whole(shape, dim), device=generator.device)
+    return shard(drawn.bernoulli_(chance, generator=generator), dim)
 
 
 @torch.no_grad()
@@ -206,6 +213,13 @@ def _together() -> Iterator[None]:
             f'process {rank()}: lost the other processes of this training ({reason}); it '
             'resumes from its last save (--resume, checkpoint_dir)'
         ) from None
+
+
+def _whole(shape: Sequence[int], dim: int) -> list[int]:
+    """The shape of the whole batch, of which this process's part has `shape`."""
+    whole = list(shape)
+    whole[dim] *= size()
+    return whole
 
 
 def _flat(tensors: Sequence[Tensor]) -> Tensor:

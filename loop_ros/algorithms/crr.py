@@ -41,7 +41,7 @@ class CRR:
     def update(self, batch: Batch, target: Tensor | None = None) -> dict[str, Tensor]:
         """One gradient step of critics and actor, and of their targets towards them."""
         target = self.target(batch) if target is None else target
-        critics = critic_loss(self.critic, batch.state, batch.action, target)
+        critics = critic_loss(self.critic(batch.state, batch.action), target)
         self.critic_optimizer.minimize(critics)
 
         mean, log_std = self.actor.gaussian(batch.state)

@@ -39,7 +39,7 @@ class MBOP:
         if target is None:
             raise ValueError('mbop learns from whole episodes: use loop-ros train-offline')
         none = torch.zeros_like(batch.action)
-        critics = critic_loss(self.critic, batch.state, none, target)
+        critics = critic_loss(self.critic(batch.state, none), target)
         self.critic_optimizer.minimize(critics)
 
         each = self.actor.each(batch.state.expand(self.actor.num, -1, -1))

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from loop_ros.algorithms.adam import Adam
-from loop_ros.models.networks import Critics
 from loop_ros.types import Batch
 
 
@@ -33,9 +32,8 @@ class OffPolicy(Protocol):
         """What a checkpoint needs beside actor and critics."""
 
 
-def critic_loss(critic: Critics, state: Tensor, action: Tensor, target: Tensor) -> Tensor:
-    """The sum of all critics' mean squared errors [] of states, actions and targets [B]."""
-    values = critic(state, action)
+def critic_loss(values: Tensor, target: Tensor) -> Tensor:
+    """The sum of all critics' mean squared errors [] of their values [num, B] and targets [B]."""
     return len(values) * functional.mse_loss(values, target.expand_as(values))
 
 

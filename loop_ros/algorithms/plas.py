@@ -84,7 +84,7 @@ class PLAS:
 
     def _update_policy(self, batch: Batch, target: Tensor) -> dict[str, Tensor]:
         """The critics towards their target [B], then the policy up the first of them."""
-        critics = critic_loss(self.critic, batch.state, batch.action, target)
+        critics = critic_loss(self.critic(batch.state, batch.action), target)
         self.critic_optimizer.minimize(critics)
 
         actor = -self.critic.first(batch.state, self.actor.mean(batch.state)).mean()

@@ -36,7 +36,7 @@ class POLO:
         if target is None:
             target = self.planner.values(batch.state, self.settings.planner).clone()
         none = torch.zeros_like(batch.action)
-        critics = critic_loss(self.critic, batch.state, none, target)
+        critics = critic_loss(self.critic(batch.state, none), target)
         self.critic_optimizer.minimize(critics)
         return {'critic_loss': critics.detach(), 'value': target.mean()}
 

@@ -37,6 +37,7 @@ class SAC:
         self.critic_optimizer = Adam(self.critic.parameters(), rate)
         self.entropy_optimizer = Adam([self.log_entropy_coef], rate)
         self._policy_optimizer = self.actor_optimizer + self.entropy_optimizer
+        self._drop = self._drop_units if settings.sac.dropout else None
 
     def update(self, batch: Batch, target: Tensor | None = None) -> dict[str, Tensor]:
         """One gradient step of critics, actor and temperature, and of the targets towards them.
@@ -56,7 +57,8 @@ class SAC:
     ) -> dict[str, Tensor]:
         if target is None:
             target = self.target(batch, next_noise, self.log_entropy_coef.detach().exp())
-        critics = critic_loss(self.critic, batch.state, batch.action, target)
+        values = self.critic(batch.state, batch.action, drop=self._drop)
+        critics = critic_loss(values, target)
         self.critic_optimizer.minimize(critics)
         polyak_update(self.critic_target, self.critic, self.settings.off_policy.tau)
         return {'critic_loss': critics.detach()}
@@ -64,7 +66,7 @@ class SAC:
     def _learn_policy(self, batch: Batch, noise: Tensor) -> dict[str, Tensor]:
         entropy_coef = self.log_entropy_coef.detach().exp()
         action, log_prob = self.actor.sample(batch.state, noise)
-        values = self.critic(batch.state, action)
+        values = self.critic(batch.state, action, drop=self._drop)
         # The lower of twins, the mean of an ensemble (REDQ).
         value = values.amin(dim=0) if self.critic.num == 2 else values.mean(dim=0)
         actor = (entropy_coef * log_prob - value).mean()
@@ -97,7 +99,7 @@ class SAC:
         if count < self.critic.num:
             keys = torch.rand(self.critic.num, generator=self.generator, device=state.device)
             drawn = keys.argsort()[:count]
-        return self.critic_target(state, action, drawn).amin(dim=0)
+        return self.critic_target(state, action, drawn, self._drop).amin(dim=0)
 
     def training_state(self) -> TrainingState:
         """Optimisers, target critics and temperature."""
@@ -108,6 +110,12 @@ class SAC:
         }
         networks = {'critic_target': self.critic_target}
         return TrainingState(optimizers, networks, {'log_entropy_coef': self.log_entropy_coef})
+
+    def _drop_units(self, hidden: Tensor) -> Tensor:
+        """Hidden units [num, B, width] without a share of them, the others larger (DroQ)."""
+        kept = 1.0 - self.settings.sac.dropout
+        mask = distributed.bernoulli(kept, hidden.shape, self.generator, dim=1)
+        return hidden * mask / kept
 
     def _noise(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Of the actions in the states and in the next ones, [B, A] each."""

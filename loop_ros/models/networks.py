@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch.nn import functional
 from loop_ros.settings import OffPolicySettings
 
 Which = slice | Tensor | None  # some of several networks, or all
+Drop = Callable[[Tensor], Tensor] | None  # what leaves out hidden units [num, B, width]
 
 
 class BatchedLinear(nn.Module):
@@ -54,11 +56,13 @@ class BatchedMLP(nn.Module):
             self.register_buffer('ones', torch.ones(sizes[1]), persistent=False)
             self.register_buffer('zeros', torch.zeros(sizes[1]), persistent=False)
 
-    def forward(self, x: Tensor, which: Which = None) -> Tensor:
+    def forward(self, x: Tensor, which: Which = None, drop: Drop = None) -> Tensor:
         """Outputs [num, B, .] of inputs [num, B, .], of all networks or some."""
         *hidden, last = self.layers
         for layer in hidden:
             x = layer(x, which)
+            if drop is not None:
+                x = drop(x)
             if self.layer_norm:
                 x = functional.layer_norm(x, x.shape[-1:], self.ones, self.zeros)
             x = self.activation(x)
@@ -116,11 +120,13 @@ class Critics(nn.Module):
         sizes = [state_dim + action_dim, settings.width, settings.width, 1]
         self.network = BatchedMLP(self.num, sizes, layer_norm=settings.layer_norm)
 
-    def forward(self, state: Tensor, action: Tensor, which: Tensor | None = None) -> Tensor:
+    def forward(
+        self, state: Tensor, action: Tensor, which: Tensor | None = None, drop: Drop = None
+    ) -> Tensor:
         """Q-values [num, B] of states [B, S] and actions [B, A], of all critics or of `which`."""
         x = torch.cat((state, action), dim=-1)
         num = self.num if which is None else len(which)
-        return self.network(x.expand(num, *x.shape), which).squeeze(-1)
+        return self.network(x.expand(num, *x.shape), which, drop).squeeze(-1)
 
     def first(self, state: Tensor, action: Tensor) -> Tensor:
         """Q-values [B] of the first critic only."""

@@ -81,6 +81,12 @@ class SacSettings(Validated):
         1,
         100,
     )
+    dropout: float = setting(
+        0.0,
+        'share of hidden units that the critics leave out while they learn (0.01 in DroQ)',
+        0,
+        0.9,
+    )
     entropy_in_target: bool = setting(
         True, 'count the entropy bonus in Q (soft value) or not (value of the rewards only)'
     )

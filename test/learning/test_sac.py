@@ -128,6 +128,28 @@ def test_target_critics_follow_at_the_polyak_rate() -> None:
         torch.testing.assert_close(now, 0.75 * old + 0.25 * critic)
 
 
+def test_dropout_leaves_out_a_share_of_the_units_and_keeps_their_mean() -> None:
+    sac = make(dropout=0.2)
+    kept = sac._drop_units(torch.ones(2, 500, 100))
+    assert kept.unique().tolist() == [0.0, 1.25]
+    assert (kept == 0.0).double().mean().item() == pytest.approx(0.2, abs=0.01)
+    assert (kept == 0.0).double().mean(dim=1).std() < 0.05  # drawn for each unit and transition
+
+
+def test_with_dropout_updates_differ_and_values_do_not() -> None:
+    """Plans ask the critics too, and must not meet networks with holes."""
+    learned = {}
+    for dropout in 0.0, 0.2:
+        sac, batch = make(dropout=dropout), random_batch()
+        targets = [sac.target_value(batch.state, batch.action) for _ in range(2)]
+        assert torch.equal(*targets) is (dropout == 0.0)
+        sac.update(batch)
+        values = [sac.critic(batch.state, batch.action).detach() for _ in range(2)]
+        assert torch.equal(*values)
+        learned[dropout] = values[0]
+    assert not torch.equal(learned[0.0], learned[0.2])
+
+
 def test_critics_move_towards_the_target() -> None:
     sac = make(learning_rate=5e-3, discount=0.0)
     batch = random_batch(64)
@@ -208,9 +230,10 @@ def test_temperature_rises_while_there_is_too_little_entropy(log_std: float, ris
     assert report['entropy_coef'].item() == pytest.approx(math.exp(before))
 
 
-def test_updates_are_seeded() -> None:
+@pytest.mark.parametrize('dropout', [0.0, 0.2])
+def test_updates_are_seeded(dropout: float) -> None:
     def once() -> list[Tensor]:
-        sac = make()
+        sac = make(dropout=dropout)
         for _ in range(3):
             sac.update(random_batch())
         return [*sac.actor.parameters(), *sac.critic.parameters(), sac.log_entropy_coef]

@@ -20,6 +20,7 @@ EARLIER, STEPS = 45, 30  # transitions before the others join and after
 CASES = {
     'sac': {},
     'redq_like': {'off_policy__updates_per_step': 3, 'sac__actor_every': 3},
+    'droq_like': {'off_policy__layer_norm': True, 'sac__dropout': 0.3},
     'mbpo': {'model_rollouts__fraction': 0.5},
 }  # fmt: skip
 
