@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +14,10 @@ import torch
 from torch import Tensor
 
 from loop_ros.devices import to_host
+from loop_ros.models.ensemble import Ensemble
 from loop_ros.models.parts import Parts
 from loop_ros.planning.make import make_planner
+from loop_ros.planning.planner import Planner
 from loop_ros.planning.rollout import Rollout
 from loop_ros.planning.search import Search, Solution
 from loop_ros.settings import PlannerSettings, Settings
@@ -45,6 +48,10 @@ class Acting:
         self.version = 0  # of the weights; 0 is untrained
         self.actor_drives: bool | None = None  # this episode, exploring; None: not drawn so far
         self.last_search: Search | None = None  # of the last plan, where there was one
+
+    def plan_in(self, model: Callable[[Ensemble, torch.dtype], Any]) -> None:
+        """Roll plans out in another model than the ensemble's copy, which `model` makes."""
+        self.planner = Planner(Rollout(self._parts, self.task, model), self._plan_generator)
 
     @property
     def ready(self) -> bool:

@@ -87,6 +87,11 @@ class DriftCar(gymnasium.Env[Array, Array]):
             {'cost': float(np.hypot(self._state[0], self._state[1]) > LIMIT_RADIUS)},
         )
 
+    def predict(self, observation: Array, action: Array) -> tuple[Array, Array]:
+        """Where actions [B, 2] lead from observations [B, 6], and the rewards [B] of it."""
+        following = bicycle.step(observation, action, CONTROL_PERIOD, self.car)
+        return following, reward(following, self.target_velocity)
+
     def render(self) -> Any:
         """The car from above, as pixels [480, 480, 3]; None without render_mode 'rgb_array'."""
         if self.render_mode != 'rgb_array':

@@ -30,6 +30,7 @@ def _add_evaluate(commands: Any) -> None:
     parser.add_argument(
         '--algorithm', choices=sorted(ALGORITHMS), help='plan with this one instead'
     )
+    _add_true_dynamics(parser)
     parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
     parser.add_argument('--out', type=Path, metavar='FILE', help='the same object, as result.json')
     _add_last(parser, _evaluate)
@@ -69,6 +70,7 @@ def _add_horizon(commands: Any) -> None:
     )
     _add_checkpoint(parser)
     parser.add_argument('--horizons', type=positive, nargs='+', default=[1, 2, 4, 8, 12, 16])
+    _add_true_dynamics(parser)
     _add_folder(parser)
     parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
     _add_last(parser, _horizon)
@@ -113,6 +115,14 @@ def _add_checkpoint(parser: argparse.ArgumentParser, episodes: int = 20) -> None
     parser.add_argument('--episodes', type=positive, default=episodes)
 
 
+def _add_true_dynamics(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--true-dynamics',
+        action='store_true',
+        help='plan in the simulation itself and not in the learned model: what does that cost?',
+    )
+
+
 def _add_folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', type=Path, required=True, help='folder for table and picture')
 
@@ -129,7 +139,9 @@ def _evaluate(options: argparse.Namespace) -> int:
         raise ValueError(f'--out {options.out}: is a folder; name a file in it')
     set_threads(options)
     agent = _load(options, ALGORITHMS[options.algorithm] if options.algorithm else {})
+    _choose_model(agent, options)
     result = evaluate.evaluate(agent, options.episodes, options.seed)
+    result['true_dynamics'] = options.true_dynamics
     evaluate.show([result])
     if options.out is not None:
         run_log.write_json(options.out, result)
@@ -167,6 +179,7 @@ def _horizon(options: argparse.Namespace) -> int:
 
     set_threads(options)
     agent = _load(options, {})
+    _choose_model(agent, options)
     result = horizon.run(agent, options.horizons, options.episodes, options.seed, options.out)
     horizon.show(result)
     if options.json:
@@ -203,3 +216,10 @@ def _load(options: argparse.Namespace, algorithm: dict[str, Any]) -> Any:
         options.device,
         options.seed,
     )
+
+
+def _choose_model(agent: Any, options: argparse.Namespace) -> None:
+    from loop_ros.cli.evaluate import plan_in_true_dynamics
+
+    if options.true_dynamics:
+        plan_in_true_dynamics(agent)

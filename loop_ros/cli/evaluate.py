@@ -15,6 +15,7 @@ import numpy as np
 from loop_ros import checkpoint
 from loop_ros.agent import Agent
 from loop_ros.cli import run_log, tables
+from loop_ros.planning.true_dynamics import TrueDynamics
 from loop_ros.progress import track
 from loop_ros.runner import Episode, run_episode
 from loop_ros.settings import Settings
@@ -39,6 +40,20 @@ def load_agent(
     agent = Agent.load(path, task, device, seed, settings, resume=False)
     agent.configure(agent.settings.replace(overrides).planner)
     return agent
+
+
+def plan_in_true_dynamics(agent: Agent) -> None:
+    """Roll plans out in the environment's own dynamics, not in what the agent learned of them.
+
+    ValueError where the environment has no `predict`, or the cost is a learned one.
+    """
+    task = agent.task
+    predict = getattr(task.make(), 'predict', None)
+    if predict is None:
+        raise ValueError(f"--true-dynamics: the environment of task '{task.name}' has no predict()")
+    if task.cost is None or agent.settings.planner.cost_source != 'known':
+        raise ValueError('--true-dynamics: predicts no cost; needs planner.cost_source=known')
+    agent.plan_in(lambda ensemble, dtype: TrueDynamics(task, predict))
 
 
 def drive(
