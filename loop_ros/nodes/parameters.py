@@ -45,9 +45,32 @@ def declare(
     where it is not empty it wins over a parameter file. A number of the other kind (d0:=1) is
     converted, which rclpy would refuse: so what is given is read first, by untyped declarations.
     """
-    descriptor = ParameterDescriptor(
-        description=f'{description} [{unit}]' if unit else description, read_only=read_only
-    )
+    given = _given(node, f'launch.{name}', '')
+    if isinstance(given, str):
+        given = given.removeprefix('=')
+    if given == '':
+        given = _given(node, name, default)
+    value = convert(given, type(default))
+    if isinstance(default, str) and isinstance(value, int | float):
+        raise ValueError(
+            f'{name}: YAML reads this as {given!r}, and how it was written is lost; quote it twice '
+            f'({name}:="\'007\'"), in a file once'
+        )
+    if type(value) is not type(default):
+        raise ValueError(f'{name}: {given!r} is not of the type {type(default).__name__}')
+    if choices and value not in choices:
+        raise ValueError(f'{name}: {value!r} is not one of {", ".join(choices)}')
+    descriptor = _descriptor(default, minimum, maximum, choices)
+    descriptor.description = f'{description} [{unit}]' if unit else description
+    descriptor.read_only = read_only
+    return node.declare_parameter(name, value, descriptor, ignore_override=True).value
+
+
+def _descriptor(
+    default: Any, minimum: float | None, maximum: float | None, choices: Sequence[str]
+) -> ParameterDescriptor:
+    """What a parameter may be."""
+    descriptor = ParameterDescriptor()
     if choices:
         descriptor.additional_constraints = f'one of: {", ".join(choices)}'
     elif isinstance(default, float):
@@ -64,22 +87,7 @@ def declare(
                 to_value=LARGEST_INTEGER if maximum is None else int(maximum),
             )
         ]
-    given = _given(node, f'launch.{name}', '')
-    if isinstance(given, str):
-        given = given.removeprefix('=')
-    if given == '':
-        given = _given(node, name, default)
-    value = convert(given, type(default))
-    if isinstance(default, str) and isinstance(value, int | float):
-        raise ValueError(
-            f'{name}: YAML reads this as {given!r}, and how it was written is lost; quote it twice '
-            f'({name}:="\'007\'"), in a file once'
-        )
-    if type(value) is not type(default):
-        raise ValueError(f'{name}: {given!r} is not of the type {type(default).__name__}')
-    if choices and value not in choices:
-        raise ValueError(f'{name}: {value!r} is not one of {", ".join(choices)}')
-    return node.declare_parameter(name, value, descriptor, ignore_override=True).value
+    return descriptor
 
 
 def declare_clock(node: Node) -> tuple[bool, float]:
