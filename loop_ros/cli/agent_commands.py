@@ -1,6 +1,6 @@
 # Copyright 2026 The loop_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The arguments of evaluate, sweep, calibrate, horizon, film, anatomy: a trained agent drives."""
+"""The arguments of the commands in which a trained agent drives."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def add(commands: Any) -> None:
     _add_sweep(commands)
     _add_calibrate(commands)
     _add_horizon(commands)
+    _add_hindsight(commands)
     _add_film(commands)
     _add_anatomy(commands)
 
@@ -74,6 +75,21 @@ def _add_horizon(commands: Any) -> None:
     _add_folder(parser)
     parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
     _add_last(parser, _horizon)
+
+
+def _add_hindsight(commands: Any) -> None:
+    parser = commands.add_parser(
+        'hindsight',
+        help='how much more was possible: the best actions from the same starts',
+        description='Searches the true dynamics for actions that return more than those driven. '
+        'For simulations with a predict(), as the drift car.',
+    )
+    _add_checkpoint(parser)
+    parser.add_argument(
+        '--steps', type=positive, default=30, help='of the beginning of each episode, default 30'
+    )
+    parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
+    _add_last(parser, _hindsight)
 
 
 def _add_film(commands: Any) -> None:
@@ -187,6 +203,17 @@ def _horizon(options: argparse.Namespace) -> int:
     return 0
 
 
+def _hindsight(options: argparse.Namespace) -> int:
+    from loop_ros.cli import hindsight, run_log
+
+    set_threads(options)
+    result = hindsight.run(_load(options, {}), options.episodes, options.seed, options.steps)
+    hindsight.show(result)
+    if options.json:
+        print(json.dumps(run_log.to_json(result)))
+    return 0
+
+
 def _film(options: argparse.Namespace) -> int:
     from loop_ros.cli import film
 
@@ -219,7 +246,8 @@ def _load(options: argparse.Namespace, algorithm: dict[str, Any]) -> Any:
 
 
 def _choose_model(agent: Any, options: argparse.Namespace) -> None:
-    from loop_ros.cli.evaluate import plan_in_true_dynamics
+    from loop_ros.cli.evaluate import true_dynamics
 
     if options.true_dynamics:
-        plan_in_true_dynamics(agent)
+        model = true_dynamics(agent)
+        agent.plan_in(lambda ensemble, dtype: model)

@@ -42,18 +42,18 @@ def load_agent(
     return agent
 
 
-def plan_in_true_dynamics(agent: Agent) -> None:
-    """Roll plans out in the environment's own dynamics, not in what the agent learned of them.
+def true_dynamics(agent: Agent) -> TrueDynamics:
+    """The dynamics of the agent's environment.
 
     ValueError where the environment has no `predict`, or the cost is a learned one.
     """
     task = agent.task
     predict = getattr(task.make(), 'predict', None)
     if predict is None:
-        raise ValueError(f"--true-dynamics: the environment of task '{task.name}' has no predict()")
+        raise ValueError(f"true dynamics: the environment of task '{task.name}' has no predict()")
     if task.cost is None or agent.settings.planner.cost_source != 'known':
-        raise ValueError('--true-dynamics: predicts no cost; needs planner.cost_source=known')
-    agent.plan_in(lambda ensemble, dtype: TrueDynamics(task, predict))
+        raise ValueError('true dynamics: they predict no cost; needs planner.cost_source=known')
+    return TrueDynamics(task, predict)
 
 
 def drive(
