@@ -48,8 +48,10 @@ def true_dynamics(agent: Agent) -> TrueDynamics:
     ValueError where the environment has no `predict`, or the cost is a learned one.
     """
     task = agent.task
-    predict = getattr(task.make(), 'predict', None)
-    if predict is None:
+    env = task.make()
+    predict = getattr(env.unwrapped, 'predict', None)
+    # A wrapper that adds to observations knows what the simulation itself does not.
+    if predict is None or env.observation_space != env.unwrapped.observation_space:
         raise ValueError(f"true dynamics: the environment of task '{task.name}' has no predict()")
     if task.cost is None or agent.settings.planner.cost_source != 'known':
         raise ValueError('true dynamics: they predict no cost; needs planner.cost_source=known')

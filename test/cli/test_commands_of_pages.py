@@ -101,6 +101,7 @@ SMALL = {
     'sweep': ['--episodes=1', '--d0', '0', '1', *PLAN],
     'calibrate': ['--episodes=1', '--d0', '0', '--disturb', 'none', 'delay=1', *PLAN],
     'horizon': ['--episodes=1', '--horizons', '1', '2', *PLAN],
+    'hindsight': ['--episodes=1', '--steps=1', *PLAN],
     'film': ['--episodes=1', *PLAN],
     'anatomy': PLAN,
     'train-offline': ['--updates=10', *LEARN],

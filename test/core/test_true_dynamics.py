@@ -9,13 +9,16 @@ import functools
 import json
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 import tiny
 import torch
 
+from loop_ros.cli.evaluate import true_dynamics
 from loop_ros.cli.main import main
 from loop_ros.planning.true_dynamics import TrueDynamics
+from loop_ros.sim import registry
 from loop_ros.sim.drift_car import TASK, DriftCar
 
 HEAVY = functools.partial(DriftCar, target_velocity=2.0, friction=0.6, mass=1.5)
@@ -66,6 +69,21 @@ def test_a_simulation_that_does_not_predict_is_refused(
     command = ['evaluate', f'{__name__}:SILENT', '--checkpoint', checkpoint, '--true-dynamics']
     assert main(command) == 2
     assert 'has no predict()' in capsys.readouterr().err
+
+
+def test_a_simulation_behind_a_limit_of_time_is_asked() -> None:
+    agent = tiny.trained()
+    limited = functools.partial(gymnasium.wrappers.TimeLimit, DriftCar(), max_episode_steps=5)
+    agent.task = dataclasses.replace(agent.task, environment=limited)
+    assert isinstance(true_dynamics(agent), TrueDynamics)
+
+
+def test_robots_that_are_told_apart_have_none() -> None:
+    """Their number is part of the observation, of which the simulation knows nothing."""
+    agent = tiny.trained()
+    agent.task = registry.task('drift_car@2')
+    with pytest.raises(ValueError, match=r'has no predict\(\)'):
+        true_dynamics(agent)
 
 
 def test_a_learned_cost_is_refused(checkpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
