@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 from made_up_runs import write_run
 
+from loop_ros.cli.algorithms import ALGORITHMS
 from loop_ros.cli.report import aggregates, figures, files, kinds, published, tables
 from loop_ros.cli.report.groups import group
+from loop_ros.settings import Settings
+from loop_ros.sim import registry
 
 
 def test_interquartile_mean_worked_by_hand() -> None:
@@ -115,14 +118,29 @@ def test_runs_of_robots_that_differ_are_apart(tmp_path: Path) -> None:
     assert messages == []
 
 
-def test_a_label_of_much_that_differs_names_what_most_runs_do_not_have(tmp_path: Path) -> None:
+def test_a_label_names_what_most_runs_do_not_have_where_the_task_is_not_here(
+    tmp_path: Path,
+) -> None:
     names = ('horizon', 'num_samples', 'num_particles', 'num_iterations', 'min_safe')
     many = {f'planner.{name}': 7 for name in names}
-    found = [write_run(tmp_path / f'{seed}', seed=seed, settings=many) for seed in range(3)]
-    found.append(write_run(tmp_path / 'other', settings={**many, 'planner.d0': 1}))
-    found.append(write_run(tmp_path / 'default'))
-    labels = [g.label for g in group(found)[0]['HalfCheetah']]
+    found = [
+        write_run(tmp_path / f'{seed}', 'a_robot', seed=seed, settings=many) for seed in range(3)
+    ]
+    found.append(write_run(tmp_path / 'other', 'a_robot', settings={**many, 'planner.d0': 1}))
+    found.append(write_run(tmp_path / 'default', 'a_robot'))
+    labels = [g.label for g in group(found)[0]['a_robot']]
     assert {'loop_sac', 'loop_sac (planner.d0=1.0)'} < {*labels}
+
+
+def test_a_label_of_much_that_differs_names_what_is_not_as_shipped(tmp_path: Path) -> None:
+    shipped = Settings.for_task(registry.task('HalfCheetah')).replace(ALGORITHMS['loop_sac'])
+    present, earlier = write_run(tmp_path / 'present'), write_run(tmp_path / 'earlier')
+    present.result['settings'] = shipped.to_dict()
+    found = [earlier, write_run(tmp_path / 'again', seed=1), present]  # most have the defaults
+    labels = [g.label for g in group(found)[0]['HalfCheetah']]
+    assert 'loop_sac' in labels
+    (other,) = set(labels) - {'loop_sac'}
+    assert other.startswith('loop_sac (ensemble.beta_nll=0.0, ') and other.endswith(' more)')
 
 
 def test_a_run_without_a_new_setting_is_one_with_its_default(tmp_path: Path) -> None:

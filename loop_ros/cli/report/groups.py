@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from loop_ros.cli.algorithms import ALGORITHMS
 from loop_ros.cli.runs import Run
 from loop_ros.settings import Settings
 from loop_ros.settings.migration import MOVED
@@ -56,7 +57,7 @@ def group(runs: Iterable[Run]) -> tuple[dict[str, list[Group]], list[str]]:
     """Groups of each task, and a message for each run left out because its seed is there already.
 
     Runs of an algorithm on a task whose settings differ are different variants: the label names
-    what differs.
+    what differs, of much that differs only what is not as the package has it now.
     """
     tasks: dict[str, dict[str, list[Run]]] = {}
     for run in runs:
@@ -67,7 +68,8 @@ def group(runs: Iterable[Run]) -> tuple[dict[str, list[Group]], list[str]]:
     for task_name in sorted(tasks):
         groups[task_name] = []
         for algorithm in sorted(tasks[task_name]):
-            for variant in _variants(algorithm, tasks[task_name][algorithm]):
+            present = _present(task_name, algorithm)
+            for variant in _variants(algorithm, tasks[task_name][algorithm], present):
                 kept, left_out = _one_a_seed(variant)
                 groups[task_name].append(kept)
                 messages += left_out
@@ -114,7 +116,18 @@ def settings_of(run: Run) -> dict[str, Any]:
     return {**flat(Settings().to_dict()), **own} if 'planner' in settings else own
 
 
-def _variants(algorithm: str, runs: list[Run]) -> list[Group]:
+def _present(task: str, algorithm: str) -> dict[str, Any]:
+    """Settings that a run has now, flat; none for a task or an algorithm that is not here."""
+    from loop_ros.sim import registry  # it brings torch along, which takes seconds
+
+    try:
+        settings = Settings.for_task(registry.task(task))
+    except ValueError:
+        return {}
+    return flat(settings.replace(ALGORITHMS.get(algorithm, {})).to_dict())
+
+
+def _variants(algorithm: str, runs: list[Run], present: dict[str, Any]) -> list[Group]:
     """Runs of one algorithm, apart by settings, steps asked for, `--envs` and `--disturb`."""
     descriptions = [settings_of(run) for run in runs]
     for description, run in zip(descriptions, runs, strict=True):
@@ -135,7 +148,10 @@ def _variants(algorithm: str, runs: list[Run]) -> list[Group]:
         values[key] = [description.get(name) for name in differing]
     keys = sorted(variants, key=lambda key: [_order(value) for value in values[key]])
     rows = [values[key] for key in keys for _ in variants[key]]
-    usual = [_commonest(column) for column in zip(*rows, strict=True)]
+    usual = [
+        present.get(name, _commonest(column))
+        for name, column in zip(differing, zip(*rows, strict=True), strict=True)
+    ]
     labels = _distinct([_label(algorithm, differing, values[key], usual) for key in keys])
     return [Group(label, variants[key]) for label, key in zip(labels, keys, strict=True)]
 
@@ -147,7 +163,7 @@ def _commonest(values: Iterable[Any]) -> Any:
 
 
 def _label(algorithm: str, names: list[str], values: list[Any], usual: list[Any]) -> str:
-    """What differs between variants; of much that differs only what most runs do not have."""
+    """What differs between variants; of much that differs only what is not usual."""
     told = list(zip(names, values, usual, strict=True))
     if len(told) > _MOST_IN_A_LABEL:
         told = [each for each in told if each[1] != each[2]]
