@@ -163,14 +163,22 @@ class Learner:
         return batch, None
 
     def _with_branches(self, batch: Batch) -> Batch:
-        """The batch with its first part branched from the ensemble (MBPO), once that is trained."""
+        """The batch with its first part branched from the ensemble (MBPO), once that is trained.
+
+        A transition of the batch stays where the branch reaches a goal, of which the next is not
+        known: critics would take what they extrapolate there for what follows it.
+        """
         settings = self.settings.model_rollouts
         count = round(settings.fraction * len(batch.reward))
         if count == 0 or self.num_trainings == 0:
             return batch
         branched = self.model_rollouts.branch(batch.state, count, settings.length)
+        stays = self.model_rollouts.resampled(branched)
         return Batch(
-            *(torch.cat((new, old[count:])) for new, old in zip(branched, batch, strict=True))
+            *(
+                torch.cat((torch.where(_beside(stays, new), old[:count], new), old[count:]))
+                for new, old in zip(branched, batch, strict=True)
+            )
         )
 
     def tensors(self) -> dict[str, Tensor]:
@@ -203,6 +211,11 @@ class Learner:
     def ensemble_state(self) -> TrainingState:
         """The ensemble's optimiser, for a checkpoint."""
         return TrainingState({'ensemble_optimizer': self.ensemble_trainer.optimizer})
+
+
+def _beside(rows: Tensor, values: Tensor) -> Tensor:
+    """A flag for each row [B] in the shape of values [B, ...] that it chooses."""
+    return rows.reshape(-1, *(1 for _ in values.shape[1:]))
 
 
 def _shard(batch: Batch, target: Tensor | None) -> tuple[Batch, Tensor | None]:

@@ -26,7 +26,7 @@ class ModelRollouts:
     def branch(self, states: Tensor, count: int, length: int) -> Batch:
         """`count` transitions of branches of `length` steps from states [B, S].
 
-        A branch that reaches the end of an episode resumes from another one of the states.
+        A branch that ends or reaches a goal resumes from another one of the states.
         """
         branches = -(-count // length)
         each = torch.arange(branches, device=states.device)
@@ -34,8 +34,8 @@ class ModelRollouts:
         for step in range(1, length + 1):
             steps.append(self.step(state, self.actor.act(state, self.action_noise(branches))))
             fresh = states[(step * branches + each) % len(states)]
-            ended = steps[-1].terminated.bool().unsqueeze(-1)
-            state = torch.where(ended, fresh, steps[-1].next_state)
+            ended = steps[-1].terminated.bool() | self.resampled(steps[-1])
+            state = torch.where(ended.unsqueeze(-1), fresh, steps[-1].next_state)
         return Batch(*(torch.cat(part)[:count] for part in zip(*steps, strict=True)))
 
     @torch.no_grad()
@@ -56,6 +56,12 @@ class ModelRollouts:
         else:
             terminated = self.task.termination(next_state).to(next_state.dtype)
         return Batch(state, action, reward, predicted.cost[pick, each], next_state, terminated)
+
+    def resampled(self, batch: Batch) -> Tensor:
+        """Whether each transition reaches a goal, [B] bool: no model can say where the next is."""
+        if self.task.goal_resampled is None:
+            return torch.zeros_like(batch.terminated, dtype=torch.bool)
+        return self.task.goal_resampled(batch.next_state)
 
     def action_noise(self, count: int) -> Tensor:
         """Standard normal noise of `count` actions."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -62,6 +63,16 @@ def test_a_branch_that_ends_is_followed_by_another_one() -> None:
         expected = second[branch] if ended else batch.next_state[branch, 0].item()
         assert batch.state[3 + branch, 0].item() == expected
     assert batch.terminated[:3].tolist() == [1.0, 0.0, 1.0]
+
+
+def test_a_branch_that_reaches_its_goal_is_followed_by_another_one() -> None:
+    """The goal is beyond 1.95, and the episode goes on with another one that nobody knows."""
+    world = rollouts(LinearEnsemble([1.0], plain_reward))
+    world.task.goal_resampled = lambda state: state[..., 0] > 1.95
+    batch = world.branch(STARTS, 6, 2)
+    assert not batch.terminated.any()
+    assert batch.state[3:, 0].tolist() == [4.0, batch.next_state[1, 0].item(), 1.0]
+    assert world.resampled(batch).tolist() == (batch.next_state[:, 0] > 1.95).tolist()
 
 
 class Unsure(LinearEnsemble):
@@ -129,3 +140,19 @@ def test_an_agents_branches_are_its_models() -> None:
     assert (two.reward[:4] < one.reward[:4]).all()
     assert torch.equal(two.reward[4:], one.reward[4:])
     assert torch.equal(one.state[2:4], one.next_state[:2])
+
+
+def test_critics_do_not_learn_from_branches_that_reach_a_goal() -> None:
+    """What is there instead is what happened: the model does not know where the next goal is."""
+    agent = tiny.trained(model_rollouts__fraction=0.5)
+    known = agent.learner.buffer.all().action
+
+    def from_buffer() -> list[bool]:
+        batch = agent.learner._experience()[0]
+        return [bool((known == action).all(dim=1).any()) for action in batch.action]
+
+    assert from_buffer() == [False] * 4 + [True] * 4
+    agent.learner.model_rollouts.task = dataclasses.replace(
+        tiny.TASK, goal_resampled=lambda state: torch.arange(len(state)) % 2 == 0
+    )
+    assert from_buffer() == [True, False, True, False] + [True] * 4
