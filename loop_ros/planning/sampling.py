@@ -7,6 +7,8 @@ Each function takes any leading dimensions, so that searches of several robots g
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -20,12 +22,28 @@ def samples(mean: Tensor, variance: Tensor, noise: Tensor, settings: PlannerSett
 
     `noise` [..., N, H, A] is standard normal.
     """
+    if settings.sample_correlation > 0:
+        noise = _coloured(noise.shape[-2], settings.sample_correlation, noise.device) @ noise
     if settings.truncate_samples:
         # Inverse transform of the uniform image of the normal sample: exact, no rejection.
         edge = 0.9772498680518208  # standard normal distribution at 2 sigma
         uniform = torch.special.ndtr(noise)
         noise = torch.special.ndtri((1.0 - edge) + uniform * (2.0 * edge - 1.0))
     return (mean.unsqueeze(-3) + variance.sqrt().unsqueeze(-3) * noise).clamp(-1.0, 1.0)
+
+
+@functools.cache
+def _coloured(horizon: int, correlation: float, device: torch.device) -> Tensor:
+    """The matrix [H, H] that colours white noise [H, A]: x_t = c x_{t-1} + sqrt(1 - c^2) e_t.
+
+    Each x_t has the variance of e_t. Kept on the device.
+    """
+    with torch.inference_mode(False):
+        step = torch.arange(horizon, device=device)
+        lag = step.unsqueeze(1) - step
+        new = torch.full_like(step, (1.0 - correlation**2) ** 0.5, dtype=torch.float32)
+        new[0] = 1.0  # nothing is before the first step
+        return torch.where(lag >= 0, correlation ** lag.clamp(min=0), 0.0) * new
 
 
 def update(

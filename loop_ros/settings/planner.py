@@ -88,6 +88,13 @@ class PlannerSettings(Validated):
         10,
         live=True,
     )
+    sample_correlation: float = setting(
+        0.0,
+        'of the deviation from the last plan at one step with that at the step before (coloured '
+        'samples); many steps ahead, white ones cancel out',
+        0,
+        0.999,
+    )
     truncate_samples: bool = setting(
         False, 'truncate the Gaussian at 2 sigma (released code) instead of plain samples (paper)'
     )

@@ -220,6 +220,7 @@ finite = st.floats(-50, 50)
             'temperature': st.sampled_from([1e-6, 0.1, 1e6]),
             'actor_fraction': st.floats(0, 1),
             'initial_std': st.sampled_from([0.0, 0.5, 10.0]),
+            'sample_correlation': st.floats(0, 0.999),
             'truncate_samples': st.booleans(),
             'mean_update': st.floats(0, 1),
             'variance_update': st.floats(0, 1),

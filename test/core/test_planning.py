@@ -255,6 +255,20 @@ def test_samples_are_plain_or_truncated_at_two_sigma() -> None:
     assert drawn[True].std().item() == pytest.approx(0.8796, abs=0.02)
 
 
+@pytest.mark.parametrize('correlation', [0.0, 0.5, 0.9])
+def test_samples_are_as_correlated_from_step_to_step_as_set(correlation: float) -> None:
+    """And no more widely spread for it, at no step."""
+    planner = recording_planner(std=0.0)
+    plan(
+        planner, sample_correlation=correlation, initial_std=0.2, num_samples=5000,
+        num_iterations=1, actor_fraction=0.0,
+    )  # fmt: skip
+    drawn = recorded(planner).candidates[0][..., 0].T / 0.2  # [H, N]
+    np.testing.assert_allclose(drawn.std(dim=1).numpy(), 1.0, atol=0.04)
+    lag = np.abs(np.subtract.outer(np.arange(len(drawn)), np.arange(len(drawn))))
+    np.testing.assert_allclose(np.corrcoef(drawn.numpy()), correlation**lag, atol=0.06)
+
+
 def test_candidates_never_leave_the_action_range() -> None:
     planner = recording_planner()
     plan(planner, initial_std=10.0)

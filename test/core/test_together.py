@@ -48,7 +48,7 @@ def assert_same(ours: Plan, theirs: Plan) -> None:
         {'algorithm': 'safe_cem', 'propagate_noise': False},
         {'algorithm': 'arc', 'terminal_value': 'v', 'resample_actor': False, 'plan_mixing': 0.4},
         {'num_particles': 3, 'horizon': 1},
-        {'actor_fraction': 0.0, 'truncate_samples': True},
+        {'actor_fraction': 0.0, 'truncate_samples': True, 'sample_correlation': 0.5},
     ],
     ids=str,
 )
