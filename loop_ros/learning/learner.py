@@ -173,13 +173,10 @@ class Learner:
         if count == 0 or self.num_trainings == 0:
             return batch
         branched = self.model_rollouts.branch(batch.state, count, settings.length)
-        stays = self.model_rollouts.resampled(branched)
-        return Batch(
-            *(
-                torch.cat((torch.where(_beside(stays, new), old[:count], new), old[count:]))
-                for new, old in zip(branched, batch, strict=True)
-            )
-        )
+        stays = self.model_rollouts.resampled(branched).unsqueeze(1)
+        rows = batch.table()
+        rows[:count] = torch.where(stays, rows[:count], branched.table())
+        return Batch.from_table(rows, batch.state.shape[1], batch.action.shape[1])
 
     def tensors(self) -> dict[str, Tensor]:
         """Buffer, random state and what the algorithm and the ensemble resume from."""
@@ -211,11 +208,6 @@ class Learner:
     def ensemble_state(self) -> TrainingState:
         """The ensemble's optimiser, for a checkpoint."""
         return TrainingState({'ensemble_optimizer': self.ensemble_trainer.optimizer})
-
-
-def _beside(rows: Tensor, values: Tensor) -> Tensor:
-    """A flag for each row [B] in the shape of values [B, ...] that it chooses."""
-    return rows.reshape(-1, *(1 for _ in values.shape[1:]))
 
 
 def _shard(batch: Batch, target: Tensor | None) -> tuple[Batch, Tensor | None]:

@@ -32,20 +32,6 @@ def samples(mean: Tensor, variance: Tensor, noise: Tensor, settings: PlannerSett
     return (mean.unsqueeze(-3) + variance.sqrt().unsqueeze(-3) * noise).clamp(-1.0, 1.0)
 
 
-@functools.cache
-def _coloured(horizon: int, correlation: float, device: torch.device) -> Tensor:
-    """The matrix [H, H] that colours white noise [H, A]: x_t = c x_{t-1} + sqrt(1 - c^2) e_t.
-
-    Each x_t has the variance of e_t. Kept on the device.
-    """
-    with torch.inference_mode(False):
-        step = torch.arange(horizon, device=device)
-        lag = step.unsqueeze(1) - step
-        new = torch.full_like(step, (1.0 - correlation**2) ** 0.5, dtype=torch.float32)
-        new[0] = 1.0  # nothing is before the first step
-        return torch.where(lag >= 0, correlation ** lag.clamp(min=0), 0.0) * new
-
-
 def update(
     mean: Tensor,
     variance: Tensor,
@@ -85,3 +71,17 @@ def runner_up(
 def shifted(sequence: Tensor) -> Tensor:
     """A sequence [..., H, A] one step later, its last action repeated."""
     return torch.cat((sequence[..., 1:, :], sequence[..., -1:, :]), dim=-2)
+
+
+@functools.cache
+def _coloured(horizon: int, correlation: float, device: torch.device) -> Tensor:
+    """The matrix [H, H] that colours white noise [H, A]: x_t = c x_{t-1} + sqrt(1 - c^2) e_t.
+
+    Each x_t has the variance of e_t. Kept on the device.
+    """
+    with torch.inference_mode(False):
+        step = torch.arange(horizon, device=device)
+        lag = (step.unsqueeze(1) - step).clamp(min=0)
+        new = torch.full_like(step, (1.0 - correlation**2) ** 0.5, dtype=torch.float32)
+        new[0] = 1.0  # nothing is before the first step
+        return (correlation**lag).tril() * new

@@ -120,11 +120,13 @@ def _present(task: str, algorithm: str) -> dict[str, Any]:
     """Settings that a run has now, flat; none for a task or an algorithm that is not here."""
     from loop_ros.sim import registry  # it brings torch along, which takes seconds
 
+    if algorithm not in ALGORITHMS:
+        return {}
     try:
         settings = Settings.for_task(registry.task(task))
     except ValueError:
         return {}
-    return flat(settings.replace(ALGORITHMS.get(algorithm, {})).to_dict())
+    return flat(settings.replace(ALGORITHMS[algorithm]).to_dict())
 
 
 def _variants(algorithm: str, runs: list[Run], present: dict[str, Any]) -> list[Group]:
