@@ -19,6 +19,9 @@ class Model(Protocol):
     def step(self, state: Tensor, action: Tensor) -> Batch:
         """What the model predicts of each action [B, A] in its state [B, S]."""
 
+    def resampled(self, batch: Batch) -> Tensor:
+        """Whether each transition reaches a goal of which no model can say where the next is."""
+
     def action_noise(self, count: int) -> Tensor:
         """Standard normal noise of `count` actions."""
 
@@ -35,18 +38,19 @@ def expansion_target(batch: Batch, sac: SAC, model: Model, horizon: int) -> Tens
     """H rewards, one of the batch and H-1 of the actor in the ensemble, then Q (MBVE) [B].
 
     With the entropy in the target, each of the actor's actions adds its bonus. Nothing follows the
-    end of an episode.
+    end of an episode. Where a goal is reached that is then drawn elsewhere, Q follows at once.
     """
     discount, count = sac.settings.off_policy.discount, len(batch.reward)
     bonus = sac.log_entropy_coef.exp() if sac.settings.sac.entropy_in_target else 0.0
-    total, state = batch.reward, batch.next_state
+    total, state, goes_on = batch.reward, batch.next_state, ~model.resampled(batch)
     weight = discount * (1.0 - batch.terminated)  # of what comes next
     for _ in range(horizon - 1):
         action, log_prob = sac.actor.sample(state, model.action_noise(count))
         step = model.step(state, action)
-        total = total + weight * (step.reward - bonus * log_prob)
-        weight = discount * (1.0 - step.terminated) * weight
-        state = step.next_state
+        total = torch.where(goes_on, total + weight * (step.reward - bonus * log_prob), total)
+        weight = torch.where(goes_on, discount * (1.0 - step.terminated) * weight, weight)
+        state = torch.where(goes_on.unsqueeze(1), step.next_state, state)
+        goes_on = goes_on & ~model.resampled(step)
     action, log_prob = sac.actor.sample(state, model.action_noise(count))
     value = sac.target_value(state, action)
     return total + weight * (value - bonus * log_prob)

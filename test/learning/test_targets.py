@@ -163,7 +163,9 @@ class Still(LinearActor):
         return self.mean(state), torch.full(state.shape[:-1], -2.0)
 
 
-def expanded(batch: Batch, horizon: int, entropy: bool = False, end: Any = None) -> list[float]:
+def expanded(
+    batch: Batch, horizon: int, entropy: bool = False, end: Any = None, goal: Any = None
+) -> list[float]:
     """In the world s' = s + a, r = s + 2 a; gamma = 1/2, alpha = 0.2."""
     sac: Any = SimpleNamespace(
         actor=Still(),
@@ -173,6 +175,7 @@ def expanded(batch: Batch, horizon: int, entropy: bool = False, end: Any = None)
     )
     ensemble = LinearEnsemble([1.0, 1.0], plain_reward)
     parts, task = linear_world(ensemble, sac.actor, end=end)
+    task.goal_resampled = goal
     rollouts = ModelRollouts(parts, task, torch.Generator().manual_seed(0))
     return expansion_target(batch, sac, rollouts, horizon).tolist()
 
@@ -200,3 +203,10 @@ def test_nothing_follows_the_end_of_an_episode() -> None:
     assert expanded(ended, 3, entropy=True) == [1.0]
     # In the model the first step leads to 2.2, beyond the limit: its reward is the last.
     assert expanded(ONE_STEP, 3, end=lambda s: s[..., 0] > 2.1) == pytest.approx([1 + 2.4 / 2])
+
+
+def test_the_value_follows_where_a_goal_is_drawn_elsewhere() -> None:
+    """A goal beyond 2.1, reached in the model's first step; and one that the batch has reached."""
+    for goal, horizon in ((2.1, 2), (1.9, 1)):
+        value = expanded(ONE_STEP, horizon, entropy=True)
+        assert expanded(ONE_STEP, 5, True, goal=lambda s, g=goal: s[..., 0] > g) == value
