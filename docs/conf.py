@@ -29,7 +29,7 @@ html_theme = 'furo'
 html_title = 'loop_ros'
 autodoc_typehints = 'description'
 html_use_index = html_domain_indices = False  # the search finds names too
-exclude_patterns = ['results/runs']
+exclude_patterns = ['results/runs', 'results/runs_earlier']
 
 # Files of the repository that are a page here; test/core/test_pages.py looks after links to others.
 INCLUDED = {

@@ -161,6 +161,9 @@ GIVEN: dict[str, Callable[[], object]] = {
     'docs/panel.md': lambda: record('drift_car', 'my_bag'),
     'docs/recorder.md': snapshot,
     'docs/results/calibration.md': lambda: train('PointGoal1', 'runs/safety_gym/point_safeloop_0'),
+    'docs/results/mujoco_earlier.md': lambda: shutil.copytree(
+        TREE / 'docs/results/runs_earlier', 'docs/results/runs_earlier'
+    ),
     'docs/results/soak.md': lambda: shutil.copytree(
         TREE / 'docs/results/soak', 'docs/results/soak'
     ),
