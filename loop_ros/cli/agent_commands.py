@@ -5,13 +5,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from loop_ros.cli.algorithms import ALGORITHMS
-from loop_ros.cli.arguments import TASK_HELP, add_common, overrides, positive, set_threads
+from loop_ros.cli.arguments import (
+    TASK_HELP,
+    add_common,
+    add_json,
+    overrides,
+    positive,
+    set_threads,
+)
 
 
 def add(commands: Any) -> None:
@@ -32,7 +38,7 @@ def _add_evaluate(commands: Any) -> None:
         '--algorithm', choices=sorted(ALGORITHMS), help='plan with this one instead'
     )
     _add_true_dynamics(parser)
-    parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
+    add_json(parser)
     parser.add_argument('--out', type=Path, metavar='FILE', help='the same object, as result.json')
     _add_last(parser, _evaluate)
 
@@ -60,7 +66,7 @@ def _add_calibrate(commands: Any) -> None:
         help='none, friction=0.7, mass=1.2, delay=2 (steps), noise=1 ...; default: eleven of them',
     )
     _add_folder(parser)
-    parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
+    add_json(parser)
     _add_last(parser, _calibrate)
 
 
@@ -73,7 +79,7 @@ def _add_horizon(commands: Any) -> None:
     parser.add_argument('--horizons', type=positive, nargs='+', default=[1, 2, 4, 8, 12, 16])
     _add_true_dynamics(parser)
     _add_folder(parser)
-    parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
+    add_json(parser)
     _add_last(parser, _horizon)
 
 
@@ -88,7 +94,7 @@ def _add_hindsight(commands: Any) -> None:
     parser.add_argument(
         '--steps', type=positive, default=30, help='of the beginning of each episode, default 30'
     )
-    parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
+    add_json(parser)
     _add_last(parser, _hindsight)
 
 
@@ -158,11 +164,12 @@ def _evaluate(options: argparse.Namespace) -> int:
     _choose_model(agent, options)
     result = evaluate.evaluate(agent, options.episodes, options.seed)
     result['true_dynamics'] = options.true_dynamics
-    evaluate.show([result])
     if options.out is not None:
         run_log.write_json(options.out, result)
     if options.json:
-        print(json.dumps(run_log.to_json(result)))
+        run_log.print_json(result)
+    else:
+        evaluate.show([result])
     return 0
 
 
@@ -175,7 +182,7 @@ def _sweep(options: argparse.Namespace) -> int:
 
 
 def _calibrate(options: argparse.Namespace) -> int:
-    from loop_ros.cli import calibrate
+    from loop_ros.cli import calibrate, run_log
     from loop_ros.sim import disturbed
 
     set_threads(options)
@@ -184,9 +191,10 @@ def _calibrate(options: argparse.Namespace) -> int:
         _load(options, {}), disturbances, options.d0, options.episodes, options.seed, options.out
     )
     result = calibration.run()
-    calibrate.show(result)
     if options.json:
-        print(json.dumps(result))
+        run_log.print_json(result)
+    else:
+        calibrate.show(result)
     return 0
 
 
@@ -197,9 +205,10 @@ def _horizon(options: argparse.Namespace) -> int:
     agent = _load(options, {})
     _choose_model(agent, options)
     result = horizon.run(agent, options.horizons, options.episodes, options.seed, options.out)
-    horizon.show(result)
     if options.json:
-        print(json.dumps(run_log.to_json(result)))
+        run_log.print_json(result)
+    else:
+        horizon.show(result)
     return 0
 
 
@@ -208,9 +217,10 @@ def _hindsight(options: argparse.Namespace) -> int:
 
     set_threads(options)
     result = hindsight.run(_load(options, {}), options.episodes, options.seed, options.steps)
-    hindsight.show(result)
     if options.json:
-        print(json.dumps(run_log.to_json(result)))
+        run_log.print_json(result)
+    else:
+        hindsight.show(result)
     return 0
 
 

@@ -46,6 +46,11 @@ def add_common(parser: argparse.ArgumentParser, profile: str) -> None:
     )
 
 
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """`--json`, for whoever reads the output by machine."""
+    parser.add_argument('--json', action='store_true', help='one JSON object instead of tables')
+
+
 def seed_list(text: str) -> list[int]:
     """Seeds as '0..4' or '0,2,5'."""
     try:

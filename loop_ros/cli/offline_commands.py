@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from loop_ros.cli.arguments import TASK_HELP, add_common, duration, positive
+from loop_ros.cli.arguments import TASK_HELP, add_common, add_json, duration, positive
 from loop_ros.cli.recordings import add_robot
 from loop_ros.offline.presets import ALGORITHMS, TABLE_4
 
@@ -64,7 +64,7 @@ def _add_predict(commands: Any) -> None:
     _add_bags(parser)
     parser.add_argument('--seconds', type=duration, default=1.0, help='default %(default)s')
     parser.add_argument('--out', type=Path, metavar='FILE', help='the same as JSON')
-    parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
+    add_json(parser)
     add_common(parser, profile="the checkpoint's")
     parser.set_defaults(run=_predict, d0=None)
 
@@ -147,7 +147,7 @@ def _add_replay(commands: Any) -> None:
     parser.add_argument(
         '--largest', type=positive, default=20, metavar='N', help='differences listed; default 20'
     )
-    parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
+    add_json(parser)
     add_common(parser, profile="the checkpoint's")
     parser.set_defaults(run=_replay)
 
@@ -170,7 +170,7 @@ def _add_what_if(commands: Any) -> None:
         help='the others; default 0 0.2 0.5 1 2 4 8 (--set planner.d0=... is that of the plans)',
     )
     _add_part(parser)
-    parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
+    add_json(parser)
     add_common(parser, profile="the checkpoint's")
     parser.set_defaults(run=_what_if, d0=None)
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,7 +32,6 @@ def run(options: argparse.Namespace) -> int:
     predictors = {'ensemble': prediction.ensemble(agent), LAST: prediction.unchanged}
     steps = steps_of(options.seconds, agent.task)
     rows = prediction.errors(recorded, predictors, steps)
-    show(rows, list(predictors), steps, agent.task)
     result = {
         'task': agent.task.name,
         'checkpoint': options.checkpoint,
@@ -46,7 +44,9 @@ def run(options: argparse.Namespace) -> int:
     if options.out is not None:
         run_log.write_json(options.out, result)
     if options.json:
-        print(json.dumps(run_log.to_json(result)))
+        run_log.print_json(result)
+    else:
+        show(rows, list(predictors), steps, agent.task)
     return 0
 
 

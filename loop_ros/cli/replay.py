@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import shlex
 
 import torch
@@ -22,6 +21,7 @@ from loop_ros.cli.recordings import reader, task_of
 from loop_ros.cli.replay_episodes import Replayed, recordings, replay
 from loop_ros.cli.replay_summary import Replay, largest_differences
 from loop_ros.cli.report import libraries
+from loop_ros.cli.run_log import print_json
 from loop_ros.progress import bars
 from loop_ros.settings import Settings
 from loop_ros.sim import registry
@@ -42,11 +42,11 @@ def run(options: argparse.Namespace) -> int:
         agent, options.checkpoint, options.bags, episodes, largest, read, command_line(options)
     )
     replay_page.write(done, options.out)
-    show(done)
-    print(options.out)
     if options.json:
-        found = {**done.metrics(), 'largest': [each.to_dict() for each in largest]}
-        print(json.dumps(found))
+        print_json({**done.metrics(), 'largest': [each.to_dict() for each in largest]})
+    else:
+        show(done)
+        print(options.out)
     return 0
 
 

@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import argparse
 import collections
-import json
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from loop_ros.cli.run_log import to_json
+from loop_ros.cli.run_log import print_json
 from loop_ros.progress import track
 from loop_ros.snapshots import files
 from loop_ros.snapshots.files import Snapshot
@@ -29,9 +28,10 @@ def run(options: argparse.Namespace) -> int:
     replanner = Replanner(snapshot)
     ticks = list(track(replanner.plans(range(count)), 'rerun', count))
     found = summary(replanner, ticks)
-    show(found)
     if options.json:
-        print(json.dumps(to_json(found)))
+        print_json(found)
+    else:
+        show(found)
     return 0 if found['same'] == count else 1
 
 

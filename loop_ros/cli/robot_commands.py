@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from loop_ros.cli.arguments import TASK_HELP, duration
+from loop_ros.cli.arguments import TASK_HELP, add_json, duration
 
 ROBOTS = ('ackermann', 'diff_drive', 'arm', 'other')
 
@@ -36,7 +36,7 @@ def _add_rerun(commands: Any) -> None:
         'some are not, and the first difference is named.',
     )
     _add_snapshot(parser)
-    parser.add_argument('--json', action='store_true', help='one JSON object on the last line')
+    add_json(parser)
     parser.set_defaults(run=_rerun)
 
 

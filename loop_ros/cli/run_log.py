@@ -48,6 +48,11 @@ def to_json(content: Any) -> Any:
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
+def print_json(content: Any) -> None:
+    """Print it on a line, for `--json`."""
+    print(json.dumps(to_json(content)))
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write a file at once, in place of what was there; its folder is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from loop_ros.cli.run_log import print_json
 from loop_ros.sim import registry
 
 COLUMNS = {  # headings of what --json names in full
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     names = [source.name for source in registry.sources()]
     rows = [_row(source, names.count(source.name) > 1) for source in registry.sources()]
     if options.json:
-        print(json.dumps(rows))
+        print_json(rows)
     else:
         _show(rows)
     return 0

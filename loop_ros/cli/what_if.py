@@ -5,18 +5,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
+from rich.console import Console
 
 from loop_ros.agent import Agent
 from loop_ros.cli import tables
 from loop_ros.cli.recordings import reader
 from loop_ros.cli.replay import load
 from loop_ros.cli.replay_episodes import Recording, recordings
+from loop_ros.cli.run_log import print_json
 from loop_ros.outlook import Outlook, outlook
 from loop_ros.progress import bars
 from loop_ros.types import Array
@@ -45,13 +46,15 @@ def run(options: argparse.Namespace) -> int:
             f'algorithm {planner.algorithm} compares nothing (ros2 bag info says what a bag holds)'
         )
     rows = summary(seen, thresholds, agent)
-    columns = {name: [tables.figure(row[name]) for row in rows] for name in rows[0]}
-    columns['d0'] = [f'{d0:g}' for d0 in thresholds]
-    tables.show(f'{len(seen):,} plans under d0 = {planner.d0:g}, judged under others', columns)
     if not planner.constrained:
-        print(f'the algorithm {planner.algorithm} ignores d0: another one changes nothing')
+        ignored = f'the algorithm {planner.algorithm} ignores d0: another one changes nothing'
+        Console(stderr=True).print(ignored, highlight=False)
     if options.json:
-        print(json.dumps({'plans': len(seen), 'd0': planner.d0, 'thresholds': rows}))
+        print_json({'plans': len(seen), 'd0': planner.d0, 'thresholds': rows})
+    else:
+        columns = {name: [tables.figure(row[name]) for row in rows] for name in rows[0]}
+        columns['d0'] = [f'{d0:g}' for d0 in thresholds]
+        tables.show(f'{len(seen):,} plans under d0 = {planner.d0:g}, judged under others', columns)
     return 0
 
 

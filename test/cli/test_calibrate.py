@@ -114,8 +114,9 @@ def test_table_figures_and_picture_are_written(
     arguments = ('--d0', '0', '2', '--disturb', 'none', 'friction=0.7', 'noise=1', '--json')
     assert main(command(saved, out, *arguments)) == 0
     printed = capsys.readouterr().out
-    assert json.loads(printed.splitlines()[-1])['conditions'] == read(out)
-    assert 'friction=0.7' in printed
+    assert json.loads(printed)['conditions'] == read(out)
+    calibrate.show(json.loads(printed))
+    assert 'friction=0.7' in capsys.readouterr().out
     rows = read(out)
     conditions = [(d, d0) for d in ('none', 'friction=0.7', 'noise=1') for d0 in (0.0, 2.0)]
     assert [(row['disturbance'], row['d0']) for row in rows] == conditions

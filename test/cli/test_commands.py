@@ -86,7 +86,7 @@ def evaluate(
 ) -> dict[str, Any]:
     common = ['--checkpoint', str(checkpoint), '--episodes', '2', '--json']
     assert main(['evaluate', 'drift_car', *common, *arguments]) == 0
-    return dict(json.loads(capsys.readouterr().out.splitlines()[-1]))
+    return dict(json.loads(capsys.readouterr().out))
 
 
 @pytest.mark.slow

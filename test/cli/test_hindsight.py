@@ -68,7 +68,9 @@ def test_the_command_knows_the_true_dynamics(
     tiny.trained().save(tmp_path / 'checkpoint')
     command = ['hindsight', 'drift_car', '--checkpoint', str(tmp_path / 'checkpoint'), '--json']
     assert main([*command, '--episodes', '2', '--steps', '8']) == 0
-    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    result = json.loads(capsys.readouterr().out)
     assert len(result['driven']) == len(result['best']) == len(result['rest']) == 2
     assert all(b > d for b, d in zip(result['best'], result['driven'], strict=True))
     assert all(rest < 0.0 for rest in result['rest'])  # of 92 steps more
+    hindsight.show(result)
+    assert 'drift_car, 2 episodes' in capsys.readouterr().out

@@ -67,7 +67,9 @@ def test_the_command_drives_each_horizon_and_its_own(
     assert main([*arguments, '--horizons', '1', '101']) == 0
     printed = capsys.readouterr().out
     result = json.loads((tmp_path / 'deep' / 'out' / 'horizon.json').read_text())
-    assert json.loads(printed.splitlines()[-1]) == result
+    assert json.loads(printed) == result
+    horizon.show(result)
+    assert 'drift_car, 1 episodes each' in capsys.readouterr().out
     rows = {row['horizon']: row for row in result['horizons']}
     assert list(rows) == [1, own, 101]
     assert rows[1]['starts'] == 100

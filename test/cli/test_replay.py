@@ -68,7 +68,7 @@ def run(
 ) -> dict[str, Any]:
     words = ['replay', str(bag), '--checkpoint', str(agent), '--out', str(out), '--json', *more]
     assert main(words) == 0
-    found: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
     return found
 
 

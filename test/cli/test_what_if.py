@@ -30,28 +30,29 @@ def asked(recorded: tuple[Path, Path], capsys: Any, *arguments: str) -> tuple[in
     agent, bag = recorded
     code = main(['what-if', str(bag), '--checkpoint', str(agent), '--json', *arguments])
     out, err = capsys.readouterr()
-    lines = out.splitlines()
-    return code, json.loads(lines[-1]) if code == 0 else None, out + err
+    return code, json.loads(out) if code == 0 else None, err
 
 
 def test_a_row_for_each_threshold_over_all_states(recorded: tuple[Path, Path], capsys: Any) -> None:
     """A larger one keeps more sequences safe; the plan's own changes nothing."""
-    code, found, out = asked(recorded, capsys, '--d0', '3', '0', '0.2')
+    code, found, _ = asked(recorded, capsys, '--d0', '3', '0', '0.2')
     assert code == 0
     assert found['plans'] == 40 and found['d0'] == 0.2
     assert [row['d0'] for row in found['thresholds']] == [0.0, 0.2, 3.0]
     safe = [row['safe sequences'] for row in found['thresholds']]
     assert safe == sorted(safe)
     assert found['thresholds'][1]['action differs by'] == pytest.approx(0.0, abs=1e-7)
-    assert 'judged under others' in out
+    agent, bag = map(str, recorded)
+    assert main(['what-if', bag, '--checkpoint', agent, '--d0', '3', '0', '0.2']) == 0
+    assert '40 plans under d0 = 0.2, judged under others' in capsys.readouterr().out
 
 
 def test_an_algorithm_that_does_not_heed_d0_is_called_so(
     recorded: tuple[Path, Path], capsys: Any
 ) -> None:
-    code, found, out = asked(recorded, capsys, '--set', 'planner.algorithm=arc', '--steps', '5')
+    code, found, said = asked(recorded, capsys, '--set', 'planner.algorithm=arc', '--steps', '5')
     assert code == 0
-    assert 'arc ignores d0' in out
+    assert 'arc ignores d0' in said
     assert {row['action differs by'] for row in found['thresholds']} == {0.0}
 
 

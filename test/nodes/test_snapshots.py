@@ -28,7 +28,7 @@ def rerun(folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, object]
     code = main(['rerun', str(folder), '--json'])
     said = capsys.readouterr().out
     assert code == 0, said
-    found: dict[str, object] = json.loads(said.splitlines()[-1])
+    found: dict[str, object] = json.loads(said)
     return found
 
 

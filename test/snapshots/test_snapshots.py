@@ -44,7 +44,7 @@ def rerun(folder: Path) -> list[Tick]:
 def result(folder: Path, capsys: pytest.CaptureFixture[str], code: int) -> dict[str, object]:
     """What `loop-ros rerun` says."""
     assert main(['rerun', str(folder), '--json']) == code
-    found: dict[str, object] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    found: dict[str, object] = json.loads(capsys.readouterr().out)
     return found
 
 
@@ -54,6 +54,8 @@ def test_every_plan_is_made_again_bit_for_bit(
     found = result(stopped, capsys, 0)
     assert found['plans'] == found['same'] == STEPS + 3
     assert found['trigger'] == 'stop: operator stop' and found['first'] is None
+    assert main(['rerun', str(stopped)]) == 0
+    assert 'the same, bit for bit' in capsys.readouterr().out
 
 
 def test_a_first_plan_is_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
