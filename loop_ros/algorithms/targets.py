@@ -42,15 +42,15 @@ def expansion_target(batch: Batch, sac: SAC, model: Model, horizon: int) -> Tens
     """
     discount, count = sac.settings.off_policy.discount, len(batch.reward)
     bonus = sac.log_entropy_coef.exp() if sac.settings.sac.entropy_in_target else 0.0
-    total, state, goes_on = batch.reward, batch.next_state, ~model.resampled(batch)
+    total, state, active = batch.reward, batch.next_state, ~model.resampled(batch)
     weight = discount * (1.0 - batch.terminated)  # of what comes next
     for _ in range(horizon - 1):
         action, log_prob = sac.actor.sample(state, model.action_noise(count))
         step = model.step(state, action)
-        total = torch.where(goes_on, total + weight * (step.reward - bonus * log_prob), total)
-        weight = torch.where(goes_on, discount * (1.0 - step.terminated) * weight, weight)
-        state = torch.where(goes_on.unsqueeze(1), step.next_state, state)
-        goes_on = goes_on & ~model.resampled(step)
+        total = torch.where(active, total + weight * (step.reward - bonus * log_prob), total)
+        weight = torch.where(active, discount * (1.0 - step.terminated) * weight, weight)
+        state = torch.where(active.unsqueeze(1), step.next_state, state)
+        active = active & ~model.resampled(step)
     action, log_prob = sac.actor.sample(state, model.action_noise(count))
     value = sac.target_value(state, action)
     return total + weight * (value - bonus * log_prob)
