@@ -85,6 +85,7 @@ def evaluate(
     capsys: pytest.CaptureFixture[str], checkpoint: Path, *arguments: str
 ) -> dict[str, Any]:
     common = ['--checkpoint', str(checkpoint), '--episodes', '2', '--json']
+    capsys.readouterr()
     assert main(['evaluate', 'drift_car', *common, *arguments]) == 0
     return dict(json.loads(capsys.readouterr().out))
 
