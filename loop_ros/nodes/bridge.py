@@ -18,7 +18,7 @@ from std_srvs.srv import Trigger
 
 from loop_ros.nodes import conversions, qos, views
 from loop_ros.nodes.bridge_parameters import BridgeParameters
-from loop_ros.nodes.managed import ManagedNode, StartError
+from loop_ros.nodes.managed import TRANSITION_TIMEOUT, ManagedNode, StartError
 from loop_ros.nodes.transforms import Transforms
 from loop_ros.sim.camera import open_environment
 from loop_ros.sim.pictures import Broadcast
@@ -104,7 +104,8 @@ class BridgeNode(ManagedNode):
     def deactivate(self) -> None:
         """Let nobody miss states, and learner and recorder have the last transitions."""
         self.paused.publish(Bool(data=True))
-        self.wait_for_arrival(self.paused, self.transition_publisher)
+        self.wait_for_arrival(self.paused)
+        self.wait_for_arrival(self.transition_publisher, timeout=TRANSITION_TIMEOUT)
 
     def cleanup(self) -> None:
         """Say how it went, and end what was opened."""

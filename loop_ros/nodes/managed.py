@@ -40,6 +40,9 @@ from loop_ros.process_end import end_within
 POLL = 0.1  # s between looks at the stop flag
 LOG_PERIOD = 5.0  # s between repetitions of the same warning
 ACKNOWLEDGE_TIMEOUT = 1.0  # s for subscribers to acknowledge the last messages
+# The same for transitions, which nobody repeats: a subscriber that missed some, by a loss or a cut
+# of the network, learns so from Fast DDS's next heartbeat, and these are 3 s apart.
+TRANSITION_TIMEOUT = 4.0
 LEAVE_TIMEOUT = 3.0  # s for the end of ROS, after the node has put everything away
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)  # runs on while simulated time stands still
 
@@ -97,10 +100,15 @@ class ManagedNode(LifecycleNode):
         self._publishers_made.append(publisher)
         return publisher
 
-    def wait_for_arrival(self, *publishers: Publisher | None) -> None:
-        """Until what was published last has arrived everywhere, within ACKNOWLEDGE_TIMEOUT each."""
+    def wait_for_arrival(
+        self, *publishers: Publisher | None, timeout: float = ACKNOWLEDGE_TIMEOUT
+    ) -> None:
+        """Until all that was published has arrived everywhere; a warning after `timeout` s each."""
         for publisher in filter(None, publishers):
-            publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_TIMEOUT))
+            if not publisher.wait_for_all_acked(Duration(seconds=timeout)):
+                self.get_logger().warning(
+                    f'{publisher.topic_name}: after {timeout:g} s some subscriber lacks messages'
+                )
 
     def subscribe(
         self, message: type, topic: str, callback: Callable[..., None], profile: QoSProfile

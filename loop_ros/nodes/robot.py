@@ -17,7 +17,7 @@ from std_msgs.msg import Bool, Float64MultiArray
 from std_srvs.srv import Trigger
 
 from loop_ros.nodes import conversions, qos, views
-from loop_ros.nodes.managed import ManagedNode
+from loop_ros.nodes.managed import TRANSITION_TIMEOUT, ManagedNode
 from loop_ros.nodes.parameters import declare
 from loop_ros.nodes.reset_service import ResetService
 from loop_ros.nodes.robot_inputs import ForeignTopic
@@ -129,12 +129,13 @@ class RobotNode(ManagedNode):
         self._prepare()
 
     def deactivate(self) -> None:
-        """Leave the robot with the safe command, and let nobody miss states."""
+        """Leave the robot with the safe command; let nobody miss states or transitions."""
         self.paused.publish(Bool(data=True))
         if not self.shadow:
             self._publish(np.array(self.task.safe_command))
             self.wait_for_arrival(self.answers)
         self.wait_for_arrival(self.paused)
+        self.wait_for_arrival(self.transitions, timeout=TRANSITION_TIMEOUT)
 
     def cleanup(self) -> None:
         """Take back services and client."""

@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import math
+import signal
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +23,7 @@ from stack import Process, node_command, until
 from std_msgs.msg import Bool, Float64MultiArray, UInt32
 from std_srvs.srv import Trigger
 
+from loop_ros.bags.reader import BagReader
 from loop_ros.nodes import conversions, qos
 from loop_ros.nodes.bridge import LEARNER_BACKLOG
 from loop_ros.sim import registry
@@ -186,6 +190,36 @@ def test_as_fast_as_it_goes_is_as_fast_as_the_learner_learns(bridge) -> None:
     time.sleep(0.1)
     driver.answer(driver.newest())
     until(lambda: len(driver.transitions) == count + 2, 10, 'a step without the learner')
+
+
+@pytest.mark.parametrize('comes_back', [True, False])
+def test_at_its_end_a_listener_that_lags_gets_all_transitions(
+    bridge, tmp_path: Path, comes_back: bool
+) -> None:
+    """A stopped recorder stands for a slow or cut network; one that stays away is named."""
+    process, driver = bridge(speed=0, transition_listeners=2)
+    bag = tmp_path / 'bag'
+    words = ['bag', 'record', '-o', str(bag), '--topics', '/transition']
+    recorder = Process([sys.executable, '-m', 'ros2_standalone', *words], tmp_path / 'recorder')
+    again = threading.Timer(2.0, recorder.popen.send_signal, [signal.SIGCONT])
+    try:
+        until(lambda: driver.answer(0) or driver.transitions, 30, 'the first step')
+        driver.step()
+        recorder.popen.send_signal(signal.SIGSTOP)
+        for _ in range(20):
+            driver.step()
+        if comes_back:
+            again.start()
+        assert process.interrupt() == 0
+        lacking = '/transition: after 4 s some subscriber lacks messages'
+        assert (lacking in process.output) is not comes_back
+        recorder.popen.send_signal(signal.SIGCONT)
+        assert recorder.interrupt() == 0
+        if comes_back:
+            assert len(list(BagReader([bag], CAR))) == len(driver.transitions)
+    finally:
+        again.cancel()
+        recorder.kill()
 
 
 def test_a_random_action_is_no_plan_and_an_end_no_silence(bridge) -> None:
