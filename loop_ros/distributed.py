@@ -167,6 +167,11 @@ def check_divisible(settings: Settings) -> None:
                 f'{section}.batch_size is {batch}: {size()} processes need a multiple of their '
                 'number'
             )
+    if settings.off_policy.batch_norm:
+        raise ValueError(
+            f'off_policy.batch_norm normalises whole batches, which {size()} processes do not '
+            'have: set it to false, or start one process'
+        )
 
 
 def check_same(text: str, what: str) -> None:

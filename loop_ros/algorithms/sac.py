@@ -28,7 +28,11 @@ class SAC:
     def __init__(self, parts: Parts, settings: Settings, generator: torch.Generator) -> None:
         self.actor, self.critic = cast(Actor, parts.actor), parts.critic
         self.settings, self.generator = settings, generator
-        self.critic_target = copy.deepcopy(self.critic).requires_grad_(False)
+        # CrossQ has no slow copy: its batches hold the states that follow, too.
+        self._has_copy = not settings.off_policy.batch_norm
+        self.critic_target = self.critic
+        if self._has_copy:
+            self.critic_target = copy.deepcopy(self.critic).requires_grad_(False)
         self.target_entropy = settings.sac.target_entropy * self.actor.action_dim
         initial = math.log(max(settings.sac.initial_entropy_coef, 1e-8))
         self.log_entropy_coef = torch.tensor(initial, device=generator.device, requires_grad=True)
@@ -55,12 +59,17 @@ class SAC:
     def _learn_values(
         self, batch: Batch, target: Tensor | None, next_noise: Tensor
     ) -> dict[str, Tensor]:
-        if target is None:
-            target = self.target(batch, next_noise, self.log_entropy_coef.detach().exp())
-        values = self.critic(batch.state, batch.action, drop=self._drop)
+        entropy_coef = self.log_entropy_coef.detach().exp()
+        if target is None and not self._has_copy:
+            values, target = self._with_next(batch, next_noise, entropy_coef)
+        else:
+            if target is None:
+                target = self.target(batch, next_noise, entropy_coef)
+            values = self.critic(batch.state, batch.action, drop=self._drop, learn=True)
         critics = critic_loss(values, target)
         self.critic_optimizer.minimize(critics)
-        polyak_update(self.critic_target, self.critic, self.settings.off_policy.tau)
+        if self._has_copy:
+            polyak_update(self.critic_target, self.critic, self.settings.off_policy.tau)
         return {'critic_loss': critics.detach()}
 
     def _learn_policy(self, batch: Batch, noise: Tensor) -> dict[str, Tensor]:
@@ -84,10 +93,26 @@ class SAC:
         """
         action, log_prob = self.actor.sample(batch.next_state, next_noise)
         value = self.target_value(batch.next_state, action)
+        return self._bellman(batch, value, entropy_coef * log_prob)
+
+    def _bellman(self, batch: Batch, value: Tensor, price: Tensor) -> Tensor:
+        """The target [B] of values and prices of randomness [B], those of the next actions."""
         if self.settings.sac.entropy_in_target:
-            value = value - entropy_coef * log_prob
+            value = value - price
         discount = self.settings.off_policy.discount * (1.0 - batch.terminated)
         return batch.reward + discount * value
+
+    def _with_next(
+        self, batch: Batch, next_noise: Tensor, entropy_coef: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Values [num, B] and their target [B], both under the statistics of one batch (CrossQ)."""
+        with torch.no_grad():
+            action, log_prob = self.actor.sample(batch.next_state, next_noise)
+        states = torch.cat((batch.state, batch.next_state))
+        actions = torch.cat((batch.action, action))
+        values, next_values = self.critic(states, actions, drop=self._drop, learn=True).chunk(2, 1)
+        value = next_values.detach().amin(dim=0)
+        return values, self._bellman(batch, value, entropy_coef * log_prob)
 
     @torch.no_grad()
     def target_value(self, state: Tensor, action: Tensor) -> Tensor:
@@ -108,7 +133,7 @@ class SAC:
             'critic_optimizer': self.critic_optimizer,
             'entropy_optimizer': self.entropy_optimizer,
         }
-        networks = {'critic_target': self.critic_target}
+        networks = {'critic_target': self.critic_target} if self._has_copy else {}
         return TrainingState(optimizers, networks, {'log_entropy_coef': self.log_entropy_coef})
 
     def _drop_units(self, hidden: Tensor) -> Tensor:

@@ -156,7 +156,9 @@ class Learner:
         if settings.sac.bootstrap == 'buffer':
             batch, action = self.buffer.sample_pairs(size, self.generator)
             return batch, sarsa_target(batch, action, algorithm)
-        batch = self._with_branches(self.buffer.sample(size, self.generator))
+        steps, discount = settings.sac.reward_steps, settings.off_policy.discount
+        batch = self.buffer.sample_steps(size, steps, discount, self.generator)
+        batch = self._with_branches(batch)
         horizon = settings.model_rollouts.expansion_horizon
         if horizon > 1 and self.num_trainings > 0:
             return batch, expansion_target(batch, algorithm, self.model_rollouts, horizon)

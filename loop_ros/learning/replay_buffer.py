@@ -49,6 +49,33 @@ class ReplayBuffer:
         index = torch.randint(self._size, (size,), generator=generator, device=self.device)
         return self._split(self._rows.index_select(0, index))
 
+    def sample_steps(
+        self, size: int, steps: int, discount: float, generator: torch.Generator
+    ) -> Batch:
+        """Like `sample`, with the rewards of up to `steps` transitions in a row (n-step returns).
+
+        `reward` [B] is their discounted sum, `next_state` where the last one led to. `terminated`
+        is the share of its value that is not to come any more: 1 at the end of an episode, else
+        1 - discount^(n-1) after n transitions. Fewer are taken where no more followed.
+        """
+        index = torch.randint(self._size, (size,), generator=generator, device=self.device)
+        batch = self._split(self._rows.index_select(0, index))
+        reward, next_state, ended = batch.reward, batch.next_state, batch.terminated.bool()
+        weight = torch.ones_like(reward)  # of what comes next, but for the target's own discount
+        grows = ~ended
+        for _ in range(steps - 1):
+            successor, known = self._successors(index)
+            grows = grows & known
+            index = torch.where(grows, successor, index)
+            last = self._split(self._rows.index_select(0, index))
+            weight = torch.where(grows, discount * weight, weight)
+            reward = torch.where(grows, reward + weight * last.reward, reward)
+            next_state = torch.where(grows.unsqueeze(1), last.next_state, next_state)
+            ended = ended | (grows & last.terminated.bool())
+            grows = grows & ~ended
+        terminated = torch.where(ended, 1.0, 1.0 - weight)
+        return batch._replace(reward=reward, next_state=next_state, terminated=terminated)
+
     def sample_pairs(self, size: int, generator: torch.Generator) -> tuple[Batch, Tensor]:
         """`size` transitions and the actions [B, A] that were taken next.
 

@@ -33,8 +33,39 @@ class BatchedLinear(nn.Module):
         return torch.baddbmm(self.bias[which], x, self.weight[which])
 
 
+class BatchNorm(nn.Module):
+    """Batch normalisation of `num` networks' units side by side, [num, B, width]."""
+
+    RATE = 0.01  # at which the kept mean and variance follow those of the batches
+    EPSILON = 1e-3  # added to the variance
+
+    def __init__(self, num: int, width: int) -> None:
+        super().__init__()
+        shape = num, 1, width
+        self.scale, self.shift = nn.Parameter(torch.ones(shape)), nn.Parameter(torch.zeros(shape))
+        self.mean: Tensor
+        self.variance: Tensor
+        self.register_buffer('mean', torch.zeros(shape))
+        self.register_buffer('variance', torch.ones(shape))
+
+    def forward(self, x: Tensor, which: Which, learn: bool) -> Tensor:
+        """By the statistics of this batch where it is to `learn` them, else by the kept ones."""
+        which = slice(None) if which is None else which
+        if learn:
+            variance, mean = torch.var_mean(x, dim=1, keepdim=True, correction=0)
+            self.mean.lerp_(mean.detach(), self.RATE)
+            self.variance.lerp_(variance.detach(), self.RATE)
+        else:
+            variance, mean = self.variance[which], self.mean[which]
+        scale = self.scale[which] * torch.rsqrt(variance + self.EPSILON)
+        return torch.addcmul(self.shift[which], x - mean, scale)
+
+
 class BatchedMLP(nn.Module):
-    """`num` multilayer perceptrons side by side; `activation` is 'relu' or 'silu'."""
+    """`num` multilayer perceptrons side by side; `activation` is 'relu' or 'silu'.
+
+    `layer_norm` is before the activations, `batch_norm` of the inputs and after them (CrossQ).
+    """
 
     def __init__(
         self,
@@ -42,6 +73,7 @@ class BatchedMLP(nn.Module):
         sizes: list[int],
         activation: str = 'relu',
         layer_norm: bool = False,
+        batch_norm: bool = False,
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
@@ -55,18 +87,29 @@ class BatchedMLP(nn.Module):
             self.zeros: Tensor
             self.register_buffer('ones', torch.ones(sizes[1]), persistent=False)
             self.register_buffer('zeros', torch.zeros(sizes[1]), persistent=False)
+        norms = [BatchNorm(num, size) for size in sizes[:-1]] if batch_norm else []
+        self.batch_norms = nn.ModuleList(norms)
 
-    def forward(self, x: Tensor, which: Which = None, drop: Drop = None) -> Tensor:
-        """Outputs [num, B, .] of inputs [num, B, .], of all networks or some."""
+    def forward(
+        self, x: Tensor, which: Which = None, drop: Drop = None, learn: bool = False
+    ) -> Tensor:
+        """Outputs [num, B, .] of inputs [num, B, .], of all networks or some.
+
+        With `learn`, of all, batch normalisation goes by this batch, and keeps its statistics.
+        """
         *hidden, last = self.layers
-        for layer in hidden:
+        x = self._normalized(0, x, which, learn)
+        for number, layer in enumerate(hidden, 1):
             x = layer(x, which)
             if drop is not None:
                 x = drop(x)
             if self.layer_norm:
                 x = functional.layer_norm(x, x.shape[-1:], self.ones, self.zeros)
-            x = self.activation(x)
+            x = self._normalized(number, self.activation(x), which, learn)
         return last(x, which)
+
+    def _normalized(self, number: int, x: Tensor, which: Which, learn: bool) -> Tensor:
+        return self.batch_norms[number](x, which, learn) if self.batch_norms else x
 
 
 class Actor(nn.Module):
@@ -118,15 +161,25 @@ class Critics(nn.Module):
         super().__init__()
         self.num = settings.num_critics
         sizes = [state_dim + action_dim, settings.width, settings.width, 1]
-        self.network = BatchedMLP(self.num, sizes, layer_norm=settings.layer_norm)
+        self.network = BatchedMLP(
+            self.num, sizes, layer_norm=settings.layer_norm, batch_norm=settings.batch_norm
+        )
 
     def forward(
-        self, state: Tensor, action: Tensor, which: Tensor | None = None, drop: Drop = None
+        self,
+        state: Tensor,
+        action: Tensor,
+        which: Tensor | None = None,
+        drop: Drop = None,
+        learn: bool = False,
     ) -> Tensor:
-        """Q-values [num, B] of states [B, S] and actions [B, A], of all critics or of `which`."""
+        """Q-values [num, B] of states [B, S] and actions [B, A], of all critics or of `which`.
+
+        `learn` is that of BatchedMLP.
+        """
         x = torch.cat((state, action), dim=-1)
         num = self.num if which is None else len(which)
-        return self.network(x.expand(num, *x.shape), which, drop).squeeze(-1)
+        return self.network(x.expand(num, *x.shape), which, drop, learn).squeeze(-1)
 
     def first(self, state: Tensor, action: Tensor) -> Tensor:
         """Q-values [B] of the first critic only."""

@@ -53,6 +53,11 @@ class OffPolicySettings(Validated):
 
     width: int = setting(256, 'units of each of the two hidden layers', 1, 10_000)
     layer_norm: bool = setting(False, 'normalise the hidden layers of the critics')
+    batch_norm: bool = setting(
+        False,
+        'normalise inputs and hidden layers of the critics by their batches; with sac they then '
+        'learn without slow copies (CrossQ)',
+    )
     num_critics: int = setting(2, 'critics: twins, or an ensemble (10 in REDQ)', 2, 100)
     learning_rate: float = setting(3e-4, 'Adam step size', 0, 1)
     discount: float = setting(0.99, 'gamma', 0, 1)
@@ -89,6 +94,13 @@ class SacSettings(Validated):
     )
     entropy_in_target: bool = setting(
         True, 'count the entropy bonus in Q (soft value) or not (value of the rewards only)'
+    )
+    reward_steps: int = setting(
+        1,
+        "rewards in a row, of the buffer, that the critics' target begins with (n-step returns)",
+        1,
+        100,
+        'steps',
     )
     bootstrap: str = setting(
         'actor',

@@ -58,16 +58,21 @@ class Settings:
     def __post_init__(self) -> None:
         """ValueError where settings that are fine alone cannot be had together."""
         algorithm, from_buffer = self.learning.algorithm, self.sac.bootstrap == 'buffer'
-        expands = self.model_rollouts.expansion_horizon > 1
+        expands = self.model_rollouts.expansion_horizon > 1 or self.sac.reward_steps > 1
         if algorithm != 'sac' and (from_buffer or expands):
             raise ValueError(
                 f'learning.algorithm {algorithm} has a target of its own: set sac.bootstrap to '
-                'actor and model_rollouts.expansion_horizon to 1'
+                'actor, sac.reward_steps and model_rollouts.expansion_horizon to 1'
             )
         if from_buffer and (self.model_rollouts.fraction > 0 or expands):
             raise ValueError(
                 'sac.bootstrap buffer knows only the next action of stored transitions: set '
-                'model_rollouts.fraction to 0 and model_rollouts.expansion_horizon to 1'
+                'model_rollouts.fraction to 0, sac.reward_steps and '
+                'model_rollouts.expansion_horizon to 1'
+            )
+        if algorithm != 'sac' and self.off_policy.batch_norm:
+            raise ValueError(
+                f'off_policy.batch_norm is for sac, not for {algorithm}: set it to false'
             )
         if algorithm == 'polo' and self.planner.algorithm == 'actor':
             raise ValueError('learning.algorithm polo has no actor: set planner.algorithm to cem')

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -161,10 +162,15 @@ def test_a_saved_agent_plans_as_before(agent: Agent, tmp_path: Path) -> None:
         np.testing.assert_array_equal(one.sequence, two.sequence)
 
 
-@pytest.mark.parametrize('already', [45, 60])
-def test_a_resumed_agent_learns_exactly_as_if_never_stopped(already: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ('already', 'changes'),
+    [(45, {}), (60, {}), (60, {'off_policy__batch_norm': True, 'sac__reward_steps': 3})],
+)
+def test_a_resumed_agent_learns_exactly_as_if_never_stopped(
+    already: int, changes: dict[str, Any], tmp_path: Path
+) -> None:
     """Buffer, optimisers, targets, temperature, counters and random state all come back."""
-    agent = Agent(tiny.TASK, tiny.settings(model_rollouts__fraction=0.25))
+    agent = Agent(tiny.TASK, tiny.settings(model_rollouts__fraction=0.25, **changes))
     tiny.learn(agent, EXPERIENCE[:already])
     agent.save(tmp_path, buffer=True)
     resumed = Agent.load(tmp_path, tiny.TASK)

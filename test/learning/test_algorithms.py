@@ -153,6 +153,9 @@ def test_settings_that_cannot_be_had_together() -> None:
             {'sac.bootstrap': 'buffer', 'model_rollouts.expansion_horizon': 2},
             'expansion_horizon to 1',
         ),
+        ({'sac.bootstrap': 'buffer', 'sac.reward_steps': 2}, 'sac.reward_steps and'),
+        ({'learning.algorithm': 'crr', 'sac.reward_steps': 2}, 'target of its own'),
+        ({'learning.algorithm': 'plas', 'off_policy.batch_norm': True}, 'is for sac, not for plas'),
         ({'learning.algorithm': 'polo', 'planner.algorithm': 'actor'}, 'has no actor'),
     ):
         with pytest.raises(ValueError, match=message):

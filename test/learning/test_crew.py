@@ -16,6 +16,9 @@ import torch
 from source_tree import TREE
 from torch import Tensor
 
+from loop_ros import distributed
+from loop_ros.settings import Settings
+
 pytestmark = pytest.mark.slow
 TORCHRUN = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2']
 
@@ -58,3 +61,9 @@ def test_learning_went_on(ended: Ended) -> None:
     for name in ('actor', 'critic', 'ensemble'):
         moved = [key for key in before if key.startswith(name) and 'weight' in key]
         assert moved and not any(torch.equal(before[key], after[key]) for key in moved), name
+
+
+def test_batches_that_are_normalised_whole_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed, 'size', lambda: 2)
+    with pytest.raises(ValueError, match='normalises whole batches, which 2 processes do not'):
+        distributed.check_divisible(Settings().replace({'off_policy.batch_norm': True}))

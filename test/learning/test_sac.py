@@ -230,10 +230,63 @@ def test_temperature_rises_while_there_is_too_little_entropy(log_std: float, ris
     assert report['entropy_coef'].item() == pytest.approx(math.exp(before))
 
 
-@pytest.mark.parametrize('dropout', [0.0, 0.2])
-def test_updates_are_seeded(dropout: float) -> None:
+# --- CrossQ ---
+
+
+def test_batch_normalised_values_and_their_target_share_one_batch() -> None:
+    """Each critic's units are normalised over the states and those that follow, together."""
+    sac, batch = make(batch_norm=True, discount=0.9, entropy_in_target=False), random_batch()
+    noise = torch.randn(8, ACTIONS, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        values, target = sac._with_next(batch, noise, torch.tensor(0.2))
+        follows = sac.actor.act(batch.next_state, noise)
+        x = torch.cat(
+            (torch.cat((batch.state, batch.action), 1), torch.cat((batch.next_state, follows), 1))
+        ).expand(2, 16, STATES + ACTIONS)
+        for layer in sac.critic.network.layers:
+            x = (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True, correction=0) + 1e-3).sqrt()
+            x = x @ layer.weight + layer.bias
+            x = x.relu() if layer is not sac.critic.network.layers[-1] else x
+    expected, following = x.squeeze(-1).chunk(2, dim=1)
+    torch.testing.assert_close(values, expected)
+    bellman = batch.reward + 0.9 * (1.0 - batch.terminated) * following.amin(dim=0)
+    torch.testing.assert_close(target, bellman)
+
+
+def test_batch_normalised_critics_learn_a_known_value_without_slow_copies() -> None:
+    """One state, reward a, gamma 1/2: the best action, 1, is worth 1 + 1 from there on."""
+    settings = sac_settings(
+        width=32, discount=0.5, learning_rate=3e-3, initial_entropy_coef=0.01,
+        entropy_in_target=False, batch_norm=True,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    sac = SAC(random_parts(settings, 1, 1), settings, torch.Generator().manual_seed(0))
+    action, zeros = 2.0 * torch.rand(512, 1) - 1.0, torch.zeros(512)
+    buffer = ReplayBuffer(512, 1, 1)
+    buffer.add(Batch(zeros[:, None], action, action[:, 0], zeros, zeros[:, None], zeros))
+    for _ in range(600):
+        sac.update(buffer.sample(64, sac.generator))
+    with torch.no_grad():
+        value = sac.critic(torch.zeros(1, 1), torch.ones(1, 1)).mean().item()
+    assert value == pytest.approx(2.0, abs=0.2)
+    assert not any(name.startswith('critic_target') for name in sac.training_state().tensors())
+
+
+def test_one_batch_normalised_critic_of_many_is_what_it_is_among_them() -> None:
+    sac, batch = make(batch_norm=True, num_critics=3), random_batch()
+    for _ in range(3):
+        sac.update(batch)
+    with torch.no_grad():
+        values = sac.critic(batch.state, batch.action)
+        chosen = sac.critic(batch.state, batch.action, torch.tensor([2, 0]))
+        torch.testing.assert_close(chosen, values[[2, 0]])
+        torch.testing.assert_close(sac.critic.first(batch.state, batch.action), values[0])
+
+
+@pytest.mark.parametrize('changes', [{}, {'dropout': 0.2}, {'batch_norm': True}])
+def test_updates_are_seeded(changes: dict[str, Any]) -> None:
     def once() -> list[Tensor]:
-        sac = make(dropout=dropout)
+        sac = make(**changes)
         for _ in range(3):
             sac.update(random_batch())
         return [*sac.actor.parameters(), *sac.critic.parameters(), sac.log_entropy_coef]

@@ -112,6 +112,43 @@ def test_a_buffer_without_pairs_says_so() -> None:
         buffer.sample_pairs(4, torch.Generator())
 
 
+# --- n-step returns ---
+
+
+@pytest.mark.parametrize(
+    ('steps', 'expected'),
+    [  # by action: reward, next state, terminated; gamma = 1/2
+        (1, {0.1: (1, 2, 0), 0.3: (3, 4, 0), 0.4: (1, 12, 0), 0.5: (2, 13, 1)}),
+        (2, {0.1: (2, 3, 0.5), 0.2: (3.5, 4, 0.5), 0.3: (3, 4, 0), 0.4: (2, 13, 1)}),
+        (3, {0.6: (2.75, 24, 0.75), 0.7: (3.5, 24, 0.5), 0.8: (3, 24, 0), 0.4: (2, 13, 1)}),
+    ],
+)
+def test_rewards_of_steps_in_a_row_by_hand(
+    steps: int, expected: dict[float, tuple[float, float, float]]
+) -> None:
+    """They end with their episode, and with what is stored of it."""
+    batch = filled(100).sample_steps(500, steps, 0.5, torch.Generator().manual_seed(0))
+    parts = batch.action[:, 0], batch.reward, batch.next_state[:, 0], batch.terminated
+    rows = {tuple(row) for row in torch.stack(parts, dim=1).tolist()}
+    found = {round(action, 1): values for action, *values in rows}
+    assert len(rows) == len(found) == 8  # one of each transition
+    for action, values in expected.items():
+        assert found[action] == pytest.approx(values)
+
+
+@pytest.mark.parametrize('steps', [1, 2, 5])
+def test_steps_in_a_row_are_discounted_as_one_by_one(steps: int) -> None:
+    """Reward 1 for ever: r + gamma (1 - terminated) V is V = 1 / (1 - gamma), however many rows."""
+    buffer = ReplayBuffer(100, 1, 1)
+    rows = torch.arange(50.0).unsqueeze(1)
+    buffer.add(Batch(rows, rows, torch.ones(50), torch.zeros(50), rows + 1.0, torch.zeros(50)))
+    batch = buffer.sample_steps(200, steps, 0.9, torch.Generator().manual_seed(0))
+    target = batch.reward + 0.9 * (1.0 - batch.terminated) * 10.0
+    torch.testing.assert_close(target, torch.full((200,), 10.0))
+    jumped = batch.next_state - batch.state
+    assert jumped.max() == steps and (steps == 1 or jumped.min() < steps)
+
+
 @pytest.mark.parametrize('bootstrap', ['buffer', 'actor'])
 def test_sarsa_values_what_was_done_and_sac_what_could_be(bootstrap: str) -> None:
     """One state, reward a, actions uniform in [-1, 1]: the buffer's policy is worth 0 from there.
