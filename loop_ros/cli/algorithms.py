@@ -25,6 +25,8 @@ _NO_VALUE = {
 }
 # What a profile may have the critics learn from a model, left out.
 _NO_BRANCHES = {'model_rollouts.fraction': 0.0}
+# CrossQ's critics are SAC's only; what a profile has beside them (C.2).
+_SLOW_COPIES = {'off_policy.batch_norm': False, 'off_policy.learning_rate': 3e-4}
 # Branches of one step from states of the buffer, and 20 updates a step (MBPO; Table 8).
 _BRANCHES = {
     'model_rollouts.fraction': 0.95,
@@ -82,6 +84,7 @@ TABLE = {
         {
             **_CEM,
             **_NO_BRANCHES,
+            **_SLOW_COPIES,
             'planner.terminal_value': 'state',
             'planner.critic': 'mean',
             'learning.algorithm': 'polo',
@@ -110,6 +113,7 @@ TABLE = {
             'learning.algorithm': 'crr',
             'off_policy.updates_per_step': 20,
             **_NO_BRANCHES,
+            **_SLOW_COPIES,
         },
     ),
 }

@@ -172,9 +172,9 @@ class Critics(nn.Module):
         super().__init__()
         self.num = settings.num_critics
         sizes = [state_dim + action_dim, settings.width, settings.width, 1]
-        self.network = BatchedMLP(
-            self.num, sizes, layer_norm=settings.layer_norm, batch_norm=settings.batch_norm
-        )
+        by_batch = settings.batch_norm
+        by_layer = settings.layer_norm and not by_batch
+        self.network = BatchedMLP(self.num, sizes, layer_norm=by_layer, batch_norm=by_batch)
 
     def forward(
         self,

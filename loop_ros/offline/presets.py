@@ -30,12 +30,17 @@ MBOP: dict[str, Any] = {
     'planner.discount': 1.0,
     'off_policy.discount': 1.0,
 }
-# A model is trained once, to convergence (Alg. 2, line 2).
-_MODEL = {'ensemble.max_epochs': 1000, 'ensemble.max_updates': 0}
+# A model is trained once, to convergence (Alg. 2, line 2). CrossQ's critics are SAC's only.
+_LEARNING = {
+    'ensemble.max_epochs': 1000,
+    'ensemble.max_updates': 0,
+    'off_policy.batch_norm': False,
+    'off_policy.learning_rate': 1e-3,
+}
 ALGORITHMS: dict[str, dict[str, Any]] = {
-    'crr': {**ARC, **_MODEL, 'learning.algorithm': 'crr'},
-    'plas': {**ARC, **_MODEL, 'learning.algorithm': 'plas', 'off_policy.learning_rate': 1e-3},
-    'mbop': {**MBOP, **_MODEL, 'learning.algorithm': 'mbop', 'off_policy.learning_rate': 1e-3},
+    'crr': {**ARC, **_LEARNING, 'learning.algorithm': 'crr', 'off_policy.learning_rate': 3e-4},
+    'plas': {**ARC, **_LEARNING, 'learning.algorithm': 'plas'},
+    'mbop': {**MBOP, **_LEARNING, 'learning.algorithm': 'mbop'},
 }
 
 

@@ -55,8 +55,8 @@ class OffPolicySettings(Validated):
     layer_norm: bool = setting(False, 'normalise the hidden layers of the critics')
     batch_norm: bool = setting(
         False,
-        'normalise inputs and hidden layers of the critics by their batches; with sac they then '
-        'learn without slow copies (CrossQ)',
+        'instead of layer_norm: normalise inputs and hidden layers of the critics by their '
+        'batches; they then learn without slow copies (CrossQ; sac only)',
     )
     num_critics: int = setting(2, 'critics: twins, or an ensemble (10 in REDQ)', 2, 100)
     learning_rate: float = setting(3e-4, 'Adam step size', 0, 1)
