@@ -111,7 +111,7 @@ class SAC:
         states = torch.cat((batch.state, batch.next_state))
         actions = torch.cat((batch.action, action))
         values, next_values = self.critic(states, actions, drop=self._drop, learn=True).chunk(2, 1)
-        value = next_values.detach().amin(dim=0)
+        value = next_values.detach()[self._drawn()].amin(dim=0)
         return values, self._bellman(batch, value, entropy_coef * log_prob)
 
     @torch.no_grad()
@@ -120,11 +120,18 @@ class SAC:
 
         The lowest of all, or of as many as `sac.target_critics` says, drawn at each call (REDQ).
         """
-        drawn, count = None, self.settings.sac.target_critics
-        if count < self.critic.num:
-            keys = torch.rand(self.critic.num, generator=self.generator, device=state.device)
-            drawn = keys.argsort()[:count]
-        return self.critic_target(state, action, drawn, self._drop).amin(dim=0)
+        drawn = self._drawn()
+        which = None if isinstance(drawn, slice) else drawn
+        return self.critic_target(state, action, which, self._drop).amin(dim=0)
+
+    def _drawn(self) -> slice | Tensor:
+        """Which critics' lowest value is the target: all, or `sac.target_critics` of them."""
+        count = self.settings.sac.target_critics
+        if count >= self.critic.num:
+            return slice(None)
+        device = self.generator.device
+        keys = torch.rand(self.critic.num, generator=self.generator, device=device)
+        return keys.argsort()[:count]
 
     def training_state(self) -> TrainingState:
         """Optimisers, target critics and temperature."""

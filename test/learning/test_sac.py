@@ -13,7 +13,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from random_batch import ACTIONS, STATES, random_batch, random_parts, sac_settings
+from random_batch import ACTIONS, STATES, one_state, random_batch, random_parts, sac_settings
 from torch import Tensor
 from torch.distributions import Independent, Normal, TanhTransform, TransformedDistribution
 
@@ -259,17 +259,21 @@ def test_batch_normalised_critics_learn_a_known_value_without_slow_copies() -> N
         width=32, discount=0.5, learning_rate=3e-3, initial_entropy_coef=0.01,
         entropy_in_target=False, batch_norm=True,
     )  # fmt: skip
-    torch.manual_seed(0)
-    sac = SAC(random_parts(settings, 1, 1), settings, torch.Generator().manual_seed(0))
-    action, zeros = 2.0 * torch.rand(512, 1) - 1.0, torch.zeros(512)
-    buffer = ReplayBuffer(512, 1, 1)
-    buffer.add(Batch(zeros[:, None], action, action[:, 0], zeros, zeros[:, None], zeros))
+    sac, buffer = one_state(settings)
     for _ in range(600):
         sac.update(buffer.sample(64, sac.generator))
     with torch.no_grad():
         value = sac.critic(torch.zeros(1, 1), torch.ones(1, 1)).mean().item()
     assert value == pytest.approx(2.0, abs=0.2)
     assert not any(name.startswith('critic_target') for name in sac.training_state().tensors())
+
+
+def test_of_batch_normalised_critics_some_are_drawn_for_the_target() -> None:
+    """Two of three each time: the target is now one pair's lowest value, now another's."""
+    sac, batch = make(batch_norm=True, num_critics=3, target_critics=2), random_batch()
+    noise, entropy_coef = torch.zeros(8, ACTIONS), torch.tensor(0.2)
+    targets = [sac._with_next(batch, noise, entropy_coef)[1].detach() for _ in range(30)]
+    assert 1 < len({tuple(target.tolist()) for target in targets}) <= 3
 
 
 def test_one_batch_normalised_critic_of_many_is_what_it_is_among_them() -> None:

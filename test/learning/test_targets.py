@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from known_world import LinearActor, LinearCritic, LinearEnsemble, linear_world, plain_reward
-from random_batch import random_parts, sac_settings
+from random_batch import one_state, random_parts, sac_settings
 from torch import Tensor
 
 from loop_ros.algorithms.sac import SAC
@@ -159,11 +159,7 @@ def test_sarsa_values_what_was_done_and_sac_what_could_be(bootstrap: str) -> Non
         width=32, discount=0.8, learning_rate=3e-3, tau=0.05, initial_entropy_coef=0.01,
         entropy_in_target=False,
     )  # fmt: skip
-    torch.manual_seed(0)
-    sac = SAC(random_parts(settings, 1, 1), settings, torch.Generator().manual_seed(0))
-    action, zeros = 2.0 * torch.rand(512, 1) - 1.0, torch.zeros(512)
-    buffer = ReplayBuffer(512, 1, 1)
-    buffer.add(Batch(zeros[:, None], action, action[:, 0], zeros, zeros[:, None], zeros))
+    sac, buffer = one_state(settings)
     for _ in range(400):
         if bootstrap == 'actor':
             sac.update(buffer.sample(64, sac.generator))

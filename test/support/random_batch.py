@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from loop_ros.algorithms.sac import SAC
+from loop_ros.learning.replay_buffer import ReplayBuffer
 from loop_ros.models.ensemble import Ensemble
 from loop_ros.models.networks import Critics
 from loop_ros.models.offline_actors import make_actor
@@ -49,3 +51,13 @@ def random_parts(settings: Settings, states: int = STATES, actions: int = ACTION
     actor = make_actor(states, actions, settings)
     critic = Critics(states, actions, settings.off_policy)
     return Parts(Ensemble(states, actions, settings.ensemble), actor, critic)
+
+
+def one_state(settings: Settings) -> tuple[SAC, ReplayBuffer]:
+    """SAC, and actions uniform in [-1, 1], each its own reward, in a world of one state."""
+    torch.manual_seed(0)
+    sac = SAC(random_parts(settings, 1, 1), settings, torch.Generator().manual_seed(0))
+    action, zeros = 2.0 * torch.rand(512, 1) - 1.0, torch.zeros(512)
+    buffer = ReplayBuffer(512, 1, 1)
+    buffer.add(Batch(zeros[:, None], action, action[:, 0], zeros, zeros[:, None], zeros))
+    return sac, buffer
